@@ -1,0 +1,65 @@
+"""Scores of an 8-bit estimate against the 8-bit clean frame: pure functions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+
+
+def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB; higher is better, infinite for identical images.
+
+    ``10 log10(255² / MSE)``, MSE over all pixels and channels (Gong, Liu & Lv 2020, Eq. 15–16).
+
+    Args:
+        clean, estimate: uint8 (H, W, C).
+    """
+    difference = clean.astype(np.int32) - estimate
+    squared_error = int(np.sum(difference * difference, dtype=np.int64))
+    if squared_error == 0:
+        return math.inf
+    return 10 * math.log10(255**2 * difference.size / squared_error)
+
+
+def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
+    """Structural similarity in [-1, 1]; higher is better, 1 for identical images.
+
+    Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window 11 × 11 with sigma 1.5, population
+    covariance, K1 = 0.01, K2 = 0.03, L = 255, mean over the windows that lie inside the image,
+    then over the channels.
+
+    Args:
+        clean, estimate: uint8 (H, W, C).
+
+    Returns:
+        None where the frame is smaller than the window.
+    """
+    if min(clean.shape[:2]) < SSIM_WINDOW:
+        return None
+    channels = range(clean.shape[2])
+    return float(np.mean([_ssim_channel(clean[..., c], estimate[..., c]) for c in channels]))
+
+
+def _ssim_channel(x: np.ndarray, y: np.ndarray) -> float:
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mean_x, mean_y = _window_mean(x), _window_mean(y)
+    variances = _window_mean(x * x + y * y) - mean_x**2 - mean_y**2
+    covariance = _window_mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (variances + c2)
+    return float(np.mean(luminance * structure))
+
+
+def _window_mean(image: np.ndarray) -> np.ndarray:
+    """Gaussian-weighted mean over each window that lies inside the image."""
+    import cv2
+
+    kernel = cv2.getGaussianKernel(SSIM_WINDOW, SSIM_SIGMA)
+    margin = SSIM_WINDOW // 2
+    means: np.ndarray = cv2.sepFilter2D(image, cv2.CV_64F, kernel, kernel)
+    return means[margin:-margin, margin:-margin]

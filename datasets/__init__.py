@@ -1,0 +1,5 @@
+"""The frames: one file a kind of source, behind one interface (`Dataset`)."""
+
+from denoisebench.datasets.base import DataError, Dataset, Frame
+
+__all__ = ["DataError", "Dataset", "Frame"]

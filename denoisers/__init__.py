@@ -1,0 +1,5 @@
+"""The methods: one short file each, found by the registry. See docs/add-a-method.md."""
+
+from denoisebench.denoisers.registry import Card, Denoiser, register
+
+__all__ = ["Card", "Denoiser", "register"]

@@ -1,0 +1,313 @@
+"""The registry of methods: a dict of cards, one decorator, and nothing heavy.
+
+Every module beside this one is a plugin: it imports numpy at most and leaves its library's import
+to the method's call, so that listing all methods takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import fnmatch
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+import typing
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from denoisebench.errors import UsageError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+
+ENTRY_POINT_GROUP = "denoisebench.denoisers"
+
+
+class Denoiser(Protocol):
+    """What a plugin's class offers: a dataclass of parameters with this one method."""
+
+    def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
+        """Estimate the clean frame.
+
+        Args:
+            noisy: float32 (H, W, C), C = 3 (RGB) or 1; clean values lie in [0, 1], noisy ones may
+                lie outside. It must not be written to. A method registered with
+                ``array="torch"`` gets, and returns, a float32 tensor (1, C, H, W) on its device.
+            sigma: standard deviation of the noise on the same scale (25/255, not 25), at least 0.
+                A blind method ignores it.
+
+        Returns:
+            The estimate, in the shape and dtype of ``noisy``, all finite.
+
+        Raises:
+            ValueError: the method cannot work on this frame, and says why (too small, say).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a method before it runs.
+
+    Attributes:
+        name: what the command line calls it.
+        title: what a table calls it.
+        family: ``control``, ``local``, ``patch``, ``transform``, ``variational`` or ``learned``.
+        reference: the publication it implements.
+        licence: of the code that does the work, when it is not ours.
+        blind: True if it ignores sigma.
+        colour: how it treats RGB: ``joint``, ``opponent`` or ``per channel``.
+        devices: where it can run.
+        array: what ``denoise`` takes: a numpy array, or a torch tensor on the device.
+        requires: import names of the libraries it needs.
+        deterministic: the same input gives the same bits, on one machine.
+        sees_clean: a control that is also given the clean frame, as ``clean=``.
+        note: what a reader of its results must know.
+        factory: the dataclass; None when the plugin could not be imported.
+        problem: why it could not.
+    """
+
+    name: str
+    title: str
+    family: str
+    reference: str = ""
+    licence: str = "Apache-2.0"
+    blind: bool = False
+    colour: str = "per channel"
+    devices: tuple[str, ...] = ("cpu",)
+    array: Literal["numpy", "torch"] = "numpy"
+    requires: tuple[str, ...] = ()
+    deterministic: bool = True
+    sees_clean: bool = False
+    note: str = ""
+    factory: Callable[..., Denoiser] | None = field(default=None, repr=False)
+    problem: str | None = None
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the method cannot run here, or None if it can."""
+        if self.problem is not None:
+            return self.problem
+        missing = [module for module in self.requires if importlib.util.find_spec(module) is None]
+        return f"needs {', '.join(missing)}, not installed" if missing else None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters' names and default values."""
+        if self.factory is None:
+            return {}
+        return {
+            f.name: f.default_factory() if f.default_factory is not MISSING else f.default
+            for f in fields(self.factory)  # type: ignore[arg-type]
+        }
+
+
+@dataclass(frozen=True)
+class Method:
+    """A card with fixed parameters: one row of a table."""
+
+    card: Card
+    overrides: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def spec(self) -> str:
+        """The name that the command line and the store use: ``name[param=value,…]``."""
+        if not self.overrides:
+            return self.card.name
+        return f"{self.card.name}[{','.join(f'{k}={v}' for k, v in self.overrides)}]"
+
+    @property
+    def title(self) -> str:
+        return self.card.title + self.spec.removeprefix(self.card.name).replace("[", " [")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.card.parameters | dict(self.overrides)
+
+    def build(self) -> Denoiser:
+        assert self.card.factory is not None
+        return self.card.factory(**dict(self.overrides))
+
+
+_cards: dict[str, Card] = {}
+_loaded_files: set[Path] = set()
+
+
+def register(name: str, **card: Any) -> Callable[[type], type]:
+    """Class decorator: enter a method into the registry. The arguments are those of `Card`."""
+
+    def enter(factory: type) -> type:
+        if not (is_dataclass(factory) and callable(getattr(factory, "denoise", None))):
+            raise TypeError(f"{factory.__name__} must be a dataclass with a denoise method")
+        known = _cards.get(name)
+        if known is not None and known.factory is not None:
+            raise ValueError(f"two methods are called {name!r}: {known.factory} and {factory}")
+        _cards[name] = Card(name=name, factory=factory, **card)
+        return factory
+
+    return enter
+
+
+@cache
+def _load_installed() -> None:
+    """Import our own plugins, then those that other packages announce."""
+    package = importlib.import_module("denoisebench.denoisers")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name != "registry" and not module.ispkg:
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        _attempt(entry.name, entry.load)
+
+
+def load_file(path: Path) -> None:
+    """Register the methods of a plugin file; twice is once.
+
+    Raises:
+        UsageError: there is no such Python file.
+    """
+    path = path.resolve()
+    if path in _loaded_files:
+        return
+    if not path.is_file() or path.suffix != ".py":
+        raise UsageError(f"--plugin {path.name}: no such Python file; give the path of a .py file")
+    _load_installed()
+    _loaded_files.add(path)
+    _attempt(path.stem, lambda: _import_file(path))
+
+
+def _import_file(path: Path) -> None:
+    name = f"denoisebench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+
+
+def _attempt(name: str, load: Callable[[], object]) -> None:
+    """Load a stranger's plugin; one that fails is listed as unavailable, and why."""
+    try:
+        load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an import may raise anything, SystemExit included
+        detail = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {detail[0]}" if detail else type(error).__name__
+        problem = f"plugin fails to import: {reason}"
+        _cards.setdefault(name, Card(name=name, title=name, family="?", problem=problem))
+
+
+def cards() -> dict[str, Card]:
+    """All known methods by name, ours in alphabetical order of their files, controls first."""
+    _load_installed()
+    return dict(sorted(_cards.items(), key=lambda item: (item[1].family != "control", item[0])))
+
+
+def select(expressions: Iterable[str]) -> list[Method]:
+    """The methods that expressions name, in the order given, each once.
+
+    An expression is ``all``, a name, a glob over names, or a name with parameters,
+    ``nlm-skimage[h=0.7,patch_size=7]``.
+
+    Raises:
+        UsageError: an unknown name (near matches are listed), parameter or value.
+    """
+    chosen: dict[str, Method] = {}
+    for expression in expressions:
+        for method in _resolve(expression.strip()):
+            chosen.setdefault(method.spec, method)
+    return list(chosen.values())
+
+
+def split_expressions(text: str) -> list[str]:
+    """Split ``a,b[x=1,y=2],c`` at the commas outside brackets."""
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def is_pattern(expression: str) -> bool:
+    """True if an expression asks for whatever there is, not for a method by its name."""
+    return expression == "all" or bool(re.search(r"[*?]", expression.partition("[")[0]))
+
+
+def _resolve(expression: str) -> list[Method]:
+    known = cards()
+    if is_pattern(expression):
+        pattern = "*" if expression == "all" else expression
+        names = fnmatch.filter(known, pattern)
+        if not names:
+            raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
+        return [Method(known[name]) for name in names]
+    match = re.fullmatch(r"([^\[\]]+)(?:\[(.*)\])?", expression)
+    if match is None:
+        raise UsageError(f"cannot read method {expression!r}; write name or name[param=value,…]")
+    name, arguments = match.groups()
+    if name not in known:
+        raise UsageError(_unknown("method", name, known) + "; `bench list` shows all")
+    method = Method(known[name], _overrides(known[name], arguments or ""))
+    if method.overrides:
+        _check(method)
+    return [method]
+
+
+def _check(method: Method) -> None:
+    """Let the dataclass itself judge its parameters."""
+    try:
+        method.build()
+    except ValueError as error:
+        raise UsageError(f"{method.spec}: {error}") from error
+
+
+def _overrides(card: Card, arguments: str) -> tuple[tuple[str, Any], ...]:
+    """Read ``param=value,…``; values equal to the default are dropped, so that specs are unique."""
+    overrides = {}
+    for argument in filter(None, (part.strip() for part in arguments.split(","))):
+        key, equals, text = argument.partition("=")
+        if not equals:
+            raise UsageError(f"{card.name}: cannot read {argument!r}; write param=value")
+        if key not in card.parameters:
+            raise UsageError(f"{card.name}: {_unknown('parameter', key, card.parameters)}")
+        overrides[key] = _value(card, key, text)
+    return tuple(sorted((k, v) for k, v in overrides.items() if v != card.parameters[k]))
+
+
+def _value(card: Card, key: str, text: str) -> Any:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    wanted = typing.get_type_hints(card.factory)[key]
+    if wanted is float and type(value) is int:
+        value = float(value)
+    allowed = typing.get_args(wanted) or (wanted,)
+    if typing.get_origin(wanted) is Literal:
+        if value not in allowed:
+            raise UsageError(f"{card.name}: {key} is one of {', '.join(map(str, allowed))}")
+    elif type(value) not in allowed:
+        kind = getattr(wanted, "__name__", str(wanted))
+        raise UsageError(f"{card.name}: {key} takes {kind}, not {text!r}")
+    return value
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+    return f"unknown {kind} {name!r}; {hint}"
+
+
+def source_file(card: Card) -> Path | None:
+    """The file that defines a method: its digest is part of the identity of its results."""
+    if card.factory is None:
+        return None
+    found = inspect.getsourcefile(card.factory)  # type: ignore[arg-type]
+    return Path(found) if found else None
