@@ -1,0 +1,80 @@
+"""The unit of work, and its outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a cell ended. The vocabulary is closed: reports and exit codes rely on it."""
+
+    OK = "ok"
+    ERROR = "error"  # the method raised
+    TIMEOUT = "timeout"  # the time limit passed
+    KILLED = "killed"  # its process died: a crash, a signal, too much memory
+    INVALID_OUTPUT = "invalid_output"  # wrong shape or dtype, not finite, or the input was changed
+    UNAVAILABLE = "unavailable"  # it could not be tried
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One denoiser on one noisy frame on one device.
+
+    Attributes:
+        method: the method's spec, ``name[param=value,…]``.
+        device: ``cpu`` or ``cuda``.
+        frame: the frame's id.
+        sigma: on the 8-bit scale.
+        seed: which noise draw.
+    """
+
+    method: str
+    device: str
+    frame: str
+    sigma: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is known of a cell once it has been tried. Times are raw samples in nanoseconds.
+
+    Attributes:
+        cell: what was measured.
+        status: how it ended; the scores and times are only there if it is ``ok``.
+        reason: one line saying why it is not.
+        psnr: dB; infinite for a perfect estimate.
+        ssim: None where the frame is smaller than the window.
+        call_ns: the warm calls, one sample each.
+        event_ns: the same calls by the device's own clock (CUDA only).
+        transfer_ns: frame to the device and estimate back, one sample per frame (CUDA only).
+        cold_ns: the process's first call; only on the cell that made it.
+        load_ns: importing and building the method; only on the same cell.
+        peak_memory: bytes resident above the level before the call, where it was measured.
+        peak_device_memory: bytes allocated on the device above the level before the call.
+        pixels: height times width.
+        quality_key: identity of all that decides the scores.
+        timing_key: identity of all that decides the times.
+        noisy_digest, output_digest: of the input's and the scored output's bytes.
+        session: the worker process that measured it (`Session`).
+    """
+
+    cell: Cell
+    status: Status
+    reason: str = ""
+    psnr: float | None = None
+    ssim: float | None = None
+    call_ns: tuple[int, ...] = ()
+    event_ns: tuple[int, ...] = ()
+    transfer_ns: tuple[int, ...] = ()
+    cold_ns: int | None = None
+    load_ns: int | None = None
+    peak_memory: int | None = None
+    peak_device_memory: int | None = None
+    pixels: int = 0
+    quality_key: str = ""
+    timing_key: str = ""
+    noisy_digest: str = ""
+    output_digest: str = ""
+    session: int | None = None

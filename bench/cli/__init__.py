@@ -1,0 +1,42 @@
+"""The command line. Each verb is one module, imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+from denoisebench import __version__
+from denoisebench.errors import UsageError
+
+_VERBS = ("run", "report", "list", "data", "tune")
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module when it is asked for, and explains errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        module = importlib.import_module(f"denoisebench.cli.{name}")
+        command: click.Command = getattr(module, "list_" if name == "list" else name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            click.echo(f"bench: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bench")
+def main() -> None:
+    """Compare image denoisers fairly, fast and reproducibly.
+
+    Start with: bench run --methods all
+    """

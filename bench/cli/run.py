@@ -1,0 +1,206 @@
+"""``bench run``: the main job."""
+
+from __future__ import annotations
+
+import difflib
+import signal
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from denoisebench.cli.types import METHODS, SIGMAS
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from denoisebench.plan import Options
+
+EXIT_CELLS_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+    """Take a TOML file's values as the options' defaults, so that both are checked alike."""
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"--config {path}: not valid TOML: {error}") from error
+    options = {p.name: p for p in ctx.command.params if p.name not in (None, "config", "help")}
+    flags = {option.opts[0].removeprefix("--"): name for name, option in options.items()}
+    defaults = {}
+    for key, value in values.items():
+        flag = key.replace("_", "-")
+        if flag not in flags:
+            near = difflib.get_close_matches(flag, flags, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(flags))}"
+            raise UsageError(f"--config {path}: unknown option {key!r}; {hint}")
+        option = options[flags[flag]]
+        wants_list = option.multiple and not isinstance(value, list)
+        defaults[flags[flag]] = [value] if wants_list else value
+    ctx.default_map = defaults
+
+
+@click.command()
+@click.option(
+    "--methods",
+    type=METHODS,
+    default="all",
+    show_default=True,
+    help="all, names, globs, or names with parameters: nlm-skimage[h=0.7].",
+)
+@click.option(
+    "--dataset", help="documentary, stills or folder:PATH.  [default: the first to be had]"
+)
+@click.option("--split", default="test", show_default=True, help="Which split of the data set.")
+@click.option(
+    "--sigma",
+    "sigmas",
+    type=SIGMAS,
+    default="15,25,50",
+    show_default=True,
+    help="Standard deviations of the noise, on the 8-bit scale.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Noise draws for each frame.",
+)
+@click.option(
+    "--frames", type=click.IntRange(1), help="Take so many frames, evenly spread.  [default: all]"
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto runs a method on every device that it knows and that is here.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Seconds for a cell, and for loading a method.",
+)
+@click.option(
+    "--memory-limit",
+    type=click.FloatRange(0, min_open=True),
+    help="GB that a method's process may hold.  [default: 80 % of what is free]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Threads for every library.  [default: the number of cores]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run's folder.  [default: results/DATASET]",
+)
+@click.option(
+    "--resume/--fresh",
+    default=True,
+    help="Go on from what the folder holds, or set it aside.  [default: resume]",
+)
+@click.option(
+    "--force",
+    type=METHODS,
+    default=(),
+    help="Measure these methods again.",
+)
+@click.option(
+    "--plugin",
+    "plugins",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A Python file with further methods; may be repeated.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_read_config,
+    help="A TOML file that sets any of these options; the command line wins.",
+)
+def run(resume: bool, **choices: Any) -> None:
+    """Noise frames, denoise them with every method, score, time, and print the table.
+
+    What is measured is saved cell by cell: after an interruption the same command goes on. The
+    table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
+    cannot be carried out; 3: some cells failed; 130: interrupted.
+    """
+    from denoisebench.plan import Options
+
+    plugins = tuple(choices.pop("plugins"))
+    raise SystemExit(_run(Options(**choices, plugins=plugins, fresh=not resume)))
+
+
+def _run(options: Options) -> int:
+    from denoisebench import progress
+    from denoisebench.folder import RunFolder
+    from denoisebench.plan import make_plan
+    from denoisebench.runner import carry_out
+
+    plan, line = make_plan(options)
+    path = options.out or Path("results", plan.default_name)
+    click.echo(line, err=True)
+    click.echo(f"Results: {path}", err=True)
+    with RunFolder(path, plan) as folder, _terminated_as_interrupted():
+        display = progress.for_stderr()
+        folder.write_manifest("running")
+        costs = None
+        try:
+            costs = carry_out(plan, folder, display)
+            folder.write_manifest("complete", costs.summary())
+        except KeyboardInterrupt:
+            folder.write_manifest("interrupted")
+        finally:
+            display.end()
+    return _conclude(path, options, interrupted=costs is None)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let a polite kill end a run as Ctrl-C does: with the table of what is done."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _conclude(path: Path, options: Options, *, interrupted: bool) -> int:
+    """Write and print the tables, and say how it went."""
+    from denoisebench.report.results import load
+    from denoisebench.report.write import write_tables
+
+    results = load(path)
+    click.echo(write_tables(results, path), nl=False)
+    failures = results.failures()
+    if failures:
+        first = failures[0]
+        methods = ", ".join(dict.fromkeys(m.cell.method for m in failures))
+        click.echo(
+            f"{len(failures)} cells failed ({methods}); the first: {first.status.value}: "
+            f"{first.reason}; see {path / 'frames.csv'} and {path / 'logs'}",
+            err=True,
+        )
+    if interrupted:
+        click.echo(f"Interrupted. To go on from here: {options.command}", err=True)
+        return EXIT_INTERRUPTED
+    click.echo(f"Wrote table1.md, table1.csv and frames.csv to {path}", err=True)
+    return EXIT_CELLS_FAILED if failures else 0

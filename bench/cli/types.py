@@ -1,0 +1,69 @@
+"""Parameter types of the command line: each turns bad input into one clear line."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_SIGMA = 255.0
+
+
+class CommaList(click.ParamType):
+    """``a,b,c``, or a list from a TOML file.
+
+    Args:
+        name: what the help calls it.
+        split: splits the text.
+        convert: turns one item into a value; raises ValueError with what is wrong.
+    """
+
+    def __init__(
+        self, name: str, split: Callable[[str], list[str]], convert: Callable[[Any], Any]
+    ) -> None:
+        self.name = name
+        self._split = split
+        self._convert = convert
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Any, ...]:
+        if isinstance(value, tuple):
+            return value
+        items = self._split(value) if isinstance(value, str) else value
+        items = items if isinstance(items, list) else [items]
+        try:
+            values = [self._convert(item) for item in items]
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not values:
+            self.fail("give at least one", param, ctx)
+        return tuple(dict.fromkeys(values))
+
+
+def _sigma(item: Any) -> float:
+    try:
+        sigma = float(item)
+    except (TypeError, ValueError):
+        raise ValueError(f"{item!r} is not a number") from None
+    if not math.isfinite(sigma) or not 0 <= sigma <= LARGEST_SIGMA:
+        raise ValueError(f"{sigma:g} is not between 0 and 255; sigma is on the 8-bit scale")
+    return sigma
+
+
+def _split_methods(text: str) -> list[str]:
+    from denoisebench.denoisers.registry import split_expressions
+
+    return split_expressions(text)
+
+
+def _method(item: Any) -> str:
+    if not isinstance(item, str):
+        raise ValueError(f"{item!r} is not the name of a method")
+    return item
+
+
+SIGMAS = CommaList("sigma,…", lambda text: text.split(","), _sigma)
+METHODS = CommaList("method,…", _split_methods, _method)

@@ -1,0 +1,157 @@
+"""A run's folder: the store, the manifest beside it, and the lock that keeps a second run out."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import filelock
+from denoisebench import environment, protocol
+from denoisebench.errors import UsageError
+from denoisebench.files import make_folder, write_text
+from denoisebench.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from denoisebench.plan import Plan
+
+STORE = "run.sqlite"
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+
+
+class RunFolder:
+    """Opened for one run at a time, as a context.
+
+    Raises:
+        UsageError: another run is at work there, it holds a run that this plan cannot go on from,
+            or it cannot be used.
+    """
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        self.path = path
+        self._plan = plan
+        make_folder(path)
+        self._lock = filelock.FileLock(path / "run.lock", timeout=0)
+
+    def __enter__(self) -> RunFolder:
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise UsageError(
+                f"another run is at work in {self.path}; wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from error
+        try:
+            if self._plan.options.fresh:
+                self._set_aside()
+            elif (self.path / MANIFEST).exists():
+                self._check_same_run(read_manifest(self.path))
+            make_folder(self.logs)
+            self.store = Store(self.path / STORE)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.store.close()
+        finally:
+            self._lock.release()
+
+    @property
+    def logs(self) -> Path:
+        """Where the methods' own output goes."""
+        return self.path / "logs"
+
+    def _set_aside(self) -> None:
+        """Keep what was measured before: nothing is deleted."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        for name in (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST):
+            old = self.path / name
+            if old.exists():
+                make_folder(self.path / f"before-{stamp}")
+                os.replace(old, self.path / f"before-{stamp}" / name)
+
+    def _check_same_run(self, manifest: dict[str, Any]) -> None:
+        plan = self._plan
+        before = manifest["dataset"]["name"], manifest["dataset"]["split"]
+        if before != (plan.dataset.name, plan.options.split):
+            raise UsageError(
+                f"{self.path} holds a run on {' '.join(before)}; choose another --out, "
+                "or pass --fresh to set it aside"
+            )
+        if manifest["protocol"]["digest"] != protocol.digest():
+            raise UsageError(
+                f"{self.path} was measured under another protocol; choose another --out, "
+                "or pass --fresh to set it aside"
+            )
+
+    def write_manifest(self, state: str, costs: dict[str, float] | None = None) -> None:
+        """Record what is run, on what, and how far it came: running, interrupted or complete."""
+        manifest = _manifest(self._plan) | {"state": state, "costs": costs}
+        write_text(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run's folder.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no run ({MANIFEST} is missing); give the folder of a run")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["manifest"] != MANIFEST_VERSION:
+            raise UsageError(f"{path} was written by another version of bench; pass --fresh")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); "
+            "pass --fresh to bench run to set the run aside and start anew"
+        ) from error
+    return manifest
+
+
+def _manifest(plan: Plan) -> dict[str, Any]:
+    modules = {"numpy", "cv2"}.union(*(row.method.card.requires for row in plan.rows))
+    return {
+        "manifest": MANIFEST_VERSION,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": plan.options.command,
+        "options": json.loads(json.dumps(asdict(plan.options), default=str)),
+        "threads": plan.threads,
+        "timing": asdict(plan.rules),
+        "protocol": {"digest": protocol.digest()} | protocol.description(),
+        "dataset": {
+            "name": plan.dataset.name,
+            "title": plan.dataset.title,
+            "licence": plan.dataset.licence,
+            "split": plan.options.split,
+            "frames": [{"id": f.id, "digest": f.digest, "shape": f.shape} for f in plan.frames],
+        },
+        "rows": [
+            {
+                "method": row.method.spec,
+                "name": row.method.card.name,
+                "title": row.method.title,
+                "device": row.device,
+                "family": row.method.card.family,
+                "reference": row.method.card.reference,
+                "licence": row.method.card.licence,
+                "note": row.method.card.note,
+                "parameters": row.method.parameters,
+                "asked_by_name": row.asked_by_name,
+                "problem": row.method.card.problem,
+            }
+            for row in plan.rows
+        ],
+        "environment": environment.describe(modules),
+    }

@@ -1,0 +1,54 @@
+"""Resident memory of a process: its level, its peak, and what the machine can give."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+def available() -> int:
+    """Bytes that can be used now without swapping."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+class PeakMemory:
+    """Bytes resident above the level before, as a context; None where the system cannot tell.
+
+    Memory that earlier calls freed but the allocator kept is given back first, or the peak would
+    hide in it. The kernel keeps the peak itself, so that no short-lived allocation is missed.
+    """
+
+    bytes: int | None = None
+
+    def __enter__(self) -> PeakMemory:
+        self._level = None
+        if sys.platform == "linux":
+            _trim()
+            try:
+                Path("/proc/self/clear_refs").write_text("5")  # restart the peak
+                self._level = _kilobytes("VmRSS")
+            except OSError:
+                pass  # a kernel or sandbox without it: the peak stays unknown
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._level is not None:
+            self.bytes = 1024 * max(0, _kilobytes("VmHWM") - self._level)
+
+
+def _kilobytes(name: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise OSError(f"no {name} in {_STATUS}")
+
+
+def _trim() -> None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,0 +1,240 @@
+"""The coordinator: makes the noise, has each method denoise it, scores, and saves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from denoisebench import memory, metrics, protocol
+from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.plan import Identities
+from denoisebench.supervisor import Limits, Worker, WorkerLost
+from denoisebench.worker import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from denoisebench.datasets import Frame
+    from denoisebench.folder import RunFolder
+    from denoisebench.plan import Plan, Row
+    from denoisebench.progress import Progress
+
+LOSSES_IN_A_ROW = 2
+"""A method that has lost so many processes in a row is given up: each may cost a whole timeout."""
+
+
+@dataclass
+class Costs:
+    """Where a run's wall time went, in nanoseconds; the rest is the harness's own.
+
+    Attributes:
+        load: starting workers, loading methods, reading frames, making noise.
+        call: the method's calls, warm-up included.
+        score: rounding, PSNR, SSIM and digests.
+        cells: how many were measured.
+        wall: of the whole.
+    """
+
+    load: int = 0
+    call: int = 0
+    score: int = 0
+    cells: int = 0
+    wall: int = 0
+
+    def summary(self) -> dict[str, float]:
+        """The costs in seconds, and the harness's own in milliseconds a cell."""
+        harness = self.wall - self.load - self.call - self.score
+        seconds = {
+            f"{name}_s": round(getattr(self, name) / 1e9, 3)
+            for name in ("wall", "load", "call", "score")
+        }
+        return seconds | {
+            "cells": self.cells,
+            "harness_ms_per_cell": round(harness / 1e6 / max(1, self.cells), 3),
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell that has to be measured, with the identities that its measurement will carry."""
+
+    cell: Cell
+    frame: Frame
+    quality_key: str
+    timing_key: str
+
+    def failed(self, status: Status, reason: str) -> Measurement:
+        return Measurement(
+            self.cell,
+            status,
+            reason,
+            quality_key=self.quality_key,
+            timing_key=self.timing_key,
+        )
+
+
+def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
+    """Measure every cell of the plan that the folder does not hold already.
+
+    Each measurement is saved before the next begins, so that an interruption loses at most the
+    one in flight. Failures are measurements too; nothing that a method does raises here.
+
+    Raises:
+        UsageError: frames or the store cannot be read or written any more.
+    """
+    start = perf_counter_ns()
+    jobs = _jobs(plan, folder)
+    costs = Costs()
+    progress.begin(plan.size, plan.size - sum(map(len, jobs.values())))
+    for row, pending in jobs.items():
+        if not pending:
+            continue
+        progress.row(row, len(pending))
+        for measurement in _RowRun(plan, row, folder, costs).measure(pending):
+            folder.store.save(measurement)
+            costs.cells += 1
+            progress.cell(measurement)
+    costs.wall = perf_counter_ns() - start
+    return costs
+
+
+def _jobs(plan: Plan, folder: RunFolder) -> dict[Row, list[Job]]:
+    """What is left to do, by row. Scores and times are kept only if both identities still hold."""
+    identities = Identities(plan)
+    measured = folder.store.measurements()
+
+    def is_done(job: Job) -> bool:
+        known = measured.get(job.cell)
+        return (
+            known is not None
+            and known.status is Status.OK
+            and (known.quality_key, known.timing_key) == (job.quality_key, job.timing_key)
+            and job.cell.method not in plan.forced
+        )
+
+    return {
+        row: [
+            job
+            for cell, frame in plan.cells(row)
+            if not is_done(job := Job(cell, frame, *identities.of(row, cell, frame)))
+        ]
+        for row in plan.rows
+    }
+
+
+class _RowRun:
+    """Measures one method on one device, in as few worker processes as it takes."""
+
+    def __init__(self, plan: Plan, row: Row, folder: RunFolder, costs: Costs) -> None:
+        self._plan = plan
+        self._row = row
+        self._folder = folder
+        self._costs = costs
+        self._worker: Worker | None = None
+        self._session: int | None = None
+        self._clean: tuple[str, np.ndarray] | None = None
+
+    def measure(self, jobs: Sequence[Job]) -> Iterator[Measurement]:
+        """Yield one measurement for each job, whatever happens to the method."""
+        card = self._row.method.card
+        given_up = card.unavailable
+        losses = 0
+        try:
+            for job in jobs:
+                if given_up is not None:
+                    yield job.failed(Status.UNAVAILABLE, given_up)
+                    continue
+                try:
+                    yield self._measure(job)
+                    losses = 0
+                except WorkerLost as lost:
+                    self._worker = None
+                    losses += 1
+                    yield job.failed(lost.status, lost.reason)
+                    if losses == LOSSES_IN_A_ROW:
+                        given_up = f"not tried after {losses} losses in a row: {lost.reason}"
+        except BaseException:
+            if self._worker is not None:
+                self._worker.kill()
+            raise
+        if self._worker is not None:
+            self._worker.close()
+
+    def _measure(self, job: Job) -> Measurement:
+        start = perf_counter_ns()
+        worker = self._worker
+        first = worker is None
+        if worker is None:
+            worker = self._worker = self._start()
+        if worker.ready.problem is not None:
+            return job.failed(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
+        clean = self._read(job.frame)
+        noisy = protocol.add_noise(
+            clean,
+            job.cell.sigma,
+            dataset=self._plan.dataset.name,
+            frame=job.frame.id,
+            seed=job.cell.seed,
+        )
+        noisy_digest = hashlib.sha256(noisy).hexdigest()[:16]
+        self._costs.load += perf_counter_ns() - start
+        seen = protocol.as_float(clean) if self._row.method.card.sees_clean else None
+        reply, estimate = worker.denoise(noisy, job.cell.sigma / 255, seen)
+        self._costs.call += reply.busy_ns
+        if estimate is None or reply.samples is None:
+            return job.failed(reply.status, reply.reason)
+        start = perf_counter_ns()
+        scored = _scores(clean, estimate)
+        self._costs.score += perf_counter_ns() - start
+        samples = reply.samples
+        return replace(
+            job.failed(Status.OK, ""),
+            **scored,
+            call_ns=tuple(samples.call_ns),
+            event_ns=tuple(samples.event_ns),
+            transfer_ns=reply.transfer_ns,
+            cold_ns=samples.cold_ns,
+            load_ns=worker.ready.load_ns if first else None,
+            peak_memory=samples.peak_memory,
+            peak_device_memory=reply.peak_device_memory,
+            pixels=clean.shape[0] * clean.shape[1],
+            noisy_digest=noisy_digest,
+            session=self._session,
+        )
+
+    def _start(self) -> Worker:
+        options = self._plan.options
+        spec, device = self._row.method.spec, self._row.device
+        log = self._folder.logs / f"{re.sub(r'[^A-Za-z0-9.=_-]', '_', spec)}-{device}.log"
+        task = Task(
+            spec, device, options.plugins, self._plan.threads, self._plan.rules, log.absolute()
+        )
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._session = self._folder.store.begin_session(spec, device, started)
+        worker = Worker(task, Limits(options.timeout, _memory_limit(options.memory_limit)))
+        self._folder.store.describe_session(self._session, {"threads": worker.ready.threads})
+        return worker
+
+    def _read(self, frame: Frame) -> np.ndarray:
+        """The clean frame; consecutive cells share it."""
+        if self._clean is None or self._clean[0] != frame.id:
+            self._clean = frame.id, frame.read()
+        return self._clean[1]
+
+
+def _memory_limit(gigabytes: float | None) -> int:
+    return int(gigabytes * 1e9) if gigabytes is not None else memory.available() * 8 // 10
+
+
+def _scores(clean: np.ndarray, estimate: np.ndarray) -> dict[str, float | str | None]:
+    scored = protocol.quantise(estimate)
+    return {
+        "psnr": metrics.psnr(clean, scored),
+        "ssim": metrics.ssim(clean, scored),
+        "output_digest": hashlib.sha256(scored).hexdigest()[:16],
+    }

@@ -1,0 +1,162 @@
+"""A run's measurements in one SQLite file, written by the coordinator alone.
+
+The primary key is the cell, so that saving a measurement again replaces it: resuming cannot double
+a cell. Each measurement is its own transaction: a killed run loses at most the cell in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+APPLICATION_ID = 0x64624E43  # says that the file is ours
+SCHEMA_VERSION = 1
+
+_CELL = tuple(f.name for f in fields(Cell))
+_OUTCOME = tuple(f.name for f in fields(Measurement) if f.name != "cell")
+_SAMPLES = ("call_ns", "event_ns", "transfer_ns")
+_COLUMNS = _CELL + _OUTCOME
+
+_SCHEMA = f"""
+CREATE TABLE measurements ({", ".join(_COLUMNS)}, PRIMARY KEY ({", ".join(_CELL)}));
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class Store:
+    """The measurements of one run.
+
+    Args:
+        path: the file; created if it is absent, unless ``read_only``.
+        read_only: open to read, also from a folder that cannot be written to.
+
+    Raises:
+        UsageError: the file is damaged, foreign, of another version, or absent and ``read_only``.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        if read_only and not path.is_file():
+            raise UsageError(f"{path}: no measurements there; give the folder of a run")
+        fresh = not path.exists() or path.stat().st_size == 0
+        mode = "ro" if read_only else "rwc"
+        with self._explained():
+            uri = f"{path.absolute().as_uri()}?mode={mode}"
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+            if not read_only:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+            if fresh and not read_only:
+                self._connection.executescript(_SCHEMA)
+            self._check()
+
+    def _check(self) -> None:
+        if self._pragma("application_id") != APPLICATION_ID:
+            raise UsageError(f"{self._path} was not written by bench; choose another folder")
+        if self._pragma("user_version") != SCHEMA_VERSION:
+            raise UsageError(
+                f"{self._path} was written by another version of bench; "
+                "choose another folder, or pass --fresh to set it aside"
+            )
+        if (found := self._pragma("quick_check")) != "ok":
+            raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+
+    def _pragma(self, name: str) -> Any:
+        return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into what a user can act on."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if "full" in str(error) or "disk I/O" in str(error):
+                raise UsageError(
+                    f"cannot write {self._path}: {error}; free some space and run the same "
+                    "command again, it goes on from here"
+                ) from error
+            if isinstance(error, sqlite3.OperationalError):
+                raise UsageError(f"cannot open {self._path}: {error}") from error
+            raise UsageError(
+                f"{self._path} is damaged ({error}); pass --fresh to set it aside and start anew, "
+                "or choose another folder"
+            ) from error
+
+    def begin_session(self, method: str, device: str, started: str) -> int:
+        """Enter a worker process and return its number."""
+        with self._explained():
+            cursor = self._connection.execute(
+                "INSERT INTO sessions (method, device, started) VALUES (?, ?, ?)",
+                (method, device, started),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def describe_session(self, session: int, details: dict[str, Any]) -> None:
+        """Record what a worker process said of itself: thread counts, say."""
+        with self._explained():
+            self._connection.execute(
+                "UPDATE sessions SET details = ? WHERE id = ?", (json.dumps(details), session)
+            )
+
+    def sessions(self) -> list[dict[str, Any]]:
+        rows = self._connection.execute(
+            "SELECT method, device, started, details FROM sessions ORDER BY id"
+        )
+        return [
+            {"method": m, "device": d, "started": s, "details": json.loads(text or "{}")}
+            for m, d, s, text in rows
+        ]
+
+    def save(self, measurement: Measurement) -> None:
+        """Enter a measurement, in the place of an earlier one of the same cell."""
+        row = asdict(measurement)
+        row |= row.pop("cell")
+        row |= {name: json.dumps(row[name]) for name in _SAMPLES}
+        marks = ", ".join("?" * len(_COLUMNS))
+        with self._explained():
+            self._connection.execute(
+                f"INSERT OR REPLACE INTO measurements ({', '.join(_COLUMNS)}) VALUES ({marks})",
+                [row[name] for name in _COLUMNS],
+            )
+
+    def measurements(self) -> dict[Cell, Measurement]:
+        """All that has been measured."""
+        with self._explained():
+            rows = self._connection.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM measurements"
+            ).fetchall()
+        return {m.cell: m for m in map(_measurement, rows)}
+
+    def close(self) -> None:
+        """Leave one plain file behind, readable from a folder that cannot be written to."""
+        with self._explained():
+            if not self._connection.execute("PRAGMA query_only").fetchone()[0]:
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _measurement(row: tuple[Any, ...]) -> Measurement:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    cell = Cell(**{name: values.pop(name) for name in _CELL})
+    values |= {name: tuple(json.loads(values[name])) for name in _SAMPLES}
+    values["status"] = Status(values["status"])
+    return Measurement(cell, **values)

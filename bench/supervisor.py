@@ -1,0 +1,152 @@
+"""Starts a worker process, waits for its replies within limits, and says how it died."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any
+
+from denoisebench import threads, worker
+from denoisebench.cells import Status
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+    import numpy as np
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may take.
+
+    Attributes:
+        seconds: for loading the method, and for each cell.
+        memory: resident bytes.
+    """
+
+    seconds: float
+    memory: int
+
+
+class WorkerLost(Exception):  # noqa: N818 - an outcome of the method, not a fault of ours
+    """The worker process is gone, or had to be killed; the status and reason say how."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Worker:
+    """One supervised process for one method on one device.
+
+    Raises:
+        WorkerLost: from the constructor and `denoise`; the process is then gone.
+    """
+
+    def __init__(self, task: worker.Task, limits: Limits) -> None:
+        import psutil
+
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._limits = limits
+        self._connection: Connection[Any, Any] = ours
+        self._process: SpawnProcess = context.Process(
+            target=worker.main, args=(theirs, task), name=f"bench {task.method}"
+        )
+        with threads.inherited(task.threads):
+            self._process.start()
+        theirs.close()
+        self._usage = psutil.Process(self._process.pid)
+        try:
+            self.ready: worker.Ready = self._reply()
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        except BaseException:
+            self.kill()
+            raise
+
+    def denoise(
+        self, noisy: np.ndarray, sigma: float, clean: np.ndarray | None
+    ) -> tuple[worker.Reply, np.ndarray | None]:
+        """Have one frame denoised.
+
+        Args:
+            noisy: float32 (H, W, C).
+            sigma: on the [0, 1] scale.
+            clean: for a control that sees the clean frame.
+        """
+        shape = noisy.shape
+        try:
+            self._connection.send(worker.Request(sigma, shape))
+            worker.send(self._connection, noisy)
+            if clean is not None:
+                worker.send(self._connection, clean)
+            reply: worker.Reply = self._reply()
+            if reply.status is not Status.OK:
+                return reply, None
+            return reply, worker.receive(self._connection, shape)
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+
+    def _reply(self) -> Any:
+        """The next message, once it comes; the limits are watched meanwhile."""
+        deadline = time.monotonic() + self._limits.seconds
+        while True:
+            ready = wait([self._connection, self._process.sentinel], timeout=_POLL_S)
+            if self._connection in ready:
+                return self._connection.recv()
+            if ready:
+                raise EOFError
+            if time.monotonic() > deadline:
+                self.kill()
+                limit = f"{self._limits.seconds:g} s"
+                raise WorkerLost(Status.TIMEOUT, f"no result within {limit} (--timeout)")
+            if self._resident() > self._limits.memory:
+                self.kill()
+                limit = f"{self._limits.memory / 1e9:.3g} GB"
+                raise WorkerLost(Status.KILLED, f"used more than {limit} (--memory-limit)")
+
+    def _resident(self) -> int:
+        import psutil
+
+        try:
+            return int(self._usage.memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+    def _lost(self) -> WorkerLost:
+        """The process hung up: let it end, and read how."""
+        self._process.join(5)
+        code = self._process.exitcode
+        self.kill()
+        if code is None:
+            return WorkerLost(Status.KILLED, "its process closed the connection")
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+            return WorkerLost(Status.KILLED, f"its process was ended by {name}{hint}")
+        return WorkerLost(Status.KILLED, f"its process exited with code {code}")
+
+    def close(self) -> None:
+        """Let the process end by itself, and see that it does."""
+        self._connection.close()
+        self._process.join(2)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        if self._process.pid is not None and hasattr(os, "killpg"):
+            # It has no group of its own before its first line, nor when it is gone.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+        self._connection.close()

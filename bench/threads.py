@@ -1,0 +1,67 @@
+"""Thread counts: set for every library that a method may use, and recorded as found."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def available() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def inherited(count: int) -> Iterator[None]:
+    """Let the processes started inside inherit a thread count: libraries read it as they load."""
+    saved = {name: os.environ.get(name) for name in _VARIABLES}
+    os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def pin(count: int) -> None:
+    """Set the count in the libraries loaded so far: not all of them heed the environment."""
+    import threadpoolctl
+
+    threadpoolctl.threadpool_limits(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+    if "cv2" in sys.modules:  # threadpoolctl does not reach it
+        sys.modules["cv2"].setNumThreads(count)
+
+
+def report() -> dict[str, Any]:
+    """The counts that the loaded libraries say they use."""
+    import threadpoolctl
+
+    counts: dict[str, Any] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+    for pool in threadpoolctl.threadpool_info():
+        counts[pool["internal_api"]] = pool["num_threads"]
+    if "torch" in sys.modules:
+        counts["torch"] = sys.modules["torch"].get_num_threads()
+    if "cv2" in sys.modules:
+        counts["cv2"] = sys.modules["cv2"].getNumThreads()
+    return counts
