@@ -33,19 +33,27 @@ def noise_generator(dataset: str, frame: str, sigma: float, seed: int) -> np.ran
 
 
 def add_noise(
-    clean: np.ndarray, sigma: float, *, dataset: str, frame: str, seed: int
+    clean: np.ndarray,
+    sigma: float,
+    *,
+    dataset: str,
+    frame: str,
+    seed: int,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """White Gaussian noise: ``noisy = clean + sigma · n``, neither clipped nor quantised.
 
     Args:
         clean: uint8 (H, W, C).
         sigma: standard deviation on the 8-bit scale.
+        dataset, frame, seed: see `noise_generator`.
+        out: where to put the result, float32 (H, W, C).
 
     Returns:
         float32 (H, W, C); the clean frame's range is [0, 1].
     """
     generator = noise_generator(dataset, frame, sigma, seed)
-    noisy = generator.standard_normal(clean.shape, dtype=np.float32)
+    noisy = generator.standard_normal(clean.shape, dtype=np.float32, out=out)
     noisy *= np.float32(sigma / 255)
     noisy += as_float(clean)
     return noisy

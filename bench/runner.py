@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -174,22 +175,17 @@ class _RowRun:
         if worker.ready.problem is not None:
             return job.failed(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
         clean = self._read(job.frame)
-        noisy = protocol.add_noise(
-            clean,
-            job.cell.sigma,
-            dataset=self._plan.dataset.name,
-            frame=job.frame.id,
-            seed=job.cell.seed,
-        )
+        noisy = self._add_noise(clean, job, worker)
         noisy_digest = hashlib.sha256(noisy).hexdigest()[:16]
+        if self._row.method.card.sees_clean:
+            worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
         self._costs.load += perf_counter_ns() - start
-        seen = protocol.as_float(clean) if self._row.method.card.sees_clean else None
-        reply, estimate = worker.denoise(noisy, job.cell.sigma / 255, seen)
+        reply = worker.denoise(clean.shape, job.cell.sigma / 255)
         self._costs.call += reply.busy_ns
-        if estimate is None or reply.samples is None:
+        if reply.samples is None:
             return job.failed(reply.status, reply.reason)
         start = perf_counter_ns()
-        scored = _scores(clean, estimate)
+        scored = _scores(clean, worker.frame("estimate", clean.shape))
         self._costs.score += perf_counter_ns() - start
         samples = reply.samples
         return replace(
@@ -216,9 +212,21 @@ class _RowRun:
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = self._folder.store.begin_session(spec, device, started)
-        worker = Worker(task, Limits(options.timeout, _memory_limit(options.memory_limit)))
+        limits = Limits(options.timeout, _memory_limit(options.memory_limit))
+        worker = Worker(task, limits, max(math.prod(f.shape) for f in self._plan.frames))
         self._folder.store.describe_session(self._session, {"threads": worker.ready.threads})
         return worker
+
+    def _add_noise(self, clean: np.ndarray, job: Job, worker: Worker) -> np.ndarray:
+        """The noisy frame, made where the worker will read it."""
+        return protocol.add_noise(
+            clean,
+            job.cell.sigma,
+            dataset=self._plan.dataset.name,
+            frame=job.frame.id,
+            seed=job.cell.seed,
+            out=worker.frame("noisy", clean.shape),
+        )
 
     def _read(self, frame: Frame) -> np.ndarray:
         """The clean frame; consecutive cells share it."""

@@ -8,13 +8,13 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from denoisebench import threads, worker
 from denoisebench.cells import Status
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
     import numpy as np
@@ -47,19 +47,25 @@ class WorkerLost(Exception):  # noqa: N818 - an outcome of the method, not a fau
 class Worker:
     """One supervised process for one method on one device.
 
+    Args:
+        task: what to run.
+        limits: what it may take.
+        size: values in the largest frame that it will be given.
+
     Raises:
         WorkerLost: from the constructor and `denoise`; the process is then gone.
     """
 
-    def __init__(self, task: worker.Task, limits: Limits) -> None:
+    def __init__(self, task: worker.Task, limits: Limits, size: int) -> None:
         import psutil
 
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._limits = limits
         self._connection: Connection[Any, Any] = ours
+        self._frames = worker.SharedFrames(context, size)
         self._process: SpawnProcess = context.Process(
-            target=worker.main, args=(theirs, task), name=f"bench {task.method}"
+            target=worker.main, args=(theirs, task, self._frames), name=f"bench {task.method}"
         )
         with threads.inherited(task.threads):
             self._process.start()
@@ -73,37 +79,34 @@ class Worker:
             self.kill()
             raise
 
-    def denoise(
-        self, noisy: np.ndarray, sigma: float, clean: np.ndarray | None
-    ) -> tuple[worker.Reply, np.ndarray | None]:
-        """Have one frame denoised.
+    def frame(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
+        """A float32 frame shared with the process: ``noisy``, ``clean`` or ``estimate``."""
+        return self._frames.view(name, shape)
+
+    def denoise(self, shape: tuple[int, int, int], sigma: float) -> worker.Reply:
+        """Have the noisy frame that was put into the shared memory denoised.
 
         Args:
-            noisy: float32 (H, W, C).
+            shape: the frame's (H, W, C).
             sigma: on the [0, 1] scale.
-            clean: for a control that sees the clean frame.
+
+        Returns:
+            If its status is ok, the estimate lies in the shared memory.
         """
-        shape = noisy.shape
         try:
             self._connection.send(worker.Request(sigma, shape))
-            worker.send(self._connection, noisy)
-            if clean is not None:
-                worker.send(self._connection, clean)
             reply: worker.Reply = self._reply()
-            if reply.status is not Status.OK:
-                return reply, None
-            return reply, worker.receive(self._connection, shape)
         except (EOFError, OSError) as error:
             raise self._lost() from error
+        return reply
 
     def _reply(self) -> Any:
         """The next message, once it comes; the limits are watched meanwhile."""
         deadline = time.monotonic() + self._limits.seconds
         while True:
-            ready = wait([self._connection, self._process.sentinel], timeout=_POLL_S)
-            if self._connection in ready:
+            if self._connection.poll(_POLL_S):
                 return self._connection.recv()
-            if ready:
+            if not self._process.is_alive():  # and what it started keeps the pipe open
                 raise EOFError
             if time.monotonic() > deadline:
                 self.kill()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
+import math
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ from denoisebench.timing import Clock, CudaClock, Samples, TimingRules, WallCloc
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnContext
     from pathlib import Path
 
     from denoisebench.denoisers.registry import Card, Denoiser
@@ -43,9 +45,27 @@ class Task:
     log: Path
 
 
+class SharedFrames:
+    """Memory that the coordinator and a worker both see, so that no frame goes through a pipe.
+
+    Args:
+        context: of the process that will be started.
+        size: values in the largest frame.
+    """
+
+    def __init__(self, context: SpawnContext, size: int) -> None:
+        names = ("noisy", "clean", "estimate")
+        self._arrays = {name: context.RawArray("f", size) for name in names}
+
+    def view(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
+        """A float32 frame (H, W, C) in that memory."""
+        frame = np.frombuffer(self._arrays[name], np.float32, math.prod(shape))
+        return frame.reshape(shape)
+
+
 @dataclass(frozen=True)
 class Request:
-    """One cell to work on; the noisy frame's bytes follow, and the clean one's if it may see it."""
+    """One cell to work on; its noisy frame lies in the shared memory."""
 
     sigma: float
     shape: tuple[int, int, int]
@@ -62,7 +82,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Reply:
-    """A cell's outcome; if it is ok, the estimate's bytes follow."""
+    """A cell's outcome; if it is ok, the estimate lies in the shared memory."""
 
     status: Status
     reason: str = ""
@@ -72,7 +92,7 @@ class Reply:
     peak_device_memory: int | None = None
 
 
-def main(connection: Connection, task: Task) -> None:
+def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
     """Load the method, then serve requests until the coordinator hangs up or dies."""
     _detach(task.log)
     start = perf_counter_ns()
@@ -87,7 +107,7 @@ def main(connection: Connection, task: Task) -> None:
     session = _Session(denoiser, card, task)
     with contextlib.suppress(EOFError):
         while True:
-            _serve(connection, session)
+            _serve(connection, session, frames)
 
 
 def _detach(log: Path) -> None:
@@ -256,30 +276,14 @@ class _TorchDevice:
         return int(self._torch.cuda.max_memory_allocated() - self._level)
 
 
-def _serve(connection: Connection, session: _Session) -> None:
+def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> None:
     request: Request = connection.recv()
-    noisy = receive(connection, request.shape)
-    clean = receive(connection, request.shape) if session.card.sees_clean else None
+    noisy = frames.view("noisy", request.shape)
+    clean = frames.view("clean", request.shape) if session.card.sees_clean else None
     try:
         reply, estimate = session.run(noisy, clean, request.sigma)
     except BaseException as error:  # a method may raise anything
         reply, estimate = Reply(Status.ERROR, _explain(error)), None
-    connection.send(reply)
     if estimate is not None:
-        send(connection, estimate)
-
-
-def send(connection: Connection, frame: np.ndarray) -> None:
-    """Send a float32 frame's bytes; the other side knows its shape."""
-    connection.send_bytes(memoryview(np.ascontiguousarray(frame)).cast("B"))
-
-
-def receive(connection: Connection, shape: tuple[int, ...]) -> np.ndarray:
-    """Receive a float32 frame of a known shape.
-
-    Raises:
-        EOFError: the other side hung up.
-    """
-    frame = np.empty(shape, np.float32)
-    connection.recv_bytes_into(memoryview(frame).cast("B"))
-    return frame
+        frames.view("estimate", request.shape)[:] = estimate
+    connection.send(reply)
