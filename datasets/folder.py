@@ -1,0 +1,129 @@
+"""Any folder of the user's own images."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from denoisebench.datasets.base import DataError, Frame, pixel_digest
+from denoisebench.datasets.images import SUFFIXES, ImageError, decode, read_bytes, read_image
+from denoisebench.datasets.names import unknown
+
+LISTED = 5  # how many problems are told one by one
+
+log = logging.getLogger("denoisebench")
+
+
+class Folder:
+    """The images in a folder and its subfolders, in one split, ``test``.
+
+    A frame's id is its path within the folder. The name holds a digest of the ids and the files'
+    bytes: the same images have the same name, hence the same noise, wherever they lie, and
+    results of different images never come under one name.
+
+    Hidden files are skipped; so are files of other kinds and links to folders, with a notice.
+
+    Args:
+        path: the folder; ``~`` is expanded.
+
+    Raises:
+        DataError: there is no such folder, it holds no images, or some of them cannot be used.
+    """
+
+    licence = "the owner's"
+    splits: tuple[str, ...] = ("test",)
+
+    def __init__(self, path: str) -> None:
+        given = os.path.expanduser(path)
+        if not os.path.isdir(given):
+            problem = "is not a folder" if os.path.exists(given) else "does not exist"
+            raise DataError(f"folder:{path}: {problem}; give the path of a folder of images")
+        self.folder = Path(given)
+        self._label = self.folder.resolve().name
+        self._frames, content = self._load(self._image_files())
+        self.name = f"folder-{content[:8]}"
+        self.title = f"{self.name}: {len(self._frames)} images of the folder {self._label!r}"
+
+    def size(self, split: str) -> int:
+        """How many frames a split has."""
+        return len(self.frames(split))
+
+    def missing(self, split: str) -> list[str]:
+        """Nothing: what is not in the folder is not part of the data set."""
+        return []
+
+    def fetch(self, split: str) -> None:
+        """Nothing to do, for the same reason."""
+
+    def frames(self, split: str) -> list[Frame]:
+        """The frames, sorted by id.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if split not in self.splits:
+            raise DataError(f"{self.name}: {unknown('split', split, self.splits)}")
+        return list(self._frames)
+
+    def _image_files(self) -> dict[str, Path]:
+        """The image files by id, in its order."""
+        images: dict[str, Path] = {}
+        skipped = 0
+        for directory, folders, files in os.walk(self.folder, onerror=self._refuse):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            skipped += sum(os.path.islink(os.path.join(directory, name)) for name in folders)
+            for name in files:
+                path = Path(directory, name)
+                if name.startswith("."):
+                    continue
+                if path.suffix.lower() in SUFFIXES:
+                    images[path.relative_to(self.folder).as_posix()] = path
+                else:
+                    skipped += 1
+        if not images:
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise DataError(f"folder {self.folder} holds no images; known kinds are {kinds}")
+        if skipped:
+            log.warning("folder %s: %d entries that are no images skipped", self._label, skipped)
+        return dict(sorted(images.items()))
+
+    def _refuse(self, error: OSError) -> NoReturn:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror})") from error
+
+    def _load(self, files: dict[str, Path]) -> tuple[list[Frame], str]:
+        """Decode every image once; the frames, and the digest of all ids and bytes."""
+        frames, problems = [], []
+        notes: Counter[str] = Counter()
+        content = hashlib.sha256()
+        for id, path in files.items():
+            try:
+                data = read_bytes(path)
+                pixels, remarks = decode(data)
+                content.update(f"{id}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+            except ImageError as problem:
+                problems.append(f"{id}: {problem}")
+            except UnicodeEncodeError:
+                problems.append(f"{id!a}: its name is not UTF-8")
+            else:
+                height, width, channels = pixels.shape
+                shape = (height, width, channels)
+                frames.append(Frame(id, pixel_digest(pixels), shape, partial(read_image, path)))
+                notes.update(remarks)
+        if problems:
+            raise DataError(self._summary(problems, len(files)))
+        for note, count in notes.items():
+            log.warning("folder %s: %d of %d images: %s", self._label, count, len(files), note)
+        return frames, content.hexdigest()
+
+    def _summary(self, problems: list[str], total: int) -> str:
+        listed = "; ".join(problems[:LISTED])
+        rest = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+        return (
+            f"folder {self.folder}: {len(problems)} of {total} images cannot be used: "
+            f"{listed}{rest}. Repair or remove them"
+        )
