@@ -204,7 +204,8 @@ def _attempt(name: str, load: Callable[[], object]) -> None:
         detail = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {detail[0]}" if detail else type(error).__name__
         problem = f"plugin fails to import: {reason}"
-        _cards.setdefault(name, Card(name=name, title=name, family="?", problem=problem))
+        listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
+        _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
 
 
 def cards() -> dict[str, Card]:
