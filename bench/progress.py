@@ -59,7 +59,8 @@ class _RowTally:
             if (p := [m.psnr for m in ok if m.cell.sigma == sigma and m.psnr is not None])
         ]
         if times := [ns for m in ok for ns in m.call_ns]:
-            parts.append(f"{median(times) / 1e6:.3g} ms a frame")
+            ms = median(times) / 1e6
+            parts.append(f"{ms:.0f} ms a frame" if ms >= 100 else f"{ms:.3g} ms a frame")
         failed = [m for m in self.seen if m.status is not Status.OK]
         if failed:
             kinds = Counter(m.status.value for m in failed)

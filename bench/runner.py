@@ -159,12 +159,9 @@ class _RowRun:
                     yield job.failed(lost.status, lost.reason)
                     if losses == LOSSES_IN_A_ROW:
                         given_up = f"not tried after {losses} losses in a row: {lost.reason}"
-        except BaseException:
+        finally:
             if self._worker is not None:
                 self._worker.kill()
-            raise
-        if self._worker is not None:
-            self._worker.close()
 
     def _measure(self, job: Job) -> Measurement:
         start = perf_counter_ns()

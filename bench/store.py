@@ -6,9 +6,9 @@ a cell. Each measurement is its own transaction: a killed run loses at most the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ class Store:
     def _pragma(self, name: str) -> Any:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
 
-    @contextmanager
+    @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn SQLite's errors into what a user can act on."""
         try:
@@ -88,7 +88,7 @@ class Store:
                     "command again, it goes on from here"
                 ) from error
             if isinstance(error, sqlite3.OperationalError):
-                raise UsageError(f"cannot open {self._path}: {error}") from error
+                raise UsageError(f"cannot use {self._path}: {error}") from error
             raise UsageError(
                 f"{self._path} is damaged ({error}); pass --fresh to set it aside and start anew, "
                 "or choose another folder"
@@ -141,10 +141,12 @@ class Store:
         return {m.cell: m for m in map(_measurement, rows)}
 
     def close(self) -> None:
-        """Leave one plain file behind, readable from a folder that cannot be written to."""
-        with self._explained():
-            if not self._connection.execute("PRAGMA query_only").fetchone()[0]:
-                self._connection.execute("PRAGMA journal_mode = DELETE")
+        """Leave one plain file behind, readable from a folder that cannot be written to.
+
+        While somebody else has it open, it stays as it is, which is safe, too.
+        """
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
 
     def __enter__(self) -> Store:

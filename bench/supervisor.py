@@ -138,14 +138,8 @@ class Worker:
             return WorkerLost(Status.KILLED, f"its process was ended by {name}{hint}")
         return WorkerLost(Status.KILLED, f"its process exited with code {code}")
 
-    def close(self) -> None:
-        """Let the process end by itself, and see that it does."""
-        self._connection.close()
-        self._process.join(2)
-        self.kill()
-
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started; idle or not, it has nothing left to save."""
         if self._process.pid is not None and hasattr(os, "killpg"):
             # It has no group of its own before its first line, nor when it is gone.
             with contextlib.suppress(ProcessLookupError, PermissionError):

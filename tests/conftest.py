@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Protocol
 
+import numpy as np
 import pytest
+from PIL import Image
+
+COMMAND = Path(sys.executable).with_name("bench")
 
 
 @pytest.fixture
@@ -29,3 +37,38 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("pooch.os_cache", lambda project: folder / project)
     monkeypatch.delenv("DENOISEBENCH_DATA", raising=False)
     return folder / "denoisebench"
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three small colour images with smooth, textured and flat parts."""
+    folder = tmp_path_factory.mktemp("photos")
+    rows, columns = np.mgrid[0:40, 0:48]
+    for number in range(3):
+        red = 127 + 100 * np.sin(rows / (5 + number))
+        green = (columns * 5 + 20 * number) % 256
+        blue = np.where((rows // 8 + columns // 8) % 2, 60, 180)
+        image = np.stack([red, green, blue], axis=-1).astype(np.uint8)
+        Image.fromarray(image).save(folder / f"photo{number}.png")
+    return folder
+
+
+class Bench(Protocol):
+    def __call__(self, *words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Run the installed command in a folder of the test's own, as a user does."""
+
+    def run(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *map(str, words)],
+            cwd=cwd or tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run

@@ -107,9 +107,9 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="The run's folder.  [default: results/DATASET]",
 )
 @click.option(
-    "--resume/--fresh",
-    default=True,
-    help="Go on from what the folder holds, or set it aside.  [default: resume]",
+    "--fresh/--resume",
+    default=False,
+    help="Set aside what the folder holds, or go on from it.  [default: resume]",
 )
 @click.option(
     "--force",
@@ -132,7 +132,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     callback=_read_config,
     help="A TOML file that sets any of these options; the command line wins.",
 )
-def run(resume: bool, **choices: Any) -> None:
+def run(**choices: Any) -> None:
     """Noise frames, denoise them with every method, score, time, and print the table.
 
     What is measured is saved cell by cell: after an interruption the same command goes on. The
@@ -141,8 +141,7 @@ def run(resume: bool, **choices: Any) -> None:
     """
     from denoisebench.plan import Options
 
-    plugins = tuple(choices.pop("plugins"))
-    raise SystemExit(_run(Options(**choices, plugins=plugins, fresh=not resume)))
+    raise SystemExit(_run(Options(**choices)))
 
 
 def _run(options: Options) -> int:

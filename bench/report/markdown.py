@@ -24,7 +24,7 @@ class _Column:
 
     header: str
     figure: str
-    shown: str
+    shown: Callable[[float], str]
     best: Callable[[Iterable[float]], float] | None = None
     sigma: float | None = None
     device: str | None = None
@@ -41,16 +41,14 @@ class _Column:
 
     def texts(self, table: pd.DataFrame, contest: set[str]) -> dict[str, str]:
         """The column as printed, by method; what prints like the best is as bold as the best."""
-        shown = {method: self._show(value) for method, value in self.values(table).items()}
-        rivals = [v for method, v in self.values(table).items() if method in contest]
-        best = self._show(self.best(rivals)) if self.best and len(rivals) > 1 else None
+        values = self.values(table)
+        shown = {method: self.shown(value) for method, value in values.items()}
+        rivals = [value for method, value in values.items() if method in contest]
+        best = self.shown(self.best(rivals)) if self.best and len(rivals) > 1 else None
         return {
             method: f"**{text}**" if text == best and method in contest else text
             for method, text in shown.items()
         }
-
-    def _show(self, value: float) -> str:
-        return "∞" if math.isinf(value) else format(value, self.shown)
 
 
 def table1_markdown(results: Results) -> str:
@@ -80,18 +78,27 @@ def table1_markdown(results: Results) -> str:
     return "\n\n".join(filter(None, [grid, footnotes.text(), _footer(results)])) + "\n"
 
 
+def _decimals(count: int) -> Callable[[float], str]:
+    return lambda value: "∞" if math.isinf(value) else f"{value:.{count}f}"
+
+
+def _three_digits(value: float) -> str:
+    """Three significant digits, or all those before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _columns(results: Results) -> list[_Column]:
     sigmas, devices = results.sigmas, results.devices
-    psnr = [_Column(f"PSNR σ={s:g}", "psnr_mean", ".2f", max, sigma=s) for s in sigmas]
-    paper = _Column("PSNR, paper", "psnr_paper", ".2f")
-    ssim = [_Column(f"SSIM σ={s:g}", "ssim_mean", ".3f", max, sigma=s) for s in sigmas]
+    psnr = [_Column(f"PSNR σ={s:g}", "psnr_mean", _decimals(2), max, sigma=s) for s in sigmas]
+    paper = _Column("PSNR, paper", "psnr_paper", _decimals(2))
+    ssim = [_Column(f"SSIM σ={s:g}", "ssim_mean", _decimals(3), max, sigma=s) for s in sigmas]
     costs = [
         _Column(f"{_DEVICE_NAMES[d]} {unit}", figure, shown, min, device=d)
         for d in devices
         for unit, figure, shown in (
-            ("ms/frame", "ms_per_frame", ".3g"),
-            ("ms/MP", "ms_per_megapixel", ".3g"),
-            ("peak MB", "peak_memory_mb", ".0f"),
+            ("ms/frame", "ms_per_frame", _three_digits),
+            ("ms/MP", "ms_per_megapixel", _three_digits),
+            ("peak MB", "peak_memory_mb", _decimals(0)),
         )
     ]
     return [*psnr, paper, *ssim, *costs]
@@ -112,13 +119,12 @@ def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
 def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
     """What a reader must know of a row: what its card says, and what went wrong, and where."""
     notes = [note for row, note in iter_notes(results) if row["method"] == method]
-    by_note: dict[str, list[str]] = {}
-    for _, line in table[table["method"] == method].iterrows():
-        where = f"{_DEVICE_NAMES[line['device']]} σ={line['sigma']:g}"
-        status = "" if line["status"] == "ok" else f"{line['status']}: "
-        if line["note"]:
-            by_note.setdefault(status + line["note"], []).append(where)
-    notes += [f"{note} ({', '.join(where)})." for note, where in by_note.items()]
+    lines = table[(table["method"] == method) & (table["note"] != "")]
+    for (status, note), same in lines.groupby(["status", "note"], sort=False):
+        where = ", ".join(
+            f"{_DEVICE_NAMES[line['device']]} σ={line['sigma']:g}" for _, line in same.iterrows()
+        )
+        notes.append(f"{note}." if status == "ok" else f"{status} ({where}): {note}.")
     return list(dict.fromkeys(notes))
 
 

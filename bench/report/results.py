@@ -211,7 +211,9 @@ def _time_note(ok: Sequence[Measurement]) -> str:
     """Say so where the times of most frames scatter."""
     judged = [is_noisy(m.call_ns) for m in ok if len(m.call_ns) >= 4]
     scattered = judged and sum(judged) > len(judged) / 2
-    return "times scatter: interquartile range above 10 % of the median" if scattered else ""
+    return (
+        "Times scatter: their interquartile range is above 10 % of the median" if scattered else ""
+    )
 
 
 def _deviation(values: Sequence[float]) -> float | None:
@@ -236,6 +238,6 @@ def iter_notes(results: Results) -> Iterator[tuple[dict[str, Any], str]]:
     """What a reader of each row must know: its licence where it restricts, and its card's note."""
     for row in results.manifest["rows"]:
         if "non-commercial" in row["licence"]:
-            yield row, f"Licence of the implementation: {row['licence']}."
+            yield row, f"Licence: {row['licence']}."
         if row["note"]:
             yield row, row["note"]

@@ -1,0 +1,196 @@
+"""The tables, from made-up measurements: figures, bold, footnotes and failures."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.report.markdown import table1_markdown
+from denoisebench.report.results import Results, frames_table, load, table1
+from denoisebench.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FRAMES = ("a", "b")
+SIGMAS = (15.0, 25.0)
+
+
+def row(method: str, device: str = "cpu", **card: Any) -> dict[str, Any]:
+    return {
+        "method": method,
+        "name": method,
+        "title": method.upper(),
+        "device": device,
+        "family": "local",
+        "licence": "MIT",
+        "note": "",
+        "asked_by_name": False,
+        "problem": None,
+    } | card
+
+
+def ok(method: str, psnr: float, device: str = "cpu", **more: Any) -> list[Measurement]:
+    """A method's measurements: frame b scores 2 dB above a, sigma 25 scores 5 dB below 15."""
+    return [
+        Measurement(
+            Cell(method, device, frame, sigma, 0),
+            Status.OK,
+            psnr=psnr + 2 * FRAMES.index(frame) - 5 * SIGMAS.index(sigma),
+            ssim=psnr / 50,
+            call_ns=(2_000_000, 1_000_000, 3_000_000),
+            pixels=500_000,
+            **more,
+        )
+        for frame in FRAMES
+        for sigma in SIGMAS
+    ]
+
+
+def results(rows: list[dict[str, Any]], measurements: list[Measurement]) -> Results:
+    manifest = {
+        "rows": rows,
+        "command": "bench run",
+        "options": {"sigmas": list(SIGMAS), "seeds": 1},
+        "dataset": {"title": "made up", "split": "test", "frames": [{"id": f} for f in FRAMES]},
+        "protocol": {"version": 1, "digest": "0123456789ab"},
+        "threads": 2,
+        "environment": {
+            "denoisebench": "0",
+            "python": "3",
+            "system": "none",
+            "cpu": "abacus",
+            "cores": 2,
+            "memory_gb": 1.0,
+            "cuda": {},
+            "libraries": {"numpy": "2"},
+        },
+    }
+    return Results(manifest, {m.cell: m for m in measurements})
+
+
+def body(markdown: str) -> dict[str, list[str]]:
+    """The Markdown table's rows: title without footnote marks, and cells."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")][2:]
+    split = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {cells[0].split()[0]: cells[1:] for cells in split}
+
+
+def test_the_tidy_table_has_means_over_frames_and_medians_of_times() -> None:
+    table = table1(results([row("bm3d")], ok("bm3d", 30, cold_ns=9_000_000, peak_memory=5_000_000)))
+    first = table.iloc[0]
+    assert first.psnr_mean == 31
+    assert first.psnr_std == pytest.approx(math.sqrt(2))
+    assert first.ssim_mean == pytest.approx(0.6)
+    assert first.psnr_paper == 33.6711
+    assert (first.ms_per_frame, first.ms_per_megapixel) == (2, 4)
+    assert (first.cold_ms, first.peak_memory_mb) == (9, 5)
+    assert table.psnr_mean.tolist() == [31, 26]
+    assert table.frames.tolist() == [2, 2]
+
+
+def test_one_row_a_cell() -> None:
+    table = frames_table(results([row("x")], ok("x", 30)))
+    assert len(table) == 4
+    assert table.ms.tolist() == [2, 2, 2, 2]
+    assert not table.duplicated(["method", "frame", "sigma"]).any()
+
+
+def test_the_best_method_is_bold_and_controls_do_not_compete() -> None:
+    rows = [row("good"), row("poor"), row("oracle", family="control")]
+    measured = [*ok("good", 30), *ok("poor", 28), *ok("oracle", math.inf)]
+    table = body(table1_markdown(results(rows, measured)))
+    assert list(table) == ["GOOD", "POOR", "ORACLE"]
+    assert table["GOOD"][:2] == ["**31.00**", "**26.00**"]
+    assert table["POOR"][:2] == ["29.00", "24.00"]
+    assert table["ORACLE"][:2] == ["∞", "∞"]
+
+
+def test_what_prints_alike_is_equally_bold() -> None:
+    measured = [*ok("one", 30.001), *ok("two", 29.999)]
+    table = body(table1_markdown(results([row("one"), row("two")], measured)))
+    assert table["ONE"][0] == table["TWO"][0] == "**31.00**"
+
+
+def test_a_failed_method_keeps_its_row_with_dashes_and_a_footnote() -> None:
+    failed = [
+        Measurement(Cell("bad", "cpu", frame, sigma, 0), Status.TIMEOUT, "too | slow")
+        for frame in FRAMES
+        for sigma in SIGMAS
+    ]
+    markdown = table1_markdown(results([row("good"), row("bad")], [*ok("good", 30), *failed]))
+    assert set(body(markdown)["BAD"]) == {"–"}
+    assert "| BAD ¹ " in markdown
+    assert "¹ timeout (CPU σ=15, CPU σ=25): too \\| slow." in markdown
+
+
+def test_a_mean_over_the_frames_that_succeeded_is_not_shown() -> None:
+    measured = ok("x", 30)
+    measured[0] = Measurement(measured[0].cell, Status.ERROR, "no")
+    table = table1(results([row("x")], measured)).set_index("sigma")
+    assert table.loc[15].status == "error"
+    assert table.loc[15].frames == 1
+    assert pd.isna(table.loc[15].psnr_mean)
+    assert table.loc[15].note == "1 of 2 cells failed: no"
+    assert table.loc[25].psnr_mean == 26
+
+
+def test_an_incomplete_method_shows_its_mean_and_does_not_compete() -> None:
+    measured = [*ok("whole", 30), *ok("half", 40)[:1]]
+    markdown = table1_markdown(results([row("whole"), row("half")], measured))
+    assert body(markdown)["HALF"][:2] == ["40.00", "–"]
+    assert "incomplete (CPU σ=15): mean over 1 of 2 cells." in markdown
+    assert "incomplete (CPU σ=25): mean over 0 of 2 cells." in markdown
+
+
+def test_each_device_has_its_own_times() -> None:
+    rows = [row("x"), row("x", "cuda"), row("y")]
+    slow = ok("y", 31)
+    fast = ok("x", 30, "cuda", transfer_ns=(500_000,), peak_device_memory=7_000_000)
+    fast = [Measurement(**{**vars(m), "call_ns": (20_000,)}) for m in fast]
+    found = results(rows, [*ok("x", 30), *fast, *slow])
+    header = table1_markdown(found).splitlines()[0]
+    assert header.index("CPU ms/frame") < header.index("CUDA ms/frame")
+    assert body(table1_markdown(found))["X"][-3:] == ["0.02", "0.04", "7"]
+    assert body(table1_markdown(found))["Y"][-3:] == ["–", "–", "–"]
+    cuda = table1(found).query("device == 'cuda'")
+    assert cuda.transfer_ms.tolist() == [0.5, 0.5]
+    assert cuda.peak_memory_mb.tolist() == [7, 7]
+
+
+def test_a_restrictive_licence_and_scattered_times_are_footnoted() -> None:
+    measured = [
+        Measurement(**{**vars(m), "call_ns": (1_000_000, 1_500_000, 2_000_000, 2_500_000)})
+        for m in ok("x", 30)
+    ]
+    markdown = table1_markdown(results([row("x", licence="non-commercial (Tampere)")], measured))
+    assert "¹ Licence: non-commercial (Tampere)." in markdown
+    assert "² Times scatter" in markdown
+
+
+def test_names_from_plugins_cannot_break_the_table() -> None:
+    hostile = row("x", title="a|b <script>\n|")
+    markdown = table1_markdown(results([hostile], ok("x", 30)))
+    assert "a\\|b &lt;script> \\|" in markdown
+
+
+def test_scores_survive_the_store(tmp_path: Path) -> None:
+    measured = {m.cell: m for m in [*ok("x", math.inf), *ok("y", 30, event_ns=(5,))]}
+    with Store(tmp_path / "run.sqlite") as store:
+        for measurement in measured.values():
+            store.save(measurement)
+            store.save(measurement)
+    manifest = results([row("x")], []).manifest | {"manifest": 1}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert load(tmp_path).measurements == measured
+
+
+def test_a_method_that_is_not_installed_is_no_failure_unless_asked_for() -> None:
+    absent = [Measurement(Cell("x", "cpu", "a", 15.0, 0), Status.UNAVAILABLE, "needs y")]
+    assert results([row("x")], absent).failures() == []
+    assert results([row("x", asked_by_name=True)], absent).failures() == absent
+    assert results([row("x", problem="fails to import")], absent).failures() == absent

@@ -1,0 +1,79 @@
+"""What is timed, how often, and what is told apart."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import pytest
+from denoisebench.memory import PeakMemory
+from denoisebench.timing import TimingRules, WallClock, is_noisy, measure
+
+
+class FakeClock:
+    """Every call takes as long as it is told to."""
+
+    def __init__(self, *milliseconds: float) -> None:
+        self.times = list(milliseconds)
+        self.calls = 0
+
+    def time(self, call):  # type: ignore[no-untyped-def]
+        self.calls += 1
+        taken = self.times.pop(0) if len(self.times) > 1 else self.times[0]
+        return call(), round(taken * 1e6), None
+
+
+RULES = TimingRules(warmup_s=0.2, min_rounds=1, max_rounds=10, budget_s=0.1)
+
+
+def test_the_first_call_is_cold_and_the_warm_up_is_not_sampled() -> None:
+    clock = FakeClock(900, 150, 120, 30)
+    output, samples = measure(lambda: "estimate", clock, RULES, cold=True, warm_up=True)
+    assert output == "estimate"
+    assert samples.cold_ns == 900_000_000
+    assert samples.call_ns == [30_000_000] * 4  # 150 + 120 ms of warm-up, then 100 ms of rounds
+    assert clock.calls == 7
+
+
+def test_a_slow_method_is_called_no_more_than_it_must() -> None:
+    clock = FakeClock(5000)
+    _, samples = measure(lambda: None, clock, RULES, cold=False, warm_up=False)
+    assert samples.call_ns == [5_000_000_000]
+    assert samples.cold_ns is None
+    assert clock.calls == 1
+
+
+def test_a_fast_method_is_called_at_most_so_often() -> None:
+    _, samples = measure(lambda: None, FakeClock(0.001), RULES, cold=False, warm_up=False)
+    assert len(samples.call_ns) == RULES.max_rounds
+
+
+def test_the_result_is_that_of_the_first_call() -> None:
+    results = iter(range(1000))
+    output, _ = measure(lambda: next(results), FakeClock(1), RULES, cold=True, warm_up=True)
+    assert output == 0
+
+
+def test_the_wall_clock_times_the_call_alone() -> None:
+    _, elapsed, event = WallClock().time(lambda: time.sleep(0.02))
+    assert 0.02e9 <= elapsed < 1e9
+    assert event is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process restart its peak")
+def test_a_short_lived_allocation_shows_in_the_peak() -> None:
+    with PeakMemory() as nothing:
+        pass
+    with PeakMemory() as memory:
+        np.ones(4_000_000).sum()
+    assert nothing.bytes is not None
+    assert memory.bytes is not None
+    assert nothing.bytes < 2e6
+    assert 31e6 <= memory.bytes < 40e6  # the kernel counts pages in batches
+
+
+def test_scattered_times_are_flagged() -> None:
+    assert not is_noisy([100, 101, 99, 100, 102])
+    assert is_noisy([100, 150, 80, 100, 130])
+    assert not is_noisy([1, 100])  # too few to judge
