@@ -151,7 +151,9 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
         known = _cards.get(name)
         if known is not None and known.factory is not None:
             raise ValueError(f"two methods are called {name!r}: {known.factory} and {factory}")
-        _cards[name] = Card(name=name, factory=factory, **card)
+        _cards[name] = Card(
+            name=name, factory=typing.cast("Callable[..., Denoiser]", factory), **card
+        )
         return factory
 
     return enter
@@ -310,5 +312,5 @@ def source_file(card: Card) -> Path | None:
     """The file that defines a method: its digest is part of the identity of its results."""
     if card.factory is None:
         return None
-    found = inspect.getsourcefile(card.factory)  # type: ignore[arg-type]
+    found = inspect.getsourcefile(card.factory)
     return Path(found) if found else None
