@@ -30,11 +30,11 @@ class Bilateral:
         tone: standard deviation of the weight of a difference in value, in units of sigma.
     """
 
-    width: float = 1.5
-    tone: float = 3.0
+    width: float = 3.0
+    tone: float = 1.25
     search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "width": (0.8, 1.0, 1.25, 1.5, 2.0, 3.0),
-        "tone": (1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
+        "width": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0),
+        "tone": (0.75, 1.0, 1.25, 1.5, 2.0, 3.0),
     }
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:

@@ -40,4 +40,4 @@ class BM3D:
         # The library ignores the usual setting, and would take all cores.
         profile.num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
         filtered = bm3d.bm3d_rgb if noisy.shape[2] == 3 else bm3d.bm3d
-        return np.float32(filtered(noisy, sigma, profile)).reshape(noisy.shape)
+        return np.asarray(filtered(noisy, sigma, profile), np.float32).reshape(noisy.shape)

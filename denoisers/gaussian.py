@@ -30,8 +30,8 @@ class Gaussian:
         growth: exponent of the law.
     """
 
-    width: float = 1.0
-    growth: float = 0.67
+    width: float = 0.9
+    growth: float = 0.8
     search: ClassVar[dict[str, tuple[object, ...]]] = {
         "width": (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2),
         "growth": (0.0, 0.33, 0.5, 0.67, 0.8, 1.0),

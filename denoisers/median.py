@@ -28,7 +28,7 @@ class Median:
         size: side of the window in pixels.
     """
 
-    size: Literal[3, 5] = 3  # what OpenCV offers on floats
+    size: Literal[3, 5] = 5  # what OpenCV offers on floats
     search: ClassVar[dict[str, tuple[object, ...]]] = {"size": (3, 5)}
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:

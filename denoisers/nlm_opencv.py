@@ -32,12 +32,12 @@ class NonLocalMeans8Bit:
         h: filter strength in units of sigma.
     """
 
-    patch_size: Literal[3, 5, 7] = 5
+    patch_size: Literal[3, 5, 7] = 3
     patch_distance: int = 6
     h: float = 1.0
     search: ClassVar[dict[str, tuple[object, ...]]] = {
         "patch_size": (3, 5, 7),
-        "patch_distance": (4, 6, 9, 12),
+        "patch_distance": (4, 6, 10),
         "h": (0.8, 0.9, 1.0, 1.1, 1.2),
     }
 
@@ -53,4 +53,4 @@ class NonLocalMeans8Bit:
             templateWindowSize=self.patch_size,
             searchWindowSize=2 * self.patch_distance + 1,
         )
-        return np.float32(estimate.reshape(noisy.shape)) / np.float32(255)
+        return np.asarray(estimate, np.float32).reshape(noisy.shape) / np.float32(255)

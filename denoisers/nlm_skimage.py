@@ -32,12 +32,12 @@ class NonLocalMeans:
         h: filter strength in units of sigma.
     """
 
-    patch_size: Literal[3, 5, 7] = 5
+    patch_size: Literal[3, 5, 7] = 3
     patch_distance: int = 6
-    h: float = 0.6
+    h: float = 0.5
     search: ClassVar[dict[str, tuple[object, ...]]] = {
         "patch_size": (3, 5, 7),
-        "patch_distance": (4, 6, 9, 12),
+        "patch_distance": (4, 6, 10),
         "h": (0.4, 0.5, 0.6, 0.7, 0.8),
     }
 
@@ -54,4 +54,4 @@ class NonLocalMeans:
             sigma=sigma,
             channel_axis=-1,
         )
-        return np.float32(estimate).reshape(noisy.shape)
+        return np.asarray(estimate, np.float32).reshape(noisy.shape)

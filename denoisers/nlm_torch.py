@@ -45,9 +45,9 @@ class NonLocalMeansTorch:
         h: filter strength in units of sigma.
     """
 
-    patch_size: Literal[3, 5, 7] = 5
+    patch_size: Literal[3, 5, 7] = 3
     patch_distance: int = 6
-    h: float = 0.6
+    h: float = 0.5
 
     def denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         if sigma == 0:

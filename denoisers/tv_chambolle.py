@@ -27,13 +27,15 @@ class TotalVariation:
 
     Attributes:
         weight: of the total variation, in units of sigma.
+        iterations: of the projection; 200 gain 0.02 dB over 100.
         opponent: denoise colour frames in the opponent space instead of RGB.
     """
 
     weight: float = 0.8
+    iterations: int = 100
     opponent: bool = True
     search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "weight": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1),
+        "weight": (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0),
         "opponent": (False, True),
     }
 
@@ -47,5 +49,13 @@ class TotalVariation:
     def _minimise(self, frame: np.ndarray, sigma: float) -> np.ndarray:
         from skimage.restoration import denoise_tv_chambolle
 
-        estimate = denoise_tv_chambolle(frame, weight=self.weight * sigma, channel_axis=-1)
-        return np.float32(estimate).reshape(frame.shape)
+        # No tolerance: the energy is not monotonic, and the library's own rule may stop where it
+        # turns, up to 1.5 dB too early.
+        estimate = denoise_tv_chambolle(
+            frame,
+            weight=self.weight * sigma,
+            eps=0,
+            max_num_iter=self.iterations,
+            channel_axis=-1,
+        )
+        return np.asarray(estimate, np.float32).reshape(frame.shape)

@@ -37,8 +37,8 @@ class WaveletBayes:
     shifts: int = 4
     opponent: bool = True
     search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "wavelet": ("haar", "db2", "sym4"),
-        "shifts": (1, 2, 4, 8),
+        "wavelet": ("haar", "db2", "sym4", "db4"),
+        "shifts": (1, 2, 4),
         "opponent": (False, True),
     }
 
