@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Cell, Measurement, Status
@@ -122,8 +122,7 @@ class Store:
 
     def save(self, measurement: Measurement) -> None:
         """Enter a measurement, in the place of an earlier one of the same cell."""
-        row = asdict(measurement)
-        row |= row.pop("cell")
+        row = vars(measurement) | vars(measurement.cell)
         row |= {name: json.dumps(row[name]) for name in _SAMPLES}
         marks = ", ".join("?" * len(_COLUMNS))
         with self._explained():

@@ -173,7 +173,7 @@ class _Session:
         """Time the method on one frame, and check what it returned and what it touched."""
         device = self.device
         given, upload_ns = device.upload(noisy)
-        extra = {} if clean is None else {"clean": device.upload(clean)[0]}
+        extra = {} if clean is None else {"clean": clean.copy()}
         device.reset_peak()
         start = perf_counter_ns()
         output, samples = measure(
@@ -228,8 +228,15 @@ class _HostDevice:
 
     clock = WallClock()
 
+    def __init__(self) -> None:
+        self._given = np.empty(0, np.float32)
+
     def upload(self, frame: np.ndarray) -> tuple[np.ndarray, None]:
-        return frame.copy(), None
+        """A copy, made where the last one was: fresh memory costs more than the copying."""
+        if self._given.shape != frame.shape:
+            self._given = np.empty_like(frame)
+        np.copyto(self._given, frame)
+        return self._given, None
 
     def download(self, output: Any) -> tuple[Any, None]:
         return output, None

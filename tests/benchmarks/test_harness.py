@@ -1,0 +1,86 @@
+"""What the harness itself costs, beside what it measures. Run with ``tox -e bench``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from denoisebench import metrics, protocol
+from denoisebench.folder import RunFolder
+from denoisebench.plan import Options, make_plan
+from denoisebench.progress import PlainProgress
+from denoisebench.runner import Costs, carry_out
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+
+@pytest.fixture(scope="session")
+def frame() -> np.ndarray:
+    """480 × 320 colour pixels."""
+    return np.random.default_rng(0).integers(0, 256, (320, 480, 3), dtype=np.uint8)
+
+
+def test_harness_cost_per_cell(
+    benchmark: BenchmarkFixture, frame: np.ndarray, tmp_path: Path
+) -> None:
+    """Wall time of a serial run less calls, loads and scoring; the aim is 2 ms a cell.
+
+    The figure is ``harness_ms_per_cell`` in the benchmark's extra information.
+    """
+    (tmp_path / "frames").mkdir()
+    for number in range(10):
+        Image.fromarray(np.roll(frame, number)).save(tmp_path / "frames" / f"{number}.png")
+    options = Options(
+        methods=("median",), dataset=f"folder:{tmp_path / 'frames'}", seeds=4, fresh=True
+    )
+    plan, _ = make_plan(options)
+
+    def run() -> Costs:
+        with RunFolder(tmp_path / "out", plan) as folder:
+            return carry_out(plan, folder, PlainProgress())
+
+    costs = benchmark.pedantic(run, rounds=3)
+    benchmark.extra_info.update(costs.summary())
+    assert costs.cells == 120
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"]])
+def test_start_up(benchmark: BenchmarkFixture, words: list[str]) -> None:
+    """A fresh process answers; the aim is half a second."""
+    command = [Path(sys.executable).with_name("bench"), *words]
+    benchmark.pedantic(
+        lambda: subprocess.run(command, check=True, capture_output=True), rounds=10, warmup_rounds=1
+    )
+
+
+@pytest.mark.benchmark(group="SSIM against scikit-image's")
+@pytest.mark.parametrize("implementation", ["denoisebench", "scikit-image"])
+def test_ssim(benchmark: BenchmarkFixture, frame: np.ndarray, implementation: str) -> None:
+    from skimage.metrics import structural_similarity
+
+    other = np.roll(frame, 1)
+    if implementation == "denoisebench":
+        score = benchmark(metrics.ssim, frame, other)
+    else:
+        score = benchmark(
+            structural_similarity,
+            frame,
+            other,
+            channel_axis=2,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    assert -1 < score < 1
+
+
+def test_noise(benchmark: BenchmarkFixture, frame: np.ndarray) -> None:
+    noisy = benchmark(protocol.add_noise, frame, 25.0, dataset="x", frame="y", seed=0)
+    assert noisy.shape == frame.shape
