@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter_ns
@@ -47,6 +48,15 @@ class Costs:
     cells: int = 0
     wall: int = 0
 
+    @contextmanager
+    def counted(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to one of the sums."""
+        start = perf_counter_ns()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + perf_counter_ns() - start)
+
     def summary(self) -> dict[str, float]:
         """The costs in seconds, and the harness's own in milliseconds a cell."""
         harness = self.wall - self.load - self.call - self.score
@@ -69,7 +79,8 @@ class Job:
     quality_key: str
     timing_key: str
 
-    def failed(self, status: Status, reason: str) -> Measurement:
+    def outcome(self, status: Status, reason: str = "") -> Measurement:
+        """A measurement of this cell without scores and times."""
         return Measurement(
             self.cell,
             status,
@@ -88,19 +99,18 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
     Raises:
         UsageError: frames or the store cannot be read or written any more.
     """
-    start = perf_counter_ns()
-    jobs = _jobs(plan, folder)
     costs = Costs()
-    progress.begin(plan.size, plan.size - sum(map(len, jobs.values())))
-    for row, pending in jobs.items():
-        if not pending:
-            continue
-        progress.row(row, len(pending))
-        for measurement in _RowRun(plan, row, folder, costs).measure(pending):
-            folder.store.save(measurement)
-            costs.cells += 1
-            progress.cell(measurement)
-    costs.wall = perf_counter_ns() - start
+    with costs.counted("wall"):
+        jobs = _jobs(plan, folder)
+        progress.begin(plan.size, plan.size - sum(map(len, jobs.values())))
+        for row, pending in jobs.items():
+            if not pending:
+                continue
+            progress.row(row, len(pending))
+            for measurement in _RowRun(plan, row, folder, costs).measure(pending):
+                folder.store.save(measurement)
+                costs.cells += 1
+                progress.cell(measurement)
     return costs
 
 
@@ -148,7 +158,7 @@ class _RowRun:
         try:
             for job in jobs:
                 if given_up is not None:
-                    yield job.failed(Status.UNAVAILABLE, given_up)
+                    yield job.outcome(Status.UNAVAILABLE, given_up)
                     continue
                 try:
                     yield self._measure(job)
@@ -156,7 +166,7 @@ class _RowRun:
                 except WorkerLost as lost:
                     self._worker = None
                     losses += 1
-                    yield job.failed(lost.status, lost.reason)
+                    yield job.outcome(lost.status, lost.reason)
                     if losses == LOSSES_IN_A_ROW:
                         given_up = f"not tried after {losses} losses in a row: {lost.reason}"
         finally:
@@ -164,48 +174,50 @@ class _RowRun:
                 self._worker.kill()
 
     def _measure(self, job: Job) -> Measurement:
-        start = perf_counter_ns()
-        worker = self._worker
-        first = worker is None
-        if worker is None:
-            worker = self._worker = self._start()
-        if worker.ready.problem is not None:
-            return job.failed(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
-        clean = self._read(job.frame)
-        noisy = self._add_noise(clean, job, worker)
-        noisy_digest = hashlib.sha256(noisy).hexdigest()[:16]
-        if self._row.method.card.sees_clean:
-            worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
-        self._costs.load += perf_counter_ns() - start
+        first = self._worker is None
+        with self._costs.counted("load"):
+            worker = self._worker = self._worker or self._start()
+            if worker.ready.problem is not None:
+                return job.outcome(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
+            clean = self._read(job.frame)
+            noisy = self._add_noise(clean, job, worker)
+            noisy_digest = _digest(noisy)
+            if self._row.method.card.sees_clean:
+                worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
         reply = worker.denoise(clean.shape, job.cell.sigma / 255)
         self._costs.call += reply.busy_ns
         if reply.samples is None:
-            return job.failed(reply.status, reply.reason)
-        start = perf_counter_ns()
-        scored = _scores(clean, worker.frame("estimate", clean.shape))
-        self._costs.score += perf_counter_ns() - start
-        samples = reply.samples
-        return replace(
-            job.failed(Status.OK, ""),
-            **scored,
-            call_ns=tuple(samples.call_ns),
-            event_ns=tuple(samples.event_ns),
-            transfer_ns=reply.transfer_ns,
-            cold_ns=samples.cold_ns,
-            load_ns=worker.ready.load_ns if first else None,
-            peak_memory=samples.peak_memory,
-            peak_device_memory=reply.peak_device_memory,
-            pixels=clean.shape[0] * clean.shape[1],
-            noisy_digest=noisy_digest,
-            session=self._session,
-        )
+            return job.outcome(reply.status, reply.reason)
+        with self._costs.counted("score"):
+            scored = protocol.quantise(worker.frame("estimate", clean.shape))
+            return replace(
+                job.outcome(Status.OK),
+                psnr=metrics.psnr(clean, scored),
+                ssim=metrics.ssim(clean, scored),
+                call_ns=tuple(reply.samples.call_ns),
+                event_ns=tuple(reply.samples.event_ns),
+                transfer_ns=reply.transfer_ns,
+                cold_ns=reply.samples.cold_ns,
+                load_ns=worker.ready.load_ns if first else None,
+                peak_memory=reply.samples.peak_memory,
+                peak_device_memory=reply.peak_device_memory,
+                pixels=clean.shape[0] * clean.shape[1],
+                noisy_digest=noisy_digest,
+                output_digest=_digest(scored),
+                session=self._session,
+            )
 
     def _start(self) -> Worker:
         options = self._plan.options
         spec, device = self._row.method.spec, self._row.device
-        log = self._folder.logs / f"{re.sub(r'[^A-Za-z0-9.=_-]', '_', spec)}-{device}.log"
+        log = f"{re.sub(r'[^A-Za-z0-9.=_-]', '_', spec)[:150]}-{device}.log"
         task = Task(
-            spec, device, options.plugins, self._plan.threads, self._plan.rules, log.absolute()
+            spec,
+            device,
+            options.plugins,
+            self._plan.threads,
+            self._plan.rules,
+            (self._folder.logs / log).absolute(),
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = self._folder.store.begin_session(spec, device, started)
@@ -236,10 +248,5 @@ def _memory_limit(gigabytes: float | None) -> int:
     return int(gigabytes * 1e9) if gigabytes is not None else memory.available() * 8 // 10
 
 
-def _scores(clean: np.ndarray, estimate: np.ndarray) -> dict[str, float | str | None]:
-    scored = protocol.quantise(estimate)
-    return {
-        "psnr": metrics.psnr(clean, scored),
-        "ssim": metrics.ssim(clean, scored),
-        "output_digest": hashlib.sha256(scored).hexdigest()[:16],
-    }
+def _digest(frame: np.ndarray) -> str:
+    return hashlib.sha256(frame.data).hexdigest()[:16]

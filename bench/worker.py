@@ -226,7 +226,7 @@ class _Device(Protocol):
 class _HostDevice:
     """Numpy arrays (H, W, C) in this process's memory."""
 
-    clock = WallClock()
+    clock: Clock = WallClock()
 
     def __init__(self) -> None:
         self._given = np.empty(0, np.float32)

@@ -15,7 +15,7 @@ _name = click.argument("name", default="documentary", metavar="[NAME]")
 _splits = click.option("--split", "splits", multiple=True, help="Only this; may be repeated.")
 
 
-@click.group()
+@click.group(short_help="See to the data sets.")
 def data() -> None:
     """See to the data sets: documentary, stills, or folder:PATH for your own images.
 

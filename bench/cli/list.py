@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Card
 
 
-@click.command("list")
+@click.command("list", short_help="List the methods.")
 @click.option(
     "--format",
     "form",

@@ -47,7 +47,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     ctx.default_map = defaults
 
 
-@click.command()
+@click.command(short_help="Run the benchmark and print its table.")
 @click.option(
     "--methods",
     type=METHODS,

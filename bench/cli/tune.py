@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 
 
-@click.command()
+@click.command(short_help="Choose a method's parameters on validation frames.")
 @click.argument("method")
 @click.option("--dataset", default="documentary", show_default=True, help="Whose frames decide.")
 @click.option("--split", default="val", show_default=True, help="val or train.")

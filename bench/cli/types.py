@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LARGEST_SIGMA = 255.0
 
 
-class CommaList(click.ParamType):
+class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases take none
     """``a,b,c``, or a list from a TOML file.
 
     Args:

@@ -1,0 +1,45 @@
+"""What the documents say works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_method_that_contributing_adds_works_as_it_says(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [source] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "box.py").write_text(source)
+    [command] = re.findall(r"^bench run --plugin box.py .*$", text, re.MULTILINE)
+    words = shlex.split(command.replace("--dataset stills", f"--dataset 'folder:{photos}'"))
+    result = bench(*words[1:], "--sigma", "25", "--out", "out")
+    assert result.returncode == 0
+    psnr = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method").psnr_mean
+    assert psnr["box"] > 20
+    assert psnr["box"] != psnr["box[width=5.0]"]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/protocol.md"])
+def test_links_within_the_project_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_readme_knows_every_verb(bench: Bench) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = bench("--help").stdout.partition("Commands:")[2]
+    for verb in re.findall(r"^  (\w+)", listed, re.MULTILINE):
+        assert f"bench {verb}" in text
