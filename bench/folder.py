@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import filelock
+
 from denoisebench import environment, protocol
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_text

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench import devices, environment, protocol, threads
 from denoisebench.cells import Cell
 from denoisebench.datasets import catalogue
+from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.timing import TimingRules
@@ -141,7 +142,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
     else:
         dataset = catalogue.open_dataset(options.dataset)
         line = f"Frames: {dataset.title}"
-    frames = _spread(dataset.frames(options.split), options.frames)
+    frames = spread(dataset.frames(options.split), options.frames)
     count = options.threads or threads.available()
     return Plan(options, dataset, frames, rows, forced, count, TimingRules()), line
 
@@ -172,13 +173,6 @@ def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:
         runs_on = ", ".join(method.card.devices)
         raise UsageError(f"{method.spec} does not run on {wanted}, only on {runs_on}")
     return []
-
-
-def _spread(frames: list[Frame], count: int | None) -> list[Frame]:
-    """As many frames as asked for, evenly over the whole split: its subjects are sorted by name."""
-    if count is None or count >= len(frames):
-        return frames
-    return [frames[i * len(frames) // count] for i in range(count)]
 
 
 class Identities:

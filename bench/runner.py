@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
+
     from denoisebench.datasets import Frame
     from denoisebench.folder import RunFolder
     from denoisebench.plan import Plan, Row

@@ -15,7 +15,9 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from denoisebench import devices, environment, files, metrics, protocol, threads
+from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 
@@ -129,10 +131,7 @@ def make_search(
         raise UsageError(f"{card.name} does not run on {device}, only on {', '.join(card.devices)}")
     if device == "cuda" and not devices.has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here")
-    frames = dataset.frames(split)
-    if count is not None and count < len(frames):
-        frames = [frames[i * len(frames) // count] for i in range(count)]
-    return Search(card, dataset, split, frames, sigmas, device)
+    return Search(card, dataset, split, spread(dataset.frames(split), count), sigmas, device)
 
 
 def carry_out(search: Search, path: Path, tell: Callable[[str], None]) -> list[Trial]:

@@ -20,6 +20,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
 from denoisebench import threads
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry

@@ -66,6 +66,17 @@ class Dataset(Protocol):
         ...
 
 
+def spread(frames: list[Frame], count: int | None) -> list[Frame]:
+    """So many frames, evenly over the whole list: a split's subjects are sorted by name.
+
+    Args:
+        count: how many; None, or more than there are, takes all.
+    """
+    if count is None or count >= len(frames):
+        return frames
+    return [frames[i * len(frames) // count] for i in range(count)]
+
+
 def pixel_digest(pixels: np.ndarray) -> str:
     """The first 16 hex digits of the sha256 of uint8 pixels in C order, as the manifests have."""
     return hashlib.sha256(pixels.tobytes()).hexdigest()[:16]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from denoisebench.datasets.base import DataError, Dataset
 from denoisebench.datasets.documentary import Documentary
 from denoisebench.datasets.folder import Folder
-from denoisebench.datasets.names import unknown
 from denoisebench.datasets.stills import Stills
-from denoisebench.errors import UsageError
+from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.download import DownloadError, RemoteFile, download
 from denoisebench.datasets.images import read_image
-from denoisebench.datasets.names import unknown
+from denoisebench.errors import unknown
 
 MANIFEST = Path(__file__).with_suffix(".toml")
 VARIABLE = "DENOISEBENCH_DATA"

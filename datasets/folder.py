@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.images import SUFFIXES, ImageError, decode, read_bytes, read_image
-from denoisebench.datasets.names import unknown
+from denoisebench.errors import unknown
 
 LISTED = 5  # how many problems are told one by one
 

@@ -12,6 +12,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from denoisebench.datasets.base import DataError
 
 if TYPE_CHECKING:

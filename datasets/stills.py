@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.images import read_image
-from denoisebench.datasets.names import unknown
+from denoisebench.errors import unknown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+
 from denoisebench.denoisers.registry import register
 
 
@@ -18,7 +19,6 @@ from denoisebench.denoisers.registry import register
     colour="opponent",
     requires=("bm3d",),
     deterministic=False,
-    note="Its licence allows non-commercial use only. Bits repeat with one thread alone.",
 )
 @dataclass(frozen=True)
 class BM3D:

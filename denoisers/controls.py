@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     title="Noisy input",
     family="control",
     blind=True,
-    note="Returns its input: what a denoiser must beat. Its expected score has a closed form.",
+    note="Control: what a denoiser must beat.",
 )
 @dataclass(frozen=True)
 class Noisy:
@@ -32,7 +32,7 @@ class Noisy:
     family="control",
     blind=True,
     sees_clean=True,
-    note="Returns the clean frame: any PSNR but infinity means that the harness is broken.",
+    note="Control: any PSNR but infinity means that the harness is broken.",
 )
 @dataclass(frozen=True)
 class Oracle:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     "gaussian",
     title="Gaussian",
     family="local",
+    reference="Marr & Hildreth 1980",
     requires=("cv2",),
-    note="The linear baseline.",
 )
 @dataclass(frozen=True)
 class Gaussian:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     reference="Tukey 1977",
     blind=True,
     requires=("cv2",),
-    note="Blind: one window for every sigma.",
 )
 @dataclass(frozen=True)
 class Median:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+
 from denoisebench.denoisers.registry import register
 
 
@@ -16,7 +17,7 @@ from denoisebench.denoisers.registry import register
     reference="Buades, Coll & Morel 2005",
     colour="joint",
     requires=("cv2",),
-    note="OpenCV takes 8-bit pixels only: it sees the noisy frame clipped and quantised.",
+    note="Takes 8-bit pixels only: it sees the noisy frame clipped and quantised.",
 )
 @dataclass(frozen=True)
 class NonLocalMeans8Bit:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+
 from denoisebench.denoisers.registry import register
 
 
@@ -17,7 +18,6 @@ from denoisebench.denoisers.registry import register
     licence="BSD-3-Clause",
     colour="joint",
     requires=("skimage",),
-    note="Pixelwise, fast mode (Darbon et al. 2008; Froment 2014), noise variance subtracted.",
 )
 @dataclass(frozen=True)
 class NonLocalMeans:

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
 from denoisebench.denoisers.registry import register
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ CUTOFF = 5.0
     devices=("cpu", "cuda"),
     array="torch",
     requires=("torch",),
-    note="The filter of nlm-skimage with the same parameters, on either device.",
 )
 @dataclass(frozen=True)
 class NonLocalMeansTorch:

@@ -7,7 +7,6 @@ to the method's call, so that listing all methods takes milliseconds.
 from __future__ import annotations
 
 import ast
-import difflib
 import fnmatch
 import importlib
 import importlib.metadata
@@ -22,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from denoisebench.errors import UsageError
+from denoisebench.errors import UsageError, unknown
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -255,7 +254,7 @@ def _resolve(expression: str) -> list[Method]:
         raise UsageError(f"cannot read method {expression!r}; write name or name[param=value,…]")
     name, arguments = match.groups()
     if name not in known:
-        raise UsageError(_unknown("method", name, known) + "; `bench list` shows all")
+        raise UsageError(unknown("method", name, known) + "; `bench list` shows all")
     method = Method(known[name], _overrides(known[name], arguments or ""))
     if method.overrides:
         _check(method)
@@ -278,7 +277,7 @@ def _overrides(card: Card, arguments: str) -> tuple[tuple[str, Any], ...]:
         if not equals:
             raise UsageError(f"{card.name}: cannot read {argument!r}; write param=value")
         if key not in card.parameters:
-            raise UsageError(f"{card.name}: {_unknown('parameter', key, card.parameters)}")
+            raise UsageError(f"{card.name}: {unknown('parameter', key, card.parameters)}")
         overrides[key] = _value(card, key, text)
     return tuple(sorted((k, v) for k, v in overrides.items() if v != card.parameters[k]))
 
@@ -299,13 +298,6 @@ def _value(card: Card, key: str, text: str) -> Any:
         kind = getattr(wanted, "__name__", str(wanted))
         raise UsageError(f"{card.name}: {key} takes {kind}, not {text!r}")
     return value
-
-
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-    return f"unknown {kind} {name!r}; {hint}"
 
 
 def source_file(card: Card) -> Path | None:

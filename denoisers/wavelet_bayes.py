@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+
 from denoisebench.denoisers.opponent import in_opponent_space
 from denoisebench.denoisers.registry import register
 
@@ -18,7 +19,6 @@ from denoisebench.denoisers.registry import register
     licence="BSD-3-Clause",
     colour="opponent",
     requires=("skimage", "pywt"),
-    note="Averaged over shifts of the frame (cycle spinning).",
 )
 @dataclass(frozen=True)
 class WaveletBayes:

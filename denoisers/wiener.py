@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+
 from denoisebench.denoisers.opponent import in_opponent_space
 from denoisebench.denoisers.registry import register
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from denoisebench.cli import main
 from PIL import Image
+
+from denoisebench.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path

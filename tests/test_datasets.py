@@ -21,6 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
 from denoisebench.datasets import DataError, catalogue, download
 from denoisebench.datasets.base import pixel_digest
 from denoisebench.datasets.catalogue import default_dataset, open_dataset
@@ -28,10 +33,6 @@ from denoisebench.datasets.documentary import MANIFEST, Documentary, halve
 from denoisebench.datasets.folder import Folder
 from denoisebench.datasets.stills import SIZE, Stills
 from denoisebench.errors import UsageError
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from denoisebench import devices, metrics, protocol
 from denoisebench.denoisers import registry
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from denoisebench import metrics, protocol
 from denoisebench.denoisers.bilateral import Bilateral
 from denoisebench.denoisers.bm3d_method import BM3D

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+
 from conftest import COMMAND
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image, ImageOps
+
 from denoisebench.datasets import DataError
 from denoisebench.datasets.images import ALPHA, DEEP, PAGES, ImageError, decode, read_image
-from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
     from pathlib import Path

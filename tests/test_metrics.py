@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from denoisebench import metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from denoisebench import metrics
 
 
 def pair(shape: tuple[int, int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,11 @@ import hashlib
 
 import numpy as np
 import pytest
-from denoisebench import metrics, protocol
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from denoisebench import metrics, protocol
 
 KEY = {"dataset": "set", "frame": "a", "seed": 0}
 GREY = np.full((400, 300, 3), 128, np.uint8)

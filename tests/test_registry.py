@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from denoisebench.denoisers import registry
 from denoisebench.denoisers.registry import Method, load_file, select, split_expressions
 from denoisebench.errors import UsageError
-from hypothesis import given
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.report.markdown import table1_markdown
 from denoisebench.report.results import Results, frames_table, load, table1

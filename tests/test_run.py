@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
 from denoisebench import metrics, protocol
 from denoisebench.report.results import TABLE1_COLUMNS
 from denoisebench.store import Store
-from PIL import Image
 
 if TYPE_CHECKING:
     from conftest import Bench

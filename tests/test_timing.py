@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+
 from denoisebench.memory import PeakMemory
 from denoisebench.timing import TimingRules, WallClock, is_noisy, measure
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
 from denoisebench import protocol, tuning
 from denoisebench.cli import main
 from denoisebench.datasets import Frame
@@ -20,6 +21,7 @@ from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from click.testing import Result
+
     from denoisebench.datasets import Dataset
 
 RECORDS = Path(__file__).parents[1] / "results" / "tuning"

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 import click
+
 from denoisebench import __version__
 from denoisebench.errors import UsageError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import signal
 import tomllib
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from denoisebench.cli.types import METHODS, SIGMAS
-from denoisebench.errors import UsageError
+from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     for key, value in values.items():
         flag = key.replace("_", "-")
         if flag not in flags:
-            near = difflib.get_close_matches(flag, flags, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(flags))}"
-            raise UsageError(f"--config {path}: unknown option {key!r}; {hint}")
+            raise UsageError(f"--config {path}: {unknown('option', key, flags)}")
         option = options[flags[flag]]
         wants_list = option.multiple and not isinstance(value, list)
         defaults[flags[flag]] = [value] if wants_list else value

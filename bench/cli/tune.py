@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from denoisebench.cli.types import SIGMAS
 from denoisebench.errors import UsageError
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.report.results import Results, iter_notes, table1
 from tabulate import tabulate
+
+from denoisebench.report.results import Results, iter_notes, table1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

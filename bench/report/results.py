@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.folder import STORE, read_manifest
 from denoisebench.protocol import mean_psnr

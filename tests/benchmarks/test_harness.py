@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from denoisebench import metrics, protocol
 from denoisebench.folder import RunFolder
 from denoisebench.plan import Options, make_plan
 from denoisebench.progress import PlainProgress
 from denoisebench.runner import Costs, carry_out
-from PIL import Image
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

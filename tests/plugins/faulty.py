@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from denoisebench.denoisers import register
 
 if TYPE_CHECKING:
