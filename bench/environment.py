@@ -38,6 +38,13 @@ def describe(modules: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def busy_percent() -> float:
+    """How much of the processor other work takes: times measured beside it scatter."""
+    import psutil
+
+    return float(psutil.cpu_percent(interval=0.3))
+
+
 def total_memory() -> int:
     import psutil
 

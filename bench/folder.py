@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 STORE = "run.sqlite"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+BUSY_PERCENT = 15
+"""Other work above this share of the processor is told, and stands under the table."""
 
 
 class RunFolder:
     """Opened for one run at a time, as a context.
+
+    Attributes:
+        path: the folder.
+        busy_percent: how busy the machine was with other work before the run began.
 
     Raises:
         UsageError: another run is at work there, it holds a run that this plan cannot go on from,
@@ -36,6 +42,7 @@ class RunFolder:
     def __init__(self, path: Path, plan: Plan) -> None:
         self.path = path
         self._plan = plan
+        self.busy_percent = environment.busy_percent()
         make_folder(path)
         self._lock = filelock.FileLock(path / "run.lock", timeout=0)
 
@@ -96,7 +103,8 @@ class RunFolder:
 
     def write_manifest(self, state: str, costs: dict[str, float] | None = None) -> None:
         """Record what is run, on what, and how far it came: running, interrupted or complete."""
-        manifest = _manifest(self._plan) | {"state": state, "costs": costs}
+        manifest = _manifest(self._plan)
+        manifest |= {"state": state, "costs": costs, "busy_percent": self.busy_percent}
         write_text(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shlex
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from denoisebench import devices, environment, protocol, threads
@@ -67,7 +67,8 @@ class Options:
         words = ["bench", "run"]
         for option in fields(self):
             value = getattr(self, option.name)
-            if value == option.default or option.name in ("fresh", "force"):
+            implied = value == option.default and option.name != "methods"
+            if implied or option.name in ("fresh", "force"):
                 continue
             flag = {"sigmas": "--sigma", "plugins": "--plugin"}.get(
                 option.name, f"--{option.name.replace('_', '-')}"
@@ -139,6 +140,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         raise UsageError(f"--force {', '.join(sorted(unused))}: not among --methods; add it there")
     if options.dataset is None:
         dataset, line = catalogue.default_dataset(options.split)
+        options = replace(options, dataset=dataset.name)
     else:
         dataset = catalogue.open_dataset(options.dataset)
         line = f"Frames: {dataset.title}"

@@ -60,6 +60,7 @@ def results(rows: list[dict[str, Any]], measurements: list[Measurement]) -> Resu
         "dataset": {"title": "made up", "split": "test", "frames": [{"id": f} for f in FRAMES]},
         "protocol": {"version": 1, "digest": "0123456789ab"},
         "threads": 2,
+        "busy_percent": 40.0,
         "environment": {
             "denoisebench": "0",
             "python": "3",
@@ -99,6 +100,13 @@ def test_one_row_a_cell() -> None:
     assert len(table) == 4
     assert table.ms.tolist() == [2, 2, 2, 2]
     assert not table.duplicated(["method", "frame", "sigma"]).any()
+
+
+def test_a_table_from_a_busy_machine_says_so() -> None:
+    found = results([row("x")], ok("x", 30))
+    assert "It was 40 % busy with other work." in table1_markdown(found)
+    found.manifest["busy_percent"] = 3.0
+    assert "busy" not in table1_markdown(found)
 
 
 def test_the_best_method_is_bold_and_controls_do_not_compete() -> None:

@@ -144,7 +144,7 @@ def run(**choices: Any) -> None:
 
 def _run(options: Options) -> int:
     from denoisebench import progress
-    from denoisebench.folder import RunFolder
+    from denoisebench.folder import BUSY_PERCENT, RunFolder
     from denoisebench.plan import make_plan
     from denoisebench.runner import carry_out
 
@@ -153,6 +153,12 @@ def _run(options: Options) -> int:
     click.echo(line, err=True)
     click.echo(f"Results: {path}", err=True)
     with RunFolder(path, plan) as folder, _terminated_as_interrupted():
+        if folder.busy_percent > BUSY_PERCENT:
+            click.echo(
+                f"Other work takes {folder.busy_percent:.0f} % of this machine: "
+                "scores do not mind, times will be too long",
+                err=True,
+            )
         display = progress.for_stderr()
         folder.write_manifest("running")
         costs = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from denoisebench.folder import BUSY_PERCENT
 from denoisebench.report.results import Results, iter_notes, table1
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ def _footer(results: Results) -> str:
     draws = "one noise draw" if seeds == 1 else f"{seeds} noise draws"
     libraries = ", ".join(f"{name} {v}" for name, v in machine["libraries"].items())
     cuda = f"; {machine['cuda']['name']}, CUDA {machine['cuda']['cuda']}" if machine["cuda"] else ""
+    share = manifest["busy_percent"]
+    busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
     lines = [
         f"Data: {data['title']}, split `{data['split']}`, {frames} frames, {draws} each; "
         "the same noise for every method. Means over frames.",
@@ -162,7 +165,7 @@ def _footer(results: Results) -> str:
         "orientation.",
         f"Protocol {manifest['protocol']['version']}, digest `{manifest['protocol']['digest']}`.",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
-        f"{manifest['threads']} threads{cuda}; {machine['system']}.",
+        f"{manifest['threads']} threads{cuda}; {machine['system']}.{busy}",
         f"Versions: denoisebench {machine['denoisebench']}, Python {machine['python']}, "
         f"{libraries}.",
         f"Command: `{manifest['command']}`",
