@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 STORE = "run.sqlite"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+_PARTS = {"options", "threads", "protocol", "dataset", "rows", "environment", "busy_percent"}
 BUSY_PERCENT = 15
 """Other work above this share of the processor is told, and stands under the table."""
 
@@ -121,6 +122,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest["manifest"] != MANIFEST_VERSION:
             raise UsageError(f"{path} was written by another version of bench; pass --fresh")
+        if missing := _PARTS - manifest.keys():
+            raise ValueError(f"{', '.join(sorted(missing))} missing")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} cannot be read ({type(error).__name__}: {error}); "

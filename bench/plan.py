@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shlex
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
-from denoisebench import devices, environment, protocol, threads
+from denoisebench import devices, threads
 from denoisebench.cells import Cell
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
@@ -175,45 +173,3 @@ def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:
         runs_on = ", ".join(method.card.devices)
         raise UsageError(f"{method.spec} does not run on {wanted}, only on {runs_on}")
     return []
-
-
-class Identities:
-    """Computes the two identities of a cell.
-
-    The quality key covers all that decides the scores, and allows reuse; the timing key adds all
-    that decides the times, which are never reused across it.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._quality: dict[str, dict[str, Any]] = {}
-        self._machine = environment.machine_id()
-
-    def of(self, row: Row, cell: Cell, frame: Frame) -> tuple[str, str]:
-        """The quality key and the timing key of a cell."""
-        quality = _digest(
-            self._method(row.method),
-            row.device,
-            protocol.digest(),
-            self._plan.dataset.name,
-            [frame.id, frame.digest, cell.sigma, cell.seed],
-        )
-        cuda = devices.cuda_description() if row.device == "cuda" else {}
-        timing = _digest(quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules))
-        return quality, timing
-
-    def _method(self, method: Method) -> dict[str, Any]:
-        if method.spec not in self._quality:
-            source = registry.source_file(method.card)
-            self._quality[method.spec] = {
-                "name": method.card.name,
-                "parameters": method.parameters,
-                "source": hashlib.sha256(source.read_bytes()).hexdigest() if source else None,
-                "libraries": environment.versions(("numpy", *method.card.requires)),
-            }
-        return self._quality[method.spec]
-
-
-def _digest(*parts: Any) -> str:
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

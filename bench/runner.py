@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from denoisebench import memory, metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
-from denoisebench.plan import Identities
+from denoisebench.identity import Identities
 from denoisebench.supervisor import Limits, Worker, WorkerLost
 from denoisebench.worker import Task
 

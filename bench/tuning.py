@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisebench import devices, environment, files, metrics, protocol, threads
+from denoisebench import devices, environment, files, identity, metrics, protocol, threads
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
@@ -69,9 +69,8 @@ class Search:
     @cached_property
     def identity(self) -> str:
         """Digest of all that decides a score, but for the parameters."""
-        source = registry.source_file(self.card)
         parts = [
-            hashlib.sha256(source.read_bytes()).hexdigest() if source else None,
+            identity.source_digest(self.card),
             self.libraries,
             protocol.digest(),
             self.dataset.name,

@@ -301,7 +301,7 @@ def _value(card: Card, key: str, text: str) -> Any:
 
 
 def source_file(card: Card) -> Path | None:
-    """The file that defines a method: its digest is part of the identity of its results."""
+    """The file that defines a method."""
     if card.factory is None:
         return None
     found = inspect.getsourcefile(card.factory)

@@ -351,10 +351,11 @@ def test_a_foreign_database_is_left_alone(bench: Bench, photos: Path, tmp_path: 
 
 def test_a_damaged_manifest_is_refused(bench: Bench, photos: Path, tmp_path: Path) -> None:
     folder = finished_run(bench, photos, tmp_path)
-    (folder / "manifest.json").write_text('{"manifest": 1, "trunc')
-    result = bench("report", "out")
-    assert result.returncode == 2
-    assert "manifest.json cannot be read" in one_line(result.stderr)
+    for damaged in ('{"manifest": 1, "trunc', '{"manifest": 1}', "[]"):
+        (folder / "manifest.json").write_text(damaged)
+        result = bench("report", "out")
+        assert result.returncode == 2
+        assert "manifest.json cannot be read" in one_line(result.stderr)
 
 
 def test_another_data_set_does_not_enter_the_same_folder(

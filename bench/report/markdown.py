@@ -91,16 +91,16 @@ def _three_digits(value: float) -> str:
 
 def _columns(results: Results) -> list[_Column]:
     sigmas, devices = results.sigmas, results.devices
-    psnr = [_Column(f"PSNR σ={s:g}", "psnr_mean", _decimals(2), max, sigma=s) for s in sigmas]
-    paper = _Column("PSNR, paper", "psnr_paper", _decimals(2))
-    ssim = [_Column(f"SSIM σ={s:g}", "ssim_mean", _decimals(3), max, sigma=s) for s in sigmas]
+    psnr = [_Column(f"PSNR σ{s:g}", "psnr_mean", _decimals(2), max, sigma=s) for s in sigmas]
+    paper = _Column("paper", "psnr_paper", _decimals(2))
+    ssim = [_Column(f"SSIM σ{s:g}", "ssim_mean", _decimals(3), max, sigma=s) for s in sigmas]
     costs = [
         _Column(f"{_DEVICE_NAMES[d]} {unit}", figure, shown, min, device=d)
         for d in devices
         for unit, figure, shown in (
             ("ms/frame", "ms_per_frame", _three_digits),
             ("ms/MP", "ms_per_megapixel", _three_digits),
-            ("peak MB", "peak_memory_mb", _decimals(0)),
+            ("MB", "peak_memory_mb", _decimals(0)),
         )
     ]
     return [*psnr, paper, *ssim, *costs]
@@ -161,8 +161,8 @@ def _footer(results: Results) -> str:
     lines = [
         f"Data: {data['title']}, split `{data['split']}`, {frames} frames, {draws} each; "
         "the same noise for every method. Means over frames.",
-        "PSNR in dB. The paper prints neither its sigma nor its frames: its column is for "
-        "orientation.",
+        "PSNR in dB; MB is peak memory. The column `paper` is the paper's Table 1: it prints "
+        "neither its sigma nor its frames, so it is for orientation.",
         f"Protocol {manifest['protocol']['version']}, digest `{manifest['protocol']['digest']}`.",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
         f"{manifest['threads']} threads{cuda}; {machine['system']}.{busy}",

@@ -1,0 +1,107 @@
+"""What a result is a result of: the keys under which scores and times may be used again."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from denoisebench import devices, environment, protocol
+from denoisebench.denoisers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from denoisebench.cells import Cell
+    from denoisebench.datasets import Frame
+    from denoisebench.denoisers.registry import Card, Method
+    from denoisebench.plan import Plan, Row
+
+# What every plugin imports, and no result depends on.
+_NOT_BEHIND = {"denoisebench.denoisers", "denoisebench.denoisers.registry", "denoisebench.errors"}
+
+
+class Identities:
+    """Computes the two identities of a cell.
+
+    The quality key covers all that decides the scores, and allows reuse; the timing key adds all
+    that decides the times, which are never reused across it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._quality: dict[str, dict[str, Any]] = {}
+        self._machine = environment.machine_id()
+
+    def of(self, row: Row, cell: Cell, frame: Frame) -> tuple[str, str]:
+        """The quality key and the timing key of a cell."""
+        quality = _digest(
+            self._method(row.method),
+            row.device,
+            protocol.digest(),
+            self._plan.dataset.name,
+            [frame.id, frame.digest, cell.sigma, cell.seed],
+        )
+        cuda = devices.cuda_description() if row.device == "cuda" else {}
+        timing = _digest(quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules))
+        return quality, timing
+
+    def _method(self, method: Method) -> dict[str, Any]:
+        if method.spec not in self._quality:
+            self._quality[method.spec] = {
+                "name": method.card.name,
+                "parameters": method.parameters,
+                "source": source_digest(method.card),
+                "libraries": environment.versions(("numpy", *method.card.requires)),
+            }
+        return self._quality[method.spec]
+
+
+def _digest(*parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def source_digest(card: Card) -> str | None:
+    """Digest of the code behind a method: its file, and the modules of its package that it imports.
+
+    It is part of the identity of the method's results: a change there makes them stale.
+    """
+    path = registry.source_file(card)
+    if path is None or card.factory is None:
+        return None
+    files: dict[str, Path] = {}
+    _collect(card.factory.__module__, path, files)
+    code = b"".join(files[name].read_bytes() for name in sorted(files))
+    return hashlib.sha256(code).hexdigest()[:16]
+
+
+def _collect(module: str, path: Path, files: dict[str, Path]) -> None:
+    """Enter a module's file and, in turn, those of its own top-level package that it imports."""
+    files[module] = path
+    package = module.rpartition(".")[0]
+    for name in _imports(ast.parse(path.read_bytes()), package):
+        if name in files or name in _NOT_BEHIND or name.split(".")[0] != module.split(".")[0]:
+            continue
+        try:
+            spec = importlib.util.find_spec(name)
+        except ImportError:
+            continue  # an object of a module, not a module
+        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+            _collect(name, Path(spec.origin), files)
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Absolute names of all that a module imports, at the top or inside its functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = "." * node.level + (node.module or "")
+            origin = importlib.util.resolve_name(parent, package) if node.level else parent
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
