@@ -135,9 +135,7 @@ def test_feature() -> None:
 
 def test_smoothness() -> None:
     ramp = torch.tensor([[0.0, 1.0, 3.0], [0.0, 1.0, 3.0]]).view(1, 1, 2, 3)
-    assert (
-        losses.smoothness(ramp, "sum_half").item() == (1 + 4) * 2 / 2
-    )
+    assert losses.smoothness(ramp, "sum_half").item() == (1 + 4) * 2 / 2
     assert losses.smoothness(ramp, "mean").item() == 2.5
     assert losses.smoothness(ramp.transpose(2, 3), "sum_half").item() == 5
 

@@ -10,7 +10,11 @@ import click
 from denoisebench import __version__
 from denoisebench.errors import UsageError
 
-_VERBS = ("run", "report", "list", "data", "tune")
+EXIT_USAGE = 2
+EXIT_CELLS_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+_VERBS = ("run", "report", "list", "data", "tune", "train")
 
 
 class _Verbs(click.Group):
@@ -31,7 +35,10 @@ class _Verbs(click.Group):
             return super().invoke(ctx)
         except UsageError as error:
             click.echo(f"bench: {error}", err=True)
-            ctx.exit(2)
+            ctx.exit(EXIT_USAGE)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

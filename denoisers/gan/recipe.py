@@ -100,8 +100,14 @@ class AdversarySpec:
     clip: float | None = None
 
     def __post_init__(self) -> None:
-        _demand((self.loss == "wgan-gp") == (self.penalty is not None), "penalty is wgan-gp's")
-        _demand((self.loss == "wgan-clip") == (self.clip is not None), "clip is wgan-clip's")
+        _demand(
+            (self.loss == "wgan-gp") == (self.penalty is not None),
+            "penalty is for wgan-gp, and wgan-gp needs it",
+        )
+        _demand(
+            (self.loss == "wgan-clip") == (self.clip is not None),
+            "clip is for wgan-clip, and wgan-clip needs it",
+        )
         _demand(self.penalty is None or self.penalty > 0, "penalty is above 0")
         _demand(self.clip is None or self.clip > 0, "clip is above 0")
         _demand(not (self.loss == "gan" and self.truncate_scores), "only wgan truncates scores")
@@ -297,7 +303,7 @@ def _read_table(wanted: Any, value: Any, where: str) -> Any:
     types = typing.get_type_hints(wanted)
     for key in value:
         if key not in types:
-            raise ValueError(prefix + unknown("key", key, types))
+            raise ValueError(f"{where}: " * bool(where) + unknown("key", key, types))
     for field in fields(wanted):
         optional = type(None) in typing.get_args(types[field.name])
         _demand(optional or field.name in value, f"{prefix}{field.name} is missing")

@@ -1,0 +1,188 @@
+"""What the harness gives to a training, frames and validation, and what it records of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from denoisebench import environment, metrics, protocol
+from denoisebench.datasets.folder import Folder
+from denoisebench.denoisers.gan import checkpoint, log, parallel, pictures
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from denoisebench.datasets import Dataset, Frame
+    from denoisebench.denoisers.gan.recipe import Recipe
+    from denoisebench.denoisers.gan.training import Trainer
+
+SIGMAS = (15.0, 25.0, 50.0)  # where a model for a range of sigmas is validated
+HELD_OUT = 10  # every tenth image of a folder validates
+
+WEIGHTS = "weights.safetensors"
+CARD = "card.json"
+LOG = "log.csv"
+CURVES = "curves.png"
+STRIP = "strip.png"
+CHECKPOINT = "checkpoint.pt"
+TENSORBOARD = "tensorboard"
+FILES = (WEIGHTS, CARD, LOG, CURVES, STRIP, CHECKPOINT, TENSORBOARD)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from, and how what was learned is judged.
+
+    Attributes:
+        dataset: whose frames they are.
+        learn: frames that crops are taken from.
+        judge: frames for validation.
+        sigmas: of the validation, on the 8-bit scale.
+        device: where all of it takes place.
+    """
+
+    dataset: Dataset
+    learn: list[Frame]
+    judge: list[Frame]
+    sigmas: tuple[float, ...]
+    device: torch.device
+
+    @property
+    def digest(self) -> str:
+        """Of the digests of all frames."""
+        digests = [[frame.digest for frame in frames] for frames in (self.learn, self.judge)]
+        return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+
+    def validate(self, network: nn.Module) -> dict[float, float]:
+        """Mean PSNR in dB by sigma, under the protocol, noise seed 0."""
+        return {sigma: self._psnr(network, sigma) for sigma in self.sigmas}
+
+    def strip(self, network: nn.Module) -> bytes:
+        """PNG of the first validation frame: noisy, denoised, clean."""
+        frame, sigma = self.judge[0], self.sigmas[len(self.sigmas) // 2]
+        clean = frame.read()
+        noisy = self._noisy(frame, clean, sigma)
+        images = {"noisy": protocol.quantise(noisy), "denoised": self._run(network, noisy, sigma)}
+        panels = {
+            f"{name}, {metrics.psnr(clean, image):.2f} dB": image for name, image in images.items()
+        }
+        return pictures.strip(panels | {f"clean (sigma {sigma:g})": clean})
+
+    def _psnr(self, network: nn.Module, sigma: float) -> float:
+        scores = []
+        for frame in self.judge:
+            clean = frame.read()
+            estimate = self._run(network, self._noisy(frame, clean, sigma), sigma)
+            scores.append(metrics.psnr(clean, estimate))
+        return protocol.mean_psnr(scores)
+
+    def _noisy(self, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
+        return protocol.add_noise(clean, sigma, dataset=self.dataset.name, frame=frame.id, seed=0)
+
+    def _run(self, network: nn.Module, noisy: np.ndarray, sigma: float) -> np.ndarray:
+        """uint8 (H, W, C): a grey frame is repeated to three channels, which are then averaged."""
+        height, width, channels = noisy.shape
+        rgb = np.broadcast_to(noisy, (height, width, 3)).transpose(2, 0, 1)
+        batch = torch.from_numpy(np.ascontiguousarray(rgb))[None].to(self.device)
+        with torch.no_grad():
+            estimate = network(batch, batch.new_tensor([sigma / 255]))[0].cpu().numpy()
+        pixels = estimate.transpose(1, 2, 0)
+        return protocol.quantise(pixels if channels == 3 else pixels.mean(2, keepdims=True))
+
+
+def split(dataset: Dataset) -> tuple[list[Frame], list[Frame]]:
+    """The frames to learn from, and those that validate.
+
+    Raises:
+        UsageError: the data set is not for training.
+    """
+    if {"train", "val"} <= set(dataset.splits):
+        return dataset.frames("train"), dataset.frames("val")
+    if not isinstance(dataset, Folder):
+        raise UsageError(
+            f"{dataset.name} has no train and val frames; train on documentary or folder:PATH"
+        )
+    frames = dataset.frames("test")
+    if len(frames) == 1:
+        raise UsageError(f"{dataset.name} has a single image; one more is needed to validate")
+    learn = [frame for number, frame in enumerate(frames) if number % HELD_OUT]
+    return learn, frames[::HELD_OUT]
+
+
+def sigmas_to_judge(recipe: Recipe, sigma: float) -> tuple[float, ...]:
+    """Where a training is validated: at its sigma, or well within its range."""
+    if recipe.data.sigma_range is None:
+        return (sigma,)
+    low, high = recipe.data.sigma_range
+    return tuple(s for s in SIGMAS if low <= s <= high) or ((low + high) / 2,)
+
+
+def write_results(
+    out: Path, name: str, recipe: Recipe, trainer: Trainer, lesson: Lesson, command: str
+) -> dict[str, float]:
+    """Write weights, card and pictures beside the log of a finished training.
+
+    Args:
+        name: the recipe's.
+        command: repeats the training.
+
+    Returns:
+        The last PSNR, by the log's column.
+
+    Raises:
+        UsageError: they cannot be written.
+    """
+    rows = log.read(out / LOG)
+    psnr = next((found for row in reversed(rows) if (found := _psnr_of(row))), {})
+    card = {
+        "name": name,
+        "recipe_digest": recipe.digest,
+        "recipe": asdict(recipe),
+        "sigma": list(trainer.crops.bounds),
+        "val_psnr": psnr,
+        "iterations": trainer.iteration,
+        "seconds": round(trainer.seconds, 1),
+        "seed": trainer.seed,
+        "device": _device_name(lesson.device),
+        "processes": parallel.size(),
+        "precision": str(trainer.precision).removeprefix("torch."),
+        "parameters": sum(weight.numel() for weight in trainer.generator.parameters()),
+        "data": {
+            "name": lesson.dataset.name,
+            "licence": lesson.dataset.licence,
+            "digest": lesson.digest,
+            "train_frames": len(lesson.learn),
+            "val_frames": len(lesson.judge),
+        },
+        "protocol": protocol.digest(),
+        "libraries": environment.versions(("torch", "numpy")),
+        "command": command,
+    }
+    about = {"generator": json.dumps(asdict(recipe.generator)), "recipe_digest": recipe.digest}
+    checkpoint.save_weights(out / WEIGHTS, trainer.averaged, about)
+    for file, content in {
+        CARD: (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode(),
+        CURVES: pictures.curves(rows, recipe.title),
+        STRIP: lesson.strip(trainer.averaged),
+    }.items():
+        with checkpoint.replacing(out / file) as stream:
+            stream.write(content)
+    return psnr
+
+
+def _psnr_of(row: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name.startswith("psnr_")}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{environment.cpu_name()}, {torch.get_num_threads()} threads"

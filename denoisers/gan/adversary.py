@@ -1,0 +1,100 @@
+"""The critic in training: one step of its own, and its judgement of the generator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from denoisebench.denoisers.gan import losses, parallel
+from denoisebench.denoisers.gan.networks import build_critic
+
+if TYPE_CHECKING:
+    from denoisebench.denoisers.gan.recipe import AdversarySpec
+
+
+class Adversary:
+    """A critic, its objective and its optimiser.
+
+    It computes in float32 throughout: the penalty needs that, and its work is small beside the
+    generator's.
+
+    Args:
+        spec: the recipe's.
+        device: where it lives.
+    """
+
+    def __init__(self, spec: AdversarySpec, device: torch.device) -> None:
+        self.spec = spec
+        self.critic = build_critic(spec.critic).to(device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(
+            self.critic.parameters(), lr=spec.learning_rate, betas=spec.betas
+        )
+
+    def step(
+        self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator, rate: float
+    ) -> dict[str, torch.Tensor]:
+        """Let the critic learn to tell clean images from denoised ones.
+
+        Args:
+            random: draws μ of Eq. 8.
+            rate: share of the full learning rate.
+
+        Returns:
+            ``critic``, its loss; ``wasserstein``, E[D(x)] − E[D(x̃)]; and ``penalty``, before λ.
+        """
+        self.critic.requires_grad_(True)
+        loss, terms = self._loss(clean, denoised, random)
+        self.optimiser.zero_grad()
+        loss.backward()
+        parallel.average([weight.grad for weight in self.critic.parameters()])
+        self.optimiser.param_groups[0]["lr"] = rate * self.spec.learning_rate
+        self.optimiser.step()
+        if self.spec.clip is not None:
+            losses.clip_weights(self.critic, self.spec.clip)
+        return {"critic": loss.detach()} | terms
+
+    def judge(
+        self, estimate: torch.Tensor, clean: torch.Tensor
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """The generator's adversarial loss, and the critic's features of both images."""
+        self.critic.requires_grad_(False)
+        both = losses.scores(self.critic.features, estimate, clean)
+        fake, _ = losses.scores(self.critic.head, *both)
+        if self.spec.loss == "gan":
+            return losses.gan_generator(fake), both
+        return losses.wasserstein_generator(self._truncated(fake)), both
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.critic.load_state_dict(state["critic"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def _loss(
+        self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        if self.spec.penalty is None:
+            real, fake = losses.scores(self.critic, clean, denoised)
+            return self._objective(real, fake), _estimate(real, fake)
+        mu = torch.rand(len(clean), generator=random, device=clean.device)
+        points = losses.interpolate(clean, denoised, mu)
+        real, fake, between = losses.scores(self.critic, clean, denoised, points)
+        penalty = losses.gradient_penalty(between, points)
+        terms = _estimate(real, fake) | {"penalty": penalty.detach()}
+        return self._objective(real, fake) + self.spec.penalty * penalty, terms
+
+    def _objective(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        if self.spec.loss == "gan":
+            return losses.gan_discriminator(real, fake)
+        return losses.wasserstein_critic(self._truncated(real), self._truncated(fake))
+
+    def _truncated(self, scores: torch.Tensor) -> torch.Tensor:
+        return losses.truncate(scores) if self.spec.truncate_scores else scores
+
+
+def _estimate(real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"wasserstein": (real.mean() - fake.mean()).detach()}

@@ -1,0 +1,82 @@
+"""Saving and loading training states and weights: all at once or not at all, no pickles."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save
+
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
+
+    from torch import nn
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Replace a checkpoint.
+
+    Args:
+        state: tensors, numbers and strings, in dictionaries and lists.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    with replacing(path) as file:
+        torch.save(state, file)
+
+
+def load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read what `save_state` wrote; a file that holds anything but data is refused.
+
+    Raises:
+        UsageError: it is damaged or no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises whatever its reader meets
+        raise UsageError(
+            f"{path} is no checkpoint, or damaged; pass --fresh to set it aside and start anew"
+        ) from error
+    return dict(state)
+
+
+def save_weights(path: Path, network: nn.Module, about: dict[str, str]) -> None:
+    """Write a network's weights as safetensors.
+
+    Args:
+        about: goes into the file's header.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    with replacing(path) as file:
+        file.write(save(weights, about))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the old one's place once it is complete and on the disk.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""The course of a training: a CSV file, and TensorBoard's events where that is installed."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from denoisebench.denoisers.gan.training import Report
+
+TERMS = (
+    "pixel",
+    "adversarial",
+    "feature",
+    "smoothness",
+    "colour",
+    "gradient_norm",
+    "critic",
+    "penalty",
+    "wasserstein",
+)
+
+
+class CsvLog:
+    """A line for each report, on the disk as soon as it is told.
+
+    Args:
+        path: of the file; lines that it already has are kept up to where the training goes on.
+        sigmas: a column of PSNR for each.
+        iteration: where the training goes on, 0 for a new one.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, sigmas: tuple[float, ...], iteration: int) -> None:
+        self._path = path
+        columns = ["iteration", "seconds", "images_per_second", "learning_rate"]
+        self._columns = [*columns, *TERMS, *(f"psnr_{sigma:g}" for sigma in sigmas)]
+        header = dict(zip(self._columns, self._columns, strict=True))
+        self._write("w", [header, *(r for r in _rows(path) if int(r["iteration"]) <= iteration)])
+
+    def __call__(self, report: Report) -> None:
+        self._write("a", [_scalars(report)])
+
+    def _write(self, mode: str, rows: list[dict[str, Any]]) -> None:
+        try:
+            with self._path.open(mode, encoding="utf-8", newline="") as file:
+                csv.DictWriter(file, self._columns, lineterminator="\n").writerows(rows)
+        except OSError as error:
+            raise UsageError(f"cannot write {self._path}: {error.strerror}") from error
+
+
+class TensorBoardLog:
+    """The same figures as TensorBoard's events.
+
+    Args:
+        folder: where TensorBoard is to look for them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    def __call__(self, report: Report) -> None:
+        for name, value in _scalars(report).items():
+            self._writer.add_scalar(name, value, report.iteration)
+        self._writer.flush()
+
+
+def has_tensorboard() -> bool:
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+def read(path: Path) -> list[dict[str, float]]:
+    """The lines of a log without their empty cells; none if there is no log."""
+    return [{name: float(cell) for name, cell in row.items() if cell} for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _scalars(report: Report) -> dict[str, Any]:
+    scores = {f"psnr_{sigma:g}": psnr for sigma, psnr in report.psnr.items()}
+    return {
+        "iteration": report.iteration,
+        "seconds": round(report.seconds, 1),
+        "images_per_second": round(report.images_per_second, 2),
+        "learning_rate": report.learning_rate,
+        **{name: float(f"{value:.6g}") for name, value in report.terms.items()},
+        **scores,
+    }

@@ -1,0 +1,344 @@
+"""Training a denoiser by a recipe: reproducible from a seed, and resumable to the same weights."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from denoisebench.denoisers.gan import checkpoint, losses, parallel
+from denoisebench.denoisers.gan.adversary import Adversary
+from denoisebench.denoisers.gan.data import random_source
+from denoisebench.denoisers.gan.networks import build_generator
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+
+    from denoisebench.denoisers.gan.data import Batch, Crops
+    from denoisebench.denoisers.gan.recipe import Recipe
+
+REPORTS = 20  # from one validation to the next
+
+
+class DivergedError(Exception):
+    """A loss or a weight is no longer finite; the last checkpoint is from before."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a training tells while it works.
+
+    Attributes:
+        iteration: how many are done.
+        seconds: spent so far, with earlier parts and validations.
+        images_per_second: crops that the generator learned from, over all processes.
+        learning_rate: the generator's.
+        terms: means since the last report: the losses before their factors, the critic's loss,
+            penalty and Wasserstein estimate, and the norm of the generator's gradient.
+        psnr: on the validation frames, in dB, by sigma; empty between validations.
+    """
+
+    iteration: int
+    seconds: float
+    images_per_second: float
+    learning_rate: float
+    terms: dict[str, float]
+    psnr: dict[float, float] = field(default_factory=dict)
+
+
+def train(
+    trainer: Trainer,
+    *,
+    iterations: int,
+    path: Path,
+    validate: Callable[[nn.Module], dict[float, float]],
+    tell: Callable[[Report], None],
+    minutes: float = math.inf,
+    stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train until the iterations are done or the time is up, whichever is first.
+
+    Args:
+        trainer: new, or loaded from a checkpoint.
+        iterations: in all, those before the checkpoint included.
+        path: of the checkpoint, which is written after every validation.
+        validate: returns a generator's PSNR by sigma. It and ``tell`` are called in the process
+            of rank 0 alone.
+        tell: hears every report.
+        minutes: in all, as the iterations. A cosine decay ends with whichever ends first.
+        stop: asked after every iteration; where it says so, the training is saved and ends.
+
+    Returns:
+        Whether the training is finished, rather than stopped.
+
+    Raises:
+        DivergedError: a loss or a weight is not finite. The last checkpoint is kept.
+        UsageError: the checkpoint cannot be written.
+    """
+    every = trainer.recipe.schedule.validate_every
+    leads = parallel.rank() == 0
+    begin, meter = monotonic() - trainer.seconds, Meter(trainer)
+
+    def look() -> tuple[float, float]:
+        """How far the training is, from 0 to 1, and whether it is to stop; all processes agree."""
+        trainer.seconds = monotonic() - begin
+        share = max(trainer.iteration / iterations, trainer.seconds / (60 * minutes))
+        share, stopped = parallel.largest(trainer.device, share, stop())
+        return share, stopped
+
+    share, stopped = look()
+    while share < 1 and not stopped:
+        meter.step(share)
+        share, stopped = look()
+        validates = share >= 1 or trainer.iteration % every == 0
+        if validates or stopped or trainer.iteration % max(1, every // REPORTS) == 0:
+            report = meter.report()
+            if leads:
+                psnr = validate(trainer.averaged) if validates else {}
+                tell(replace(report, psnr=psnr))
+            if validates or stopped:
+                trainer.save(path)
+    return share >= 1
+
+
+class Trainer:
+    """The networks and optimisers of one training, and one step of it.
+
+    What step i of process r draws is a function of the seed, i and r: there is no state of a
+    random generator to keep.
+
+    Args:
+        recipe: what to train.
+        crops: what to train on; its device is the training's.
+        seed: of the weights, crops and noise.
+
+    Attributes:
+        generator: the network that learns.
+        averaged: the moving average of its weights: what is validated and shipped.
+        iteration: steps done.
+        seconds: spent so far.
+    """
+
+    def __init__(self, recipe: Recipe, crops: Crops, seed: int) -> None:
+        self.recipe = recipe
+        self.crops = crops
+        self.seed = seed
+        self.device = crops.device
+        self.iteration = 0
+        self.seconds = 0.0
+        schedule = recipe.schedule
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            generator = build_generator(recipe.generator)
+            self.adversary = Adversary(recipe.adversary, self.device) if recipe.adversary else None
+        self.generator = generator.to(self.device, memory_format=torch.channels_last)
+        self.averaged = deepcopy(self.generator).requires_grad_(False).eval()
+        self.optimiser = torch.optim.Adam(
+            self.generator.parameters(), lr=schedule.learning_rate, betas=schedule.betas
+        )
+        self.precision = _precision(self.device, schedule.mixed_precision)
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=self.precision is torch.float16
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must have in common with this training."""
+        return {
+            "recipe": self.recipe.digest,
+            "frames": self.crops.digest,
+            "sigma": list(self.crops.bounds),
+            "seed": self.seed,
+            "number of processes": parallel.size(),
+        }
+
+    def step(self, progress: float) -> dict[str, torch.Tensor]:
+        """One step of the generator, after as many of the critic as the recipe says.
+
+        Args:
+            progress: share of the training that is done, which sets the learning rates.
+
+        Returns:
+            The terms of a `Report`, as tensors on the device.
+        """
+        rate = (1 + math.cos(math.pi * progress)) / 2 if self._decays else 1.0
+        terms = {}
+        turns = self.adversary.spec.steps if self.adversary else 0
+        for turn in range(turns):
+            terms = self._critic_step(self._random(turn), rate)
+        terms |= self._generator_step(self._random(turns), rate)
+        self._update_average()
+        self.iteration += 1
+        return terms
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of the generator's weights are finite."""
+        return all(bool(weight.isfinite().all()) for weight in self.generator.parameters())
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, in the process of rank 0.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        if parallel.rank() == 0:
+            checkpoint.save_state(path, self._state())
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            UsageError: it is damaged, or of another training.
+        """
+        state = checkpoint.load_state(path, self.device)
+        differing = [k for k, v in self.identity.items() if state.get("identity", {}).get(k) != v]
+        if differing:
+            raise UsageError(
+                f"{path} is of another training (other {', '.join(differing)}); choose another "
+                "--out, or pass --fresh to set it aside"
+            )
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
+        self.generator.load_state_dict(state["generator"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.adversary:
+            self.adversary.load(state["adversary"])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "identity": self.identity,
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "generator": self.generator.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "adversary": self.adversary.state() if self.adversary else {},
+        }
+
+    @property
+    def _decays(self) -> bool:
+        return self.recipe.schedule.decay == "cosine"
+
+    def _random(self, turn: int) -> torch.Generator:
+        return random_source(self.device, self.seed, self.iteration, parallel.rank(), turn)
+
+    def _critic_step(self, random: torch.Generator, rate: float) -> dict[str, torch.Tensor]:
+        assert self.adversary is not None
+        batch = self.crops.draw(random)
+        with torch.no_grad():
+            denoised = self._denoise(batch)
+        return self.adversary.step(batch.clean, denoised, random, rate)
+
+    def _generator_step(self, random: torch.Generator, rate: float) -> dict[str, torch.Tensor]:
+        batch = self.crops.draw(random)
+        terms = self._losses(self._denoise(batch), batch.clean)
+        factors = self.recipe.losses
+        loss = sum(getattr(factors, name) * term for name, term in terms.items())
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()
+        gradients = [weight.grad for weight in self.generator.parameters()]
+        statistics = [b for b in self.generator.buffers() if b.is_floating_point()]
+        parallel.average([*gradients, *statistics])
+        self.scaler.unscale_(self.optimiser)
+        self.optimiser.param_groups[0]["lr"] = rate * self.recipe.schedule.learning_rate
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        norm = torch.nn.utils.get_total_norm(gradients)
+        return {name: term.detach() for name, term in terms.items()} | {"gradient_norm": norm}
+
+    def _denoise(self, batch: Batch) -> torch.Tensor:
+        mixes = self.precision is not torch.float32
+        with torch.autocast(self.device.type, self.precision, enabled=mixes):
+            return self.generator(batch.noisy, batch.sigma).float()
+
+    def _losses(self, estimate: torch.Tensor, clean: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The losses whose factors are not 0, by their factors' names."""
+        factors = self.recipe.losses
+        terms = {"pixel": losses.pixel(estimate, clean, factors.norm, factors.reduction)}
+        if self.adversary:
+            terms["adversarial"], features = self.adversary.judge(estimate, clean)
+            if factors.feature:
+                terms["feature"] = losses.feature(*features, factors.reduction)
+        if factors.smoothness:
+            terms["smoothness"] = losses.smoothness(estimate, factors.reduction)
+        if factors.colour:
+            terms["colour"] = losses.colour_cross_entropy(estimate, clean)
+        return terms
+
+    def _update_average(self) -> None:
+        # Early on the average is short, lest the random first weights stay in it for long.
+        decay = min(self.recipe.schedule.average, (1 + self.iteration) / (10 + self.iteration))
+        with torch.no_grad():
+            for mean, weight in zip(
+                self.averaged.parameters(), self.generator.parameters(), strict=True
+            ):
+                mean.lerp_(weight, 1 - decay)
+            for mine, statistic in zip(
+                self.averaged.buffers(), self.generator.buffers(), strict=True
+            ):
+                mine.copy_(statistic)
+
+
+class Meter:
+    """Counts a training's steps, and fetches their terms' means from the device once a report."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._reset()
+
+    def step(self, progress: float) -> None:
+        """Let the trainer take a step."""
+        begin = monotonic()
+        for name, value in self._trainer.step(progress).items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._steps += 1
+        self._seconds += monotonic() - begin
+
+    def report(self) -> Report:
+        """The steps since the last report; there is at least one.
+
+        Raises:
+            DivergedError: a loss or a weight is not finite.
+        """
+        trainer, begin = self._trainer, monotonic()
+        sums = torch.stack(list(self._sums.values())).tolist()  # waits for the device
+        seconds = self._seconds + monotonic() - begin
+        terms = {name: total / self._steps for name, total in zip(self._sums, sums, strict=True)}
+        for name, value in terms.items():
+            # In float16 a step whose gradient overflows is skipped by design.
+            if name != "gradient_norm" and not math.isfinite(value):
+                raise DivergedError(
+                    f"the term {name!r} is {value} at iteration {trainer.iteration}"
+                )
+        if not trainer.is_finite:
+            raise DivergedError(f"a weight is not finite at iteration {trainer.iteration}")
+        images = self._steps * trainer.recipe.data.batch * parallel.size()
+        rate: float = trainer.optimiser.param_groups[0]["lr"]
+        self._reset()
+        return Report(trainer.iteration, trainer.seconds, images / seconds, rate, terms)
+
+    def _reset(self) -> None:
+        self._sums: dict[str, torch.Tensor] = {}
+        self._steps = 0
+        self._seconds = 0.0
+
+
+def _precision(device: torch.device, mixed: bool) -> torch.dtype:
+    """bfloat16 where the device multiplies matrices in it, else float16 on GPUs."""
+    if not mixed:
+        return torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32

@@ -1,0 +1,172 @@
+"""``bench train`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from conftest import COMMAND
+from denoisebench import training
+from denoisebench.datasets.folder import Folder
+from denoisebench.denoisers.gan import log, recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Bench
+
+CHANGES = {
+    "width = 64": "width = 8",
+    "width = 48": "width = 4",
+    "bottleneck = 64": "bottleneck = 8",
+    "batch = 16": "batch = 2",
+    "patch = 96": "patch = 16",
+    "iterations = 60000": "iterations = 6",
+    "validate_every = 1000": "validate_every = 3",
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The recipe ``best`` with networks and batches that take milliseconds."""
+    text = (recipe.SHIPPED / "best.toml").read_text()
+    for old, new in CHANGES.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "tiny.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_training_leaves_all_that_is_needed(
+    bench: Bench, tiny: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ["train", tiny, "--data", f"folder:{photos}", "--device", "cpu", "--out", out]
+    result = bench(*words)
+    assert result.returncode == 0, result.stderr
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "sigma 15",
+        "sigma 25",
+        "sigma 50",
+    ]
+    assert "[3/6]" in result.stderr
+    left = {path.name for path in out.iterdir()} - {"run.lock", training.TENSORBOARD}
+    assert left == set(training.FILES) - {training.TENSORBOARD}
+    card = json.loads((out / training.CARD).read_text())
+    assert card["name"] == "tiny"
+    assert card["recipe_digest"] == recipe.load(str(tiny)).digest
+    assert card["recipe"]["generator"]["width"] == 8
+    assert (card["iterations"], card["sigma"], card["processes"]) == (6, [0, 55], 1)
+    assert card["data"]["licence"] == "the owner's"
+    assert (card["data"]["train_frames"], card["data"]["val_frames"]) == (2, 1)
+    weights = load_file(out / training.WEIGHTS)
+    assert sum(w.numel() for w in weights.values()) == card["parameters"]
+    rows = log.read(out / training.LOG)
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert {k: v for k, v in rows[-1].items() if "psnr" in k} == card["val_psnr"]
+    for name in (training.CURVES, training.STRIP):
+        with Image.open(out / name) as image:
+            image.verify()
+
+    again = bench(*card["command"].split()[1:])
+    assert again.returncode == 0, again.stderr
+    assert "Going on from iteration 6" in again.stderr
+    assert again.stdout == result.stdout
+
+    fresh = bench(*words, "--fresh")
+    assert fresh.returncode == 0, fresh.stderr
+    [aside] = out.glob("before-*")
+    assert (aside / training.WEIGHTS).exists()
+    for name, value in load_file(out / training.WEIGHTS).items():
+        assert torch.equal(value, weights[name])
+
+
+def test_an_interrupted_training_says_how_to_go_on(
+    tiny: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["train", tiny, "--data", f"folder:{photos}", "--device", "cpu", "--out", "out"]
+    words += ["--iterations", "100000"]
+    with subprocess.Popen(
+        [COMMAND, *map(str, words)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("[3/100000]")
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Interrupted. To go on from here: bench train" in rest
+    assert "--iterations 100000" in rest
+    state = torch.load(tmp_path / "out" / training.CHECKPOINT, weights_only=True)
+    assert state["iteration"] >= 3
+
+
+def test_a_training_that_diverges_says_so(
+    bench: Bench, tiny: Path, photos: Path, tmp_path: Path
+) -> None:
+    text = tiny.read_text().replace("learning_rate = 0.0005", "learning_rate = 1e30")
+    tiny.write_text(text)
+    result = bench("train", tiny, "--data", f"folder:{photos}", "--device", "cpu", "--out", "out")
+    assert result.returncode == 3
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("bench:")]
+    assert "the training diverged" in line
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["papper"], "unknown recipe 'papper'; did you mean paper"),
+        (["best", "--sigma", "25"], "--sigma: best trains for all from 0 to 55 at once"),
+        (["paper", "--data", "stills"], "stills has no train and val frames; train on documentary"),
+        (["paper", "--sigma", "300"], "300.0 is not in the range"),
+        (["paper", "--minutes", "0"], "0.0 is not in the range"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(
+    bench: Bench, words: list[str], line: str, tmp_path: Path
+) -> None:
+    result = bench("train", *words, "--out", "out")
+    assert result.returncode == 2
+    assert line in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out" / training.CHECKPOINT).exists()
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\n"
+        "from denoisebench.cli import main\n"
+        "main(['train', '--help'], standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_folder_is_split_and_grey_frames_validate(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[0:24, 0:24]
+    for number in range(12):
+        pixels = (100 + rows + columns + number).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
+    dataset = Folder(str(tmp_path))
+    learn, judge = training.split(dataset)
+    assert [frame.id for frame in judge] == ["00.png", "10.png"]
+    assert len(learn) == 10
+    lesson = training.Lesson(dataset, learn, judge, (25.0,), torch.device("cpu"))
+    psnr = lesson.validate(lambda noisy, sigma: noisy)[25.0]  # type: ignore[arg-type]
+    assert psnr == pytest.approx(20 * math.log10(255 / 25), abs=0.3)
