@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -126,8 +126,8 @@ def sigmas_to_judge(recipe: Recipe, sigma: float) -> tuple[float, ...]:
 
 
 def write_results(
-    out: Path, name: str, recipe: Recipe, trainer: Trainer, lesson: Lesson, command: str
-) -> dict[str, float]:
+    out: Path, name: str, lesson: Lesson, trainer: Trainer, command: str
+) -> dict[float, float]:
     """Write weights, card and pictures beside the log of a finished training.
 
     Args:
@@ -135,37 +135,15 @@ def write_results(
         command: repeats the training.
 
     Returns:
-        The last PSNR, by the log's column.
+        The last validation's PSNR in dB by sigma.
 
     Raises:
         UsageError: they cannot be written.
     """
-    rows = log.read(out / LOG)
-    psnr = next((found for row in reversed(rows) if (found := _psnr_of(row))), {})
-    card = {
-        "name": name,
-        "recipe_digest": recipe.digest,
-        "recipe": asdict(recipe),
-        "sigma": list(trainer.crops.bounds),
-        "val_psnr": psnr,
-        "iterations": trainer.iteration,
-        "seconds": round(trainer.seconds, 1),
-        "seed": trainer.seed,
-        "device": _device_name(lesson.device),
-        "processes": parallel.size(),
-        "precision": str(trainer.precision).removeprefix("torch."),
-        "parameters": sum(weight.numel() for weight in trainer.generator.parameters()),
-        "data": {
-            "name": lesson.dataset.name,
-            "licence": lesson.dataset.licence,
-            "digest": lesson.digest,
-            "train_frames": len(lesson.learn),
-            "val_frames": len(lesson.judge),
-        },
-        "protocol": protocol.digest(),
-        "libraries": environment.versions(("torch", "numpy")),
-        "command": command,
-    }
+    recipe, rows = trainer.recipe, log.read(out / LOG)
+    psnr = _last_psnr(rows)
+    facts = {"name": name, "val_psnr": {f"{k:g}": v for k, v in psnr.items()}, "command": command}
+    card = facts | _card(lesson, trainer)
     about = {"generator": json.dumps(asdict(recipe.generator)), "recipe_digest": recipe.digest}
     checkpoint.save_weights(out / WEIGHTS, trainer.averaged, about)
     for file, content in {
@@ -178,8 +156,38 @@ def write_results(
     return psnr
 
 
-def _psnr_of(row: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if name.startswith("psnr_")}
+def _card(lesson: Lesson, trainer: Trainer) -> dict[str, Any]:
+    """What the weights are, ready for JSON."""
+    return {
+        "recipe_digest": trainer.recipe.digest,
+        "recipe": asdict(trainer.recipe),
+        "sigma": list(trainer.crops.bounds),
+        "parameters": sum(weight.numel() for weight in trainer.generator.parameters()),
+        "iterations": trainer.iteration,
+        "seconds": round(trainer.seconds, 1),
+        "seed": trainer.seed,
+        "device": _device_name(lesson.device),
+        "processes": parallel.size(),
+        "precision": str(trainer.precision).removeprefix("torch."),
+        "data": {
+            "name": lesson.dataset.name,
+            "licence": lesson.dataset.licence,
+            "digest": lesson.digest,
+            "train_frames": len(lesson.learn),
+            "val_frames": len(lesson.judge),
+        },
+        "protocol": protocol.digest(),
+        "libraries": environment.versions(("torch", "numpy")),
+    }
+
+
+def _last_psnr(rows: list[dict[str, float]]) -> dict[float, float]:
+    """By sigma, from the last line of a log that has any."""
+    for row in reversed(rows):
+        scores = {name: value for name, value in row.items() if name.startswith("psnr_")}
+        if scores:
+            return {float(name.removeprefix("psnr_")): value for name, value in scores.items()}
+    return {}
 
 
 def _device_name(device: torch.device) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -79,7 +80,7 @@ def test_a_training_leaves_all_that_is_needed(
     assert sum(w.numel() for w in weights.values()) == card["parameters"]
     rows = log.read(out / training.LOG)
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert {k: v for k, v in rows[-1].items() if "psnr" in k} == card["val_psnr"]
+    assert card["val_psnr"] == {s: rows[-1][f"psnr_{s}"] for s in ("15", "25", "50")}
     for name in (training.CURVES, training.STRIP):
         with Image.open(out / name) as image:
             image.verify()
@@ -145,7 +146,16 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     assert result.returncode == 2
     assert line in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / "out" / training.CHECKPOINT).exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_trainings_do_not_share_a_folder(
+    bench: Bench, tiny: Path, photos: Path, tmp_path: Path
+) -> None:
+    with FileLock(tmp_path / "run.lock"):
+        result = bench("train", tiny, "--data", f"folder:{photos}", "--device", "cpu", "--out", ".")
+    assert result.returncode == 2
+    assert "another training is at work in" in result.stderr
 
 
 def test_help_does_not_import_torch() -> None:

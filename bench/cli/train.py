@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from denoisebench import training as harness
     from denoisebench.denoisers.gan.recipe import Recipe
     from denoisebench.denoisers.gan.training import Report, Trainer
 
@@ -127,42 +128,44 @@ def train(**choices: Any) -> None:
     device = _device(options.device)
     if options.threads is not None:
         threads.pin(options.threads)
-    with parallel.joined(device), _folder(options.folder, options.fresh):
-        raise SystemExit(_train(options, recipe, device))
+    with parallel.joined(device):
+        lesson, trainer = _prepare(options, recipe, device)
+        with _folder(options.folder, options.fresh):
+            parallel.wait(device)  # until what was there has been set aside
+            raise SystemExit(_train(options, lesson, trainer))
 
 
-def _train(options: Options, recipe: Recipe, device: torch.device) -> int:
+def _prepare(
+    options: Options, recipe: Recipe, device: torch.device
+) -> tuple[harness.Lesson, Trainer]:
     from denoisebench import training as harness
     from denoisebench.datasets.catalogue import open_dataset
-    from denoisebench.denoisers.gan import parallel, training
     from denoisebench.denoisers.gan.data import Crops
+    from denoisebench.denoisers.gan.training import Trainer
 
     dataset = open_dataset(options.data)
     learn, judge = harness.split(dataset)
     sigma = DEFAULT_SIGMA if options.sigma is None else options.sigma
     sigmas = harness.sigmas_to_judge(recipe, sigma)
-    lesson = harness.Lesson(dataset, learn, judge, sigmas, device)
     crops = Crops([frame.read() for frame in learn], recipe.data, sigma, device)
-    trainer = training.Trainer(recipe, crops, options.seed)
+    lesson = harness.Lesson(dataset, learn, judge, sigmas, device)
+    return lesson, Trainer(recipe, crops, options.seed)
+
+
+def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:
+    from denoisebench import training as harness
+    from denoisebench.denoisers.gan import parallel
+    from denoisebench.denoisers.gan.training import DivergedError
+
     path = options.folder / harness.CHECKPOINT
-    parallel.wait(device)  # until what was there has been set aside
     if path.exists():
         trainer.load(path)
         _say(f"Going on from iteration {trainer.iteration}")
     try:
-        with _stop_asked() as stop, _told(options, sigmas, trainer) as tell:
-            finished = training.train(
-                trainer,
-                iterations=options.iterations or recipe.schedule.iterations,
-                path=path,
-                validate=lesson.validate,
-                tell=tell,
-                minutes=options.minutes or math.inf,
-                stop=stop,
-            )
+        finished = _learn(options, lesson, trainer, path)
     except KeyboardInterrupt:
         finished = False
-    except training.DivergedError as error:
+    except DivergedError as error:
         kept = f"{path} is from before" if path.exists() else "there is no checkpoint yet"
         click.echo(f"bench: the training diverged: {error}; {kept}", err=True)
         return EXIT_DIVERGED
@@ -170,13 +173,28 @@ def _train(options: Options, recipe: Recipe, device: torch.device) -> int:
         _say(f"Interrupted. To go on from here: {options.command}")
         return EXIT_INTERRUPTED
     if parallel.rank() == 0:
-        psnr = harness.write_results(
-            options.folder, options.name, recipe, trainer, lesson, options.command
-        )
-        for name, value in psnr.items():
-            click.echo(f"sigma {name.removeprefix('psnr_')}: {value:.2f} dB")
-        _say(f"Wrote {options.folder}")
+        out, name, command = options.folder, options.name, options.command
+        for sigma, psnr in harness.write_results(out, name, lesson, trainer, command).items():
+            click.echo(f"sigma {sigma:g}: {psnr:.2f} dB")
+        _say(f"Wrote {out}")
     return 0
+
+
+def _learn(options: Options, lesson: harness.Lesson, trainer: Trainer, path: Path) -> bool:
+    """Train, telling of it; True if it was finished."""
+    from denoisebench.denoisers.gan.training import train
+
+    iterations = options.iterations or trainer.recipe.schedule.iterations
+    with _stop_asked() as stop, _told(options.folder, lesson, trainer, iterations) as tell:
+        return train(
+            trainer,
+            iterations=iterations,
+            path=path,
+            validate=lesson.validate,
+            tell=tell,
+            minutes=options.minutes or math.inf,
+            stop=stop,
+        )
 
 
 def _say(line: str) -> None:
@@ -211,13 +229,17 @@ def _folder(out: Path, fresh: bool) -> Iterator[None]:
         yield
         return
     make_folder(out)
+    lock = filelock.FileLock(out / "run.lock", timeout=0)
     try:
-        with filelock.FileLock(out / "run.lock", timeout=0):
-            if fresh:
-                _set_aside(out)
-            yield
+        lock.acquire()
     except filelock.Timeout:
         raise UsageError(f"another training is at work in {out}; choose another --out") from None
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+    with lock:
+        if fresh:
+            _set_aside(out)
+        yield
 
 
 def _set_aside(out: Path) -> None:
@@ -253,7 +275,7 @@ def _stop_asked() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _told(
-    options: Options, sigmas: tuple[float, ...], trainer: Trainer
+    out: Path, lesson: harness.Lesson, trainer: Trainer, iterations: int
 ) -> Iterator[Callable[[Report], None]]:
     """Pass every report on to the log, to TensorBoard if it is installed, and to the user."""
     from denoisebench.denoisers.gan import log, parallel
@@ -262,12 +284,10 @@ def _told(
     if parallel.rank() != 0:
         yield lambda report: None
         return
-    listeners: list[Callable[[Report], None]] = [
-        log.CsvLog(options.folder / LOG, sigmas, trainer.iteration)
-    ]
+    listeners: list[Callable[[Report], None]]
+    listeners = [log.CsvLog(out / LOG, lesson.sigmas, trainer.iteration)]
     if log.has_tensorboard():
-        listeners.append(log.TensorBoardLog(options.folder / TENSORBOARD))
-    iterations = options.iterations or trainer.recipe.schedule.iterations
+        listeners.append(log.TensorBoardLog(out / TENSORBOARD))
     with _shown(iterations, trainer.iteration) as show:
 
         def tell(report: Report) -> None:

@@ -39,12 +39,11 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
         UsageError: it is damaged or no checkpoint.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        return dict(torch.load(path, map_location=device, weights_only=True))
     except Exception as error:  # torch raises whatever its reader meets
         raise UsageError(
             f"{path} is no checkpoint, or damaged; pass --fresh to set it aside and start anew"
         ) from error
-    return dict(state)
 
 
 def save_weights(path: Path, network: nn.Module, about: dict[str, str]) -> None:
