@@ -278,6 +278,20 @@ def test_an_interrupted_run_shows_what_is_done_and_how_to_go_on(
     assert f"270 cells, {done} measured before" in result.stderr
 
 
+def test_an_interruption_before_anything_runs_is_no_crash(tmp_path: Path) -> None:
+    plugin = tmp_path / "sleepy.py"
+    plugin.write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")
+    process = subprocess.Popen(
+        [COMMAND, "list", "--plugin", plugin], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "Interrupted.\n"
+
+
 def test_a_full_disk_keeps_what_was_measured(bench: Bench, photos: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

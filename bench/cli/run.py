@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
 from denoisebench.cli.types import METHODS, SIGMAS
 from denoisebench.errors import UsageError, unknown
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from denoisebench.plan import Options
-
-EXIT_CELLS_FAILED = 3
-EXIT_INTERRUPTED = 130
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.cli.types import SIGMAS
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Card
     from denoisebench.tuning import Search
-
-EXIT_INTERRUPTED = 130
 
 
 @click.command(short_help="Choose a method's parameters on validation frames.")
