@@ -52,12 +52,16 @@ class Identities:
 
     def _method(self, method: Method) -> dict[str, Any]:
         if method.spec not in self._quality:
-            self._quality[method.spec] = {
-                "name": method.card.name,
+            card = method.card
+            identity = {
+                "name": card.name,
                 "parameters": method.parameters,
-                "source": source_digest(method.card),
-                "libraries": environment.versions(("numpy", *method.card.requires)),
+                "source": source_digest(card),
+                "libraries": environment.versions(("numpy", *card.requires)),
             }
+            if card.weights is not None and card.weights.is_file():
+                identity["weights"] = hashlib.sha256(card.weights.read_bytes()).hexdigest()
+            self._quality[method.spec] = identity
         return self._quality[method.spec]
 
 

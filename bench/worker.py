@@ -149,7 +149,10 @@ def _load(task: Task) -> tuple[Denoiser, Card]:
     [method] = registry.select([task.method])
     for module in method.card.requires:
         importlib.import_module(module)
-    return method.build(), method.card
+    denoiser = method.build()
+    if hasattr(denoiser, "load"):
+        denoiser.load(task.device)
+    return denoiser, method.card
 
 
 def _explain(error: BaseException) -> str:

@@ -32,7 +32,11 @@ ENTRY_POINT_GROUP = "denoisebench.denoisers"
 
 
 class Denoiser(Protocol):
-    """What a plugin's class offers: a dataclass of parameters with this one method."""
+    """What a plugin's class offers: a dataclass of parameters with this one method.
+
+    It may also have ``load(device: str) -> None``, called once before the first frame: what takes
+    time there is not timed as denoising.
+    """
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
         """Estimate the clean frame.
@@ -71,6 +75,7 @@ class Card:
         deterministic: the same input gives the same bits, on one machine.
         sees_clean: a control that is also given the clean frame, as ``clean=``.
         note: what a reader of its results must know.
+        weights: the file of its trained weights.
         factory: the dataclass; None when the plugin could not be imported.
         problem: why it could not.
     """
@@ -88,6 +93,7 @@ class Card:
     deterministic: bool = True
     sees_clean: bool = False
     note: str = ""
+    weights: Path | None = None
     factory: Callable[..., Denoiser] | None = field(default=None, repr=False)
     problem: str | None = None
 
@@ -96,6 +102,8 @@ class Card:
         """Why the method cannot run here, or None if it can."""
         if self.problem is not None:
             return self.problem
+        if self.weights is not None and not self.weights.is_file():
+            return f"its weights are missing: {self.weights.name}"
         missing = [module for module in self.requires if importlib.util.find_spec(module) is None]
         return f"needs {', '.join(missing)}, not installed" if missing else None
 

@@ -109,26 +109,32 @@ def test_times_are_not_reused_under_another_thread_count(
     assert (one.output_digest == two.output_digest).all()
 
 
-def test_results_are_not_reused_when_the_plugin_changes(
-    bench: Bench, photos: Path, tmp_path: Path
+@pytest.mark.parametrize("changed", ["mine.py", "mine.weights"])
+def test_results_are_not_reused_when_the_method_changes(
+    bench: Bench, photos: Path, tmp_path: Path, changed: str
 ) -> None:
-    plugin = tmp_path / "mine.py"
-    source = (
+    (tmp_path / "mine.weights").write_text("0.5")
+    (tmp_path / "mine.py").write_text(
         "from dataclasses import dataclass\n"
+        "from pathlib import Path\n"
         "import numpy as np\n"
         "from denoisebench.denoisers import register\n"
-        "@register('mine', title='Mine', family='local', blind=True)\n"
+        "WEIGHTS = Path(__file__).with_suffix('.weights')\n"
+        "@register('mine', title='Mine', family='local', blind=True, weights=WEIGHTS)\n"
         "@dataclass(frozen=True)\n"
         "class Mine:\n"
-        "    def denoise(self, noisy, sigma): return noisy * np.float32({})\n"
+        "    def load(self, device): self.factor.append(float(WEIGHTS.read_text()))\n"
+        "    def denoise(self, noisy, sigma): return noisy * np.float32(self.factor[0] + 0.0)\n"
+        "    factor = []\n"
     )
     words = ["run", "--dataset", f"folder:{photos}", "--out", "out", "--methods", "mine"]
-    plugin.write_text(source.format(0.5))
-    bench(*words, "--plugin", plugin)
-    half = cells(tmp_path / "out").psnr
-    plugin.write_text(source.format(0.9))
-    assert "measured before" not in bench(*words, "--plugin", plugin).stderr
-    assert (cells(tmp_path / "out").psnr > half).all()
+    words += ["--plugin", "mine.py"]
+    bench(*words)
+    before = cells(tmp_path / "out").psnr
+    text = (tmp_path / changed).read_text()
+    (tmp_path / changed).write_text(text.replace("0.5", "0.9").replace("+ 0.0", "+ 0.4"))
+    assert "measured before" not in bench(*words).stderr
+    assert (cells(tmp_path / "out").psnr > before).all()
 
 
 def test_frames_are_taken_evenly_from_the_whole_split(bench: Bench, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.gan.training import Report, Trainer
 
 EXIT_DIVERGED = 3
-EXIT_INTERRUPTED = 130
 
 DEFAULT_SIGMA = 25.0
 HEARTBEAT_S = 30
@@ -173,8 +173,9 @@ def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:
         _say(f"Interrupted. To go on from here: {options.command}")
         return EXIT_INTERRUPTED
     if parallel.rank() == 0:
-        out, name, command = options.folder, options.name, options.command
-        for sigma, psnr in harness.write_results(out, name, lesson, trainer, command).items():
+        out, command = options.folder, replace(options, out=None).command
+        results = harness.write_results(out, options.name, lesson, trainer, command)
+        for sigma, psnr in results.items():
             click.echo(f"sigma {sigma:g}: {psnr:.2f} dB")
         _say(f"Wrote {out}")
     return 0

@@ -13,7 +13,7 @@ Equations are those of Gong, Liu & Lv 2020.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -33,7 +33,12 @@ Norm = Literal["none", "batch"]
 
 def build_generator(spec: GeneratorSpec) -> nn.Module:
     """The generator that a recipe describes, with random weights."""
-    options = asdict(spec)
+    return generator_from(asdict(spec))
+
+
+def generator_from(options: dict[str, Any]) -> nn.Module:
+    """The same from a `GeneratorSpec` as a dictionary, as the header of a weights' file has it."""
+    options = dict(options)
     kinds = {"unet": UNet, "dcgan": DcganGenerator, "residual-cnn": ResidualCnn}
     return kinds[options.pop("kind")](**options)
 
