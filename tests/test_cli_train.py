@@ -85,7 +85,7 @@ def test_a_training_leaves_all_that_is_needed(
         with Image.open(out / name) as image:
             image.verify()
 
-    again = bench(*card["command"].split()[1:])
+    again = bench(*card["command"].split()[1:], "--out", out)
     assert again.returncode == 0, again.stderr
     assert "Going on from iteration 6" in again.stderr
     assert again.stdout == result.stdout
