@@ -133,7 +133,7 @@ class Worker:
         if code is None:
             return WorkerLost(Status.KILLED, "its process closed the connection")
         if code < 0:
-            name = signal.Signals(-code).name
+            name = _signal_name(-code)
             hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
             return WorkerLost(Status.KILLED, f"its process was ended by {name}{hint}")
         return WorkerLost(Status.KILLED, f"its process exited with code {code}")
@@ -147,3 +147,10 @@ class Worker:
         self._process.kill()
         self._process.join()
         self._connection.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
