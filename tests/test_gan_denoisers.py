@@ -78,7 +78,7 @@ def test_weights_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_grey_is_repeated_and_averaged(tmp_path: Path) -> None:
     grey = frame(40, 48)[:, :1]
-    colour = trained(tmp_path).denoise(grey.repeat(1, 3, 1, 1), 0.1)
+    colour = trained(tmp_path).denoise(grey.repeat(1, 3, 1, 1), 0.1 * 3**0.5)
     estimate = trained(tmp_path).denoise(grey, 0.1)
     assert estimate.shape == grey.shape
     torch.testing.assert_close(estimate, colour.mean(1, keepdim=True))

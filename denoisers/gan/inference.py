@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,22 +47,28 @@ class TrainedGenerator:
         load_generator(self.weights, device)
 
     def denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        """A grey frame is repeated to three channels, and their estimates are averaged."""
+        """A grey frame is repeated to three channels, and their estimates are averaged.
+
+        Its noise is then the same in all three: √3 times stronger along the grey axis than the
+        independent noise of sigma that the network has learned, so it is told √3 sigma.
+        """
         import torch
 
         if sigma == 0:
             return noisy.clone()
+        grey = noisy.shape[1] == 1
+        told = sigma * math.sqrt(3) if grey else sigma
         network = load_generator(self.weights, noisy.device.type)
         precision = getattr(torch, self.precision)
         mixes = precision is not torch.float32
 
         def run(image: torch.Tensor) -> torch.Tensor:
             with torch.autocast(image.device.type, precision, enabled=mixes):
-                estimate: torch.Tensor = network(image, image.new_tensor([sigma]))
+                estimate: torch.Tensor = network(image, image.new_tensor([told]))
             return estimate.float()
 
         estimate = by_tiles(run, noisy.expand(-1, 3, -1, -1), self.tile)
-        return estimate if noisy.shape[1] == 3 else estimate.mean(1, keepdim=True)
+        return estimate.mean(1, keepdim=True) if grey else estimate
 
 
 @cache
