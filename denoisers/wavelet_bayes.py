@@ -43,6 +43,8 @@ class WaveletBayes:
     }
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
+        if sigma == 0:
+            return noisy.copy()
         if self.opponent:
             return in_opponent_space(noisy, lambda frame: self._spin(frame, sigma))
         return self._spin(noisy, sigma)

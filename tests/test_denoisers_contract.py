@@ -121,6 +121,14 @@ def test_little_noise_changes_little(name: str, sigma: float) -> None:
     assert np.sqrt(np.mean((output - noisy) ** 2)) < (limit if sigma else 1e-6)
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_flat_noiseless_frame_stays_as_it_is(name: str) -> None:
+    """Where there is neither signal nor noise, a quotient of the two has no value."""
+    flat = np.full((40, 40, 3), 128, np.uint8)
+    output = denoise(name, protocol.as_float(flat), flat, 0)
+    assert np.allclose(output, protocol.as_float(flat), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", [n for n in DENOISERS if registry.cards()[n].blind])
 def test_blind_methods_ignore_sigma(name: str) -> None:
     clean = photograph(3)
