@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from denoisebench.cells import Status
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from denoisebench.cells import Measurement
     from denoisebench.plan import Row
 
@@ -40,6 +42,30 @@ class Progress(Protocol):
 def for_stderr() -> Progress:
     """A live display if stderr is a terminal, else plain lines."""
     return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def live_bar() -> Bar:
+    """A bar on stderr: how much is done, the time left, and what is said beside it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        speed_estimate_period=300,
+    )
 
 
 class _RowTally:
@@ -104,26 +130,7 @@ class LiveProgress:
     """A bar with the current method, its last score and the time left."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import Progress as Bar
-
-        self._bar = Bar(
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True),
-            speed_estimate_period=300,
-        )
+        self._bar = live_bar()
         self._task: Any = None
         self._tally: _RowTally | None = None
 

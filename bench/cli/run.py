@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
-from denoisebench.cli.types import METHODS, SIGMAS
+from denoisebench.cli.types import METHODS, SIGMAS, FiniteRange
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=600.0,
     show_default=True,
     help="Seconds for a cell, and for loading a method.",
 )
 @click.option(
     "--memory-limit",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="GB that a method's process may hold.  [default: 80 % of what is free]",
 )
 @click.option(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
+from denoisebench.cli.types import FiniteRange
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Options:
 @click.argument("recipe")
 @click.option(
     "--sigma",
-    type=click.FloatRange(0, 255),
+    type=FiniteRange(0, 255),
     help="Noise to train for, on the 8-bit scale, where the recipe has no range.  [default: 25]",
 )
 @click.option(
@@ -90,7 +91,7 @@ class Options:
 @click.option("--iterations", type=click.IntRange(1), help="In all.  [default: the recipe's]")
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="End after so long, unless the iterations are done before.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -319,25 +320,9 @@ def _plain(total: int) -> Iterator[Callable[[Report], None]]:
 @contextmanager
 def _live(total: int, done: int) -> Iterator[Callable[[Report], None]]:
     """A bar with the last figures, above it a line for every validation."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from denoisebench.progress import live_bar
 
-    columns = [
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),
-    ]
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=300) as bar:
+    with live_bar() as bar:
         task = bar.add_task("", total=total, completed=done)
 
         def show(report: Report) -> None:

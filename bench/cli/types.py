@@ -43,6 +43,16 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases ta
         return tuple(dict.fromkeys(values))
 
 
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: every comparison lets nan pass."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number:g} is not a finite number", param, ctx)
+        return number
+
+
 def _sigma(item: Any) -> float:
     try:
         sigma = float(item)
