@@ -91,3 +91,29 @@ def test_a_larger_error_scores_lower(small: int, large: int) -> None:
     clean = clean // 3
     nearer, farther = clean + np.uint8(small), clean + np.uint8(large)
     assert metrics.psnr(clean, nearer) > metrics.psnr(clean, farther)
+
+
+def test_saturation_error_of_printed_colours() -> None:
+    """CIELAB of sRGB primaries under D65 (Lindbloom's calculator): red has C* 104.55."""
+    grey = np.full((3, 4, 3), 119, np.uint8)
+    red = np.zeros_like(grey)
+    red[..., 0] = 255
+    assert metrics.saturation_error(red, grey) == pytest.approx(-104.55, abs=0.05)
+    assert metrics.saturation_error(grey, red) == pytest.approx(104.55, abs=0.05)
+    assert metrics.saturation_error(grey, grey // 2) == pytest.approx(0, abs=0.02)
+
+
+@given(st.floats(0, 1))
+def test_a_paler_estimate_has_a_negative_saturation_error(share: float) -> None:
+    clean, _ = pair((12, 12, 3))
+    grey = clean.mean(axis=2, keepdims=True)
+    paler = np.rint(grey + share * (clean - grey)).astype(np.uint8)
+    error = metrics.saturation_error(clean, paler)
+    assert error is not None
+    assert error <= 0.05
+    assert metrics.saturation_error(clean, clean) == 0
+
+
+def test_grey_frames_have_no_saturation_error() -> None:
+    clean, other = pair((12, 12, 1))
+    assert metrics.saturation_error(clean, other) is None

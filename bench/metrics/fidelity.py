@@ -1,4 +1,4 @@
-"""Scores of an 8-bit estimate against the 8-bit clean frame: pure functions."""
+"""PSNR and SSIM: how far the pixels, and the local structure, are from the clean frame's."""
 
 from __future__ import annotations
 
