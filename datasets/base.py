@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from denoisebench.errors import UsageError
@@ -20,19 +20,26 @@ class DataError(UsageError):
 
 @dataclass(frozen=True)
 class Frame:
-    """One clean image, known to be readable.
+    """One image, known to be readable, and where a camera recorded its noise, that too.
 
     Attributes:
         id: its name within the data set, the same on every machine.
         digest: `pixel_digest` of what ``read`` returns.
         shape: (H, W, C), C = 3 (RGB) or 1.
-        read: returns the pixels, uint8 (H, W, C).
+        read: returns the clean pixels, uint8 (H, W, C).
+        read_noisy: returns the noisy pixels that were recorded of the same scene, in the same
+            form; None where noise is to be drawn.
+        noisy_digest: `pixel_digest` of what ``read_noisy`` returns; empty without it.
+        has_clean: False where only the noisy image is known: ``read`` then returns it, too.
     """
 
     id: str
     digest: str
     shape: tuple[int, int, int]
     read: Callable[[], np.ndarray]
+    read_noisy: Callable[[], np.ndarray] | None = None
+    noisy_digest: str = ""
+    has_clean: bool = True
 
     @classmethod
     def from_reader(cls, id: str, read: Callable[[], np.ndarray]) -> Frame:
@@ -40,6 +47,34 @@ class Frame:
         pixels = read()
         height, width, channels = pixels.shape
         return cls(id, pixel_digest(pixels), (height, width, channels), read)
+
+    @classmethod
+    def from_pair(
+        cls, id: str, read: Callable[[], np.ndarray], read_noisy: Callable[[], np.ndarray]
+    ) -> Frame:
+        """A clean frame with its recorded noisy one; each is decoded once.
+
+        Raises:
+            DataError: one cannot be read, or they differ in size or channels.
+        """
+        frame, noisy = cls.from_reader(id, read), cls.from_reader(id, read_noisy)
+        if frame.shape != noisy.shape:
+            raise DataError(
+                f"{id}: the noisy image is {_size(noisy.shape)}, the clean one "
+                f"{_size(frame.shape)}; a pair shows the same pixels"
+            )
+        return replace(frame, read_noisy=read_noisy, noisy_digest=noisy.digest)
+
+    @classmethod
+    def from_noisy(cls, id: str, read: Callable[[], np.ndarray]) -> Frame:
+        """A recorded noisy frame of which nobody knows the clean one."""
+        frame = cls.from_reader(id, read)
+        return replace(frame, read_noisy=read, noisy_digest=frame.digest, has_clean=False)
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    height, width, channels = shape
+    return f"{width}×{height} {'RGB' if channels == 3 else 'grey'}"
 
 
 class Dataset(Protocol):
