@@ -17,7 +17,7 @@ from denoisebench.errors import UsageError, unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from denoisebench.plan import Options
+    from denoisebench.plan import Options, Plan
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
@@ -141,14 +141,25 @@ def run(**choices: Any) -> None:
 
 
 def _run(options: Options) -> int:
-    from denoisebench import progress
-    from denoisebench.folder import BUSY_PERCENT, RunFolder
     from denoisebench.plan import make_plan
-    from denoisebench.runner import carry_out
 
     plan, line = make_plan(options)
     path = options.out or Path("results", plan.default_name)
     click.echo(line, err=True)
+    complete = measure(plan, path)
+    return _conclude(path, options, interrupted=not complete)
+
+
+def measure(plan: Plan, path: Path) -> bool:
+    """Carry a plan out in its folder, and show how it goes.
+
+    Returns:
+        False if it was interrupted.
+    """
+    from denoisebench import progress
+    from denoisebench.folder import BUSY_PERCENT, RunFolder
+    from denoisebench.runner import carry_out
+
     click.echo(f"Results: {path}", err=True)
     with RunFolder(path, plan) as folder, _terminated_as_interrupted():
         if folder.busy_percent > BUSY_PERCENT:
@@ -167,7 +178,7 @@ def _run(options: Options) -> int:
             folder.write_manifest("interrupted")
         finally:
             display.end()
-    return _conclude(path, options, interrupted=costs is None)
+    return costs is not None
 
 
 @contextmanager
