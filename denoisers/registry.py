@@ -6,7 +6,6 @@ to the method's call, so that listing all methods takes milliseconds.
 
 from __future__ import annotations
 
-import ast
 import fnmatch
 import importlib
 import importlib.metadata
@@ -16,11 +15,12 @@ import pkgutil
 import re
 import sys
 import typing
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from denoisebench import parameters
 from denoisebench.errors import UsageError, unknown
 
 if typing.TYPE_CHECKING:
@@ -110,12 +110,7 @@ class Card:
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters' names and default values."""
-        if self.factory is None:
-            return {}
-        return {
-            f.name: f.default_factory() if f.default_factory is not MISSING else f.default
-            for f in fields(self.factory)  # type: ignore[arg-type]
-        }
+        return {} if self.factory is None else parameters.defaults(self.factory)
 
 
 @dataclass(frozen=True)
@@ -123,14 +118,12 @@ class Method:
     """A card with fixed parameters: one row of a table."""
 
     card: Card
-    overrides: tuple[tuple[str, Any], ...] = ()
+    overrides: parameters.Overrides = ()
 
     @property
     def spec(self) -> str:
         """The name that the command line and the store use: ``name[param=value,…]``."""
-        if not self.overrides:
-            return self.card.name
-        return f"{self.card.name}[{','.join(f'{k}={v}' for k, v in self.overrides)}]"
+        return parameters.spec(self.card.name, self.overrides)
 
     @property
     def title(self) -> str:
@@ -257,55 +250,10 @@ def _resolve(expression: str) -> list[Method]:
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]
-    match = re.fullmatch(r"([^\[\]]+)(?:\[(.*)\])?", expression)
-    if match is None:
-        raise UsageError(f"cannot read method {expression!r}; write name or name[param=value,…]")
-    name, arguments = match.groups()
+    name, arguments = parameters.read("method", expression)
     if name not in known:
         raise UsageError(unknown("method", name, known) + "; `bench list` shows all")
-    method = Method(known[name], _overrides(known[name], arguments or ""))
-    if method.overrides:
-        _check(method)
-    return [method]
-
-
-def _check(method: Method) -> None:
-    """Let the dataclass itself judge its parameters."""
-    try:
-        method.build()
-    except ValueError as error:
-        raise UsageError(f"{method.spec}: {error}") from error
-
-
-def _overrides(card: Card, arguments: str) -> tuple[tuple[str, Any], ...]:
-    """Read ``param=value,…``; values equal to the default are dropped, so that specs are unique."""
-    overrides = {}
-    for argument in filter(None, (part.strip() for part in arguments.split(","))):
-        key, equals, text = argument.partition("=")
-        if not equals:
-            raise UsageError(f"{card.name}: cannot read {argument!r}; write param=value")
-        if key not in card.parameters:
-            raise UsageError(f"{card.name}: {unknown('parameter', key, card.parameters)}")
-        overrides[key] = _value(card, key, text)
-    return tuple(sorted((k, v) for k, v in overrides.items() if v != card.parameters[k]))
-
-
-def _value(card: Card, key: str, text: str) -> Any:
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
-    wanted = typing.get_type_hints(card.factory)[key]
-    if wanted is float and type(value) is int:
-        value = float(value)
-    allowed = typing.get_args(wanted) or (wanted,)
-    if typing.get_origin(wanted) is Literal:
-        if value not in allowed:
-            raise UsageError(f"{card.name}: {key} is one of {', '.join(map(str, allowed))}")
-    elif type(value) not in allowed:
-        kind = getattr(wanted, "__name__", str(wanted))
-        raise UsageError(f"{card.name}: {key} takes {kind}, not {text!r}")
-    return value
+    return [Method(known[name], parameters.overrides(name, known[name].factory, arguments))]
 
 
 def source_file(card: Card) -> Path | None:
