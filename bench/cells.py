@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Status(StrEnum):
@@ -37,6 +41,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Score:
+    """What a metric says of a cell.
+
+    Attributes:
+        value: None where it is not defined for the frame, or could not be computed.
+        key: identity of the metric's definition; scores under different keys are never mixed.
+        reason: one line saying why it could not be computed.
+    """
+
+    value: float | None
+    key: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What is known of a cell once it has been tried. Times are raw samples in nanoseconds.
 
@@ -46,6 +65,7 @@ class Measurement:
         reason: one line saying why it is not.
         psnr: dB; infinite for a perfect estimate.
         ssim: None where the frame is smaller than the window.
+        scores: by the names of the further metrics that were asked for.
         call_ns: the warm calls, one sample each.
         event_ns: the same calls by the device's own clock (CUDA only).
         transfer_ns: frame to the device and estimate back, one sample per frame (CUDA only).
@@ -65,6 +85,7 @@ class Measurement:
     reason: str = ""
     psnr: float | None = None
     ssim: float | None = None
+    scores: Mapping[str, Score] = field(default_factory=dict)
     call_ns: tuple[int, ...] = ()
     event_ns: tuple[int, ...] = ()
     transfer_ns: tuple[int, ...] = ()

@@ -2,6 +2,9 @@
 
 The primary key is the cell, so that saving a measurement again replaces it: resuming cannot double
 a cell. Each measurement is its own transaction: a killed run loses at most the cell in flight.
+
+A file that an older version wrote lacks the columns added since: they are added when it is written
+to, and until then, what they would hold is not known of its measurements.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import sqlite3
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ class Store:
             if fresh and not read_only:
                 self._connection.executescript(_SCHEMA)
             self._check()
+            self._columns = self._shared_columns(add_missing=not read_only)
 
     def _check(self) -> None:
         if self._pragma("application_id") != APPLICATION_ID:
@@ -72,6 +76,15 @@ class Store:
             )
         if (found := self._pragma("quick_check")) != "ok":
             raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+
+    def _shared_columns(self, *, add_missing: bool) -> list[str]:
+        """The columns that both this version and the file know."""
+        found = {row[1] for row in self._connection.execute("PRAGMA table_info(measurements)")}
+        for name in _COLUMNS:
+            if add_missing and name not in found:
+                self._connection.execute(f"ALTER TABLE measurements ADD COLUMN {name}")
+                found.add(name)
+        return [name for name in _COLUMNS if name in found]
 
     def _pragma(self, name: str) -> Any:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -124,6 +137,7 @@ class Store:
         """Enter a measurement, in the place of an earlier one of the same cell."""
         row = vars(measurement) | vars(measurement.cell)
         row |= {name: json.dumps(row[name]) for name in _SAMPLES}
+        row["scores"] = json.dumps({name: vars(s) for name, s in measurement.scores.items()})
         marks = ", ".join("?" * len(_COLUMNS))
         with self._explained():
             self._connection.execute(
@@ -135,9 +149,10 @@ class Store:
         """All that has been measured."""
         with self._explained():
             rows = self._connection.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM measurements"
+                f"SELECT {', '.join(self._columns)} FROM measurements"
             ).fetchall()
-        return {m.cell: m for m in map(_measurement, rows)}
+        found = (_measurement(dict(zip(self._columns, row, strict=True))) for row in rows)
+        return {m.cell: m for m in found}
 
     def close(self) -> None:
         """Leave one plain file behind, readable from a folder that cannot be written to.
@@ -155,9 +170,11 @@ class Store:
         self.close()
 
 
-def _measurement(row: tuple[Any, ...]) -> Measurement:
-    values = dict(zip(_COLUMNS, row, strict=True))
+def _measurement(row: dict[str, Any]) -> Measurement:
+    values = {name: value for name, value in row.items() if value is not None}
     cell = Cell(**{name: values.pop(name) for name in _CELL})
     values |= {name: tuple(json.loads(values[name])) for name in _SAMPLES}
+    scores = json.loads(values.get("scores", "{}"))
+    values["scores"] = {name: Score(**score) for name, score in scores.items()}
     values["status"] = Status(values["status"])
     return Measurement(cell, **values)
