@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from denoisebench import threads
+from denoisebench import plugins, threads
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.timing import Clock, CudaClock, Samples, TimingRules, WallClock, measure
@@ -159,8 +159,7 @@ def _explain(error: BaseException) -> str:
     """One line for the table; the traceback goes to the log."""
     traceback.print_exception(error)
     sys.stderr.flush()
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return plugins.one_line(error)
 
 
 class _Session:

@@ -7,20 +7,15 @@ to the method's call, so that listing all methods takes milliseconds.
 from __future__ import annotations
 
 import fnmatch
-import importlib
-import importlib.metadata
-import importlib.util
 import inspect
-import pkgutil
 import re
-import sys
 import typing
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from denoisebench import parameters
+from denoisebench import parameters, plugins
 from denoisebench.errors import UsageError, unknown
 
 if typing.TYPE_CHECKING:
@@ -104,8 +99,7 @@ class Card:
             return self.problem
         if self.weights is not None and not self.weights.is_file():
             return f"its weights are missing: {self.weights.name}"
-        missing = [module for module in self.requires if importlib.util.find_spec(module) is None]
-        return f"needs {', '.join(missing)}, not installed" if missing else None
+        return plugins.lacking(self.requires)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -162,12 +156,9 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
 @cache
 def _load_installed() -> None:
     """Import our own plugins, then those that other packages announce."""
-    package = importlib.import_module("denoisebench.denoisers")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name != "registry" and not module.ispkg:
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        _attempt(entry.name, entry.load)
+    plugins.import_modules("denoisebench.denoisers")
+    for name, problem in plugins.load_announced(ENTRY_POINT_GROUP).items():
+        _list_broken(name, problem)
 
 
 def load_file(path: Path) -> None:
@@ -183,31 +174,15 @@ def load_file(path: Path) -> None:
         raise UsageError(f"--plugin {path.name}: no such Python file; give the path of a .py file")
     _load_installed()
     _loaded_files.add(path)
-    _attempt(path.stem, lambda: _import_file(path))
+    problem = plugins.attempt(lambda: plugins.import_file(path))
+    if problem is not None:
+        _list_broken(path.stem, problem)
 
 
-def _import_file(path: Path) -> None:
-    name = f"denoisebench_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-
-
-def _attempt(name: str, load: Callable[[], object]) -> None:
-    """Load a stranger's plugin; one that fails is listed as unavailable, and why."""
-    try:
-        load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # an import may raise anything, SystemExit included
-        detail = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {detail[0]}" if detail else type(error).__name__
-        problem = f"plugin fails to import: {reason}"
-        listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
-        _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
+def _list_broken(name: str, problem: str) -> None:
+    """A plugin that fails to import is listed as unavailable, and why."""
+    listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
+    _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
 
 
 def cards() -> dict[str, Card]:
