@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from denoisebench.datasets.base import DataError, Dataset
 from denoisebench.datasets.documentary import Documentary
 from denoisebench.datasets.folder import Folder
+from denoisebench.datasets.standard import SETS as STANDARD
 from denoisebench.datasets.stills import Stills
 from denoisebench.errors import UsageError, unknown
 
@@ -42,7 +43,11 @@ class StoredDataset(Dataset, Protocol):
         ...
 
 
-NAMED: dict[str, Callable[[], StoredDataset]] = {"documentary": Documentary, "stills": Stills}
+NAMED: dict[str, Callable[[], StoredDataset]] = {
+    "documentary": Documentary,
+    "stills": Stills,
+    **STANDARD,
+}
 PREFIXED: dict[str, Callable[[str], StoredDataset]] = {"folder": Folder}
 
 

@@ -1,0 +1,108 @@
+"""Trust on first use: the digests of files whose bytes nobody had seen before.
+
+They stand in a file beside the files, in the format of ``sha256sum``, whose ``--check`` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from denoisebench.datasets.base import DataError
+from denoisebench.datasets.images import ImageError, decode, read_bytes
+from denoisebench.errors import UsageError
+from denoisebench.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from denoisebench.datasets.download import RemoteFile
+
+NAME = "FIRST_USE.sha256"
+_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
+
+log = logging.getLogger("denoisebench")
+
+
+class FirstUse:
+    """The record of a folder.
+
+    Attributes:
+        path: the file that holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._folder = folder
+
+    def digest(self, path: str) -> str:
+        """The sha256 that a file had when it was first used; empty if it was not yet.
+
+        Raises:
+            DataError: the record is damaged.
+        """
+        return self._digests.get(path, "")
+
+    def record(self, name: str, files: Sequence[RemoteFile]) -> None:
+        """Note the digests of files on disk, once they are seen to be images, and say so.
+
+        Args:
+            name: of the data set.
+
+        Raises:
+            DataError: a file is no image: a server's error page, perhaps.
+        """
+        self._digests |= {file.path: self._seen(name, file) for file in files}
+        lines = [f"{digest}  {path}\n" for path, digest in sorted(self._digests.items())]
+        try:
+            write_text(self.path, "".join(lines))
+        except UsageError as problem:
+            log.warning(
+                "%s: the digests of its %d files are not known, and cannot be recorded (%s): "
+                "a change of the files would not be noticed",
+                name,
+                len(files),
+                problem,
+            )
+        else:
+            log.warning(
+                "%s: the digests of its %d files were not known; recorded on this first use in "
+                "%s, which every later use is compared with",
+                name,
+                len(files),
+                self.path,
+            )
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._damaged(str(error)) from error
+        matches = [_LINE.fullmatch(line) for line in lines]
+        if None in matches:
+            raise self._damaged(f"line {matches.index(None) + 1} is no digest")
+        return {match[2]: match[1] for match in matches if match}
+
+    def _damaged(self, problem: str) -> DataError:
+        return DataError(
+            f"{self.path}: the record of the files' digests cannot be read ({problem}); "
+            "delete it to have the files as they are now recorded anew"
+        )
+
+    def _seen(self, name: str, file: RemoteFile) -> str:
+        try:
+            data = read_bytes(self._folder / file.path)
+            decode(data)
+        except ImageError as problem:
+            raise DataError(
+                f"{name}: {self._folder / file.path}: {problem}; remove it, or replace it with "
+                "the image that belongs there"
+            ) from None
+        return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,246 @@
+"""Data sets that others have published: a manifest lists the files, which are fetched and verified.
+
+A manifest is a TOML file:
+
+    name = "standard:set12"            # as the command line calls it
+    title = "Set12: …"                 # what a table's footer says of it
+    licence = "none stated"
+    cite = "Zhang et al. 2017, …"
+    folder = "standard/Set12"          # within the data folder; the name unless given
+    splits = ["train", "test"]         # a path's first folder; one split, test, unless given
+    source.ffdnet.url = "https://…/"   # what the files' urls continue; several sources
+                                       # are told apart by a folder of the files' paths
+    frame = [{ path = "01.png", sha256 = "…", bytes = 38267 }, …]
+
+Of a frame or a file, ``url`` is its ``path`` unless given. A frame with recorded noise holds two
+files: ``{ id = "…", clean = { path = "…", … }, noisy = { path = "…", … } }``.
+
+Where a file's ``sha256`` is not known, as its bytes were not seen when the manifest was written,
+the digest of the first use is recorded beside the files (see `FirstUse`) and asked for ever after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tomllib
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.datasets.base import DataError, Frame, pixel_digest
+from denoisebench.datasets.download import DownloadError, RemoteFile, download
+from denoisebench.datasets.firstuse import FirstUse
+from denoisebench.datasets.images import read_image
+from denoisebench.errors import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+MANIFESTS = Path(__file__).with_name("manifests")
+VARIABLE = "DENOISEBENCH_DATA"
+
+log = logging.getLogger("denoisebench")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A frame of the manifest; ``rgb_digest`` is of the decoded clean file, empty if not known."""
+
+    id: str
+    split: str
+    clean: RemoteFile
+    noisy: RemoteFile | None
+    rgb_digest: str = ""
+
+    @property
+    def files(self) -> tuple[RemoteFile, ...]:
+        return (self.clean,) if self.noisy is None else (self.clean, self.noisy)
+
+
+def _as_it_is(pixels: np.ndarray) -> np.ndarray:
+    return pixels
+
+
+class Published:
+    """A data set whose files a manifest lists.
+
+    They are in ``$DENOISEBENCH_DATA/FOLDER`` if the variable is set, and nothing is ever fetched
+    there. Else they are in the user's cache, and what is missing is fetched.
+
+    Args:
+        manifest: the TOML file.
+
+    Attributes:
+        citation: the publication to cite.
+        folder: where the files are, or will be once fetched.
+        fetches: whether missing files are fetched, as no folder is named.
+    """
+
+    prepare: Callable[[np.ndarray], np.ndarray] = staticmethod(_as_it_is)
+
+    def __init__(self, manifest: Path) -> None:
+        content = tomllib.loads(manifest.read_text(encoding="utf-8"))
+        self.name: str = content["name"]
+        self.title: str = content["title"]
+        self.licence: str = content["licence"]
+        self.citation: str = content.get("cite", "")
+        self.splits: tuple[str, ...] = tuple(content.get("splits", ("test",)))
+        self._entries = [_entry(frame, content) for frame in content["frame"]]
+        _refuse_duplicates(self.name, self._entries)
+        given = os.environ.get(VARIABLE)
+        self.fetches = not given
+        self._root = Path(given).expanduser() if given else _cache()
+        self._place: str = content.get("folder", self.name)
+        self.folder = self._root / self._place
+        self._first_use = FirstUse(self.folder)
+
+    def size(self, split: str) -> int:
+        """How many frames a split has."""
+        return len(self._of(split))
+
+    def missing(self, split: str) -> list[str]:
+        """The files of a split that are not on disk, or not as they should be."""
+        return [file.path for file in self._absent(split)]
+
+    def fetch(self, split: str) -> None:
+        """Have a split on disk: fetch the files that are missing or damaged, if there are any.
+
+        Raises:
+            DataError: they cannot be fetched, or are missing where the user's variable points.
+        """
+        if absent := self._absent(split):
+            self._restore(split, absent)
+        if unseen := [file for file in self._files(split) if not file.sha256]:
+            self._first_use.record(self.name, unseen)
+
+    def frames(self, split: str) -> list[Frame]:
+        """The frames of a split, sorted by id, fetched and verified if need be.
+
+        Raises:
+            DataError: a frame is missing or damaged, or there is no such split.
+        """
+        self.fetch(split)
+        frames, differing = [], 0
+        for entry in self._of(split):
+            full = read_image(self.folder / entry.clean.path)
+            differing += bool(entry.rgb_digest) and pixel_digest(full) != entry.rgb_digest
+            frames.append(self._frame(entry, full))
+        if differing:
+            log.warning(
+                "%s: this machine's JPEG decoder gives %d of %d frames other last bits than the "
+                "manifest has; compare scores with those of other machines with care",
+                self.name,
+                differing,
+                len(frames),
+            )
+        return frames
+
+    def _frame(self, entry: _Entry, full: np.ndarray) -> Frame:
+        """The frame whose clean file has been decoded to ``full``."""
+        decoded = partial(self.prepare, full)
+        if entry.noisy is None:
+            frame = Frame.from_reader(entry.id, decoded)
+        else:
+            frame = Frame.from_pair(entry.id, decoded, self._reader(entry.noisy))
+        return replace(frame, read=self._reader(entry.clean))
+
+    def _reader(self, file: RemoteFile) -> Callable[[], np.ndarray]:
+        return partial(_read, self.folder / file.path, self.prepare)
+
+    def _of(self, split: str) -> list[_Entry]:
+        if split not in self.splits:
+            raise DataError(f"{self.name}: {unknown('split', split, self.splits)}")
+        return sorted((e for e in self._entries if e.split == split), key=lambda e: e.id)
+
+    def _files(self, split: str) -> list[RemoteFile]:
+        """The files of a split, with their digests, where anyone knows them."""
+        files = [file for entry in self._of(split) for file in entry.files]
+        return [f if f.sha256 else replace(f, sha256=self._first_use.digest(f.path)) for f in files]
+
+    def _absent(self, split: str) -> list[RemoteFile]:
+        return [file for file in self._files(split) if not _intact(self.folder, file)]
+
+    def _restore(self, split: str, absent: list[RemoteFile]) -> None:
+        count = f"{len(absent)} of the {len(self._files(split))} {split} files"
+        if not os.path.isdir(self.folder) and not self.fetches:
+            raise DataError(
+                f"{VARIABLE}={self._root} holds no folder {self._place!r} for {self.name}; "
+                f"set it to a folder that does, or unset it to have the frames fetched"
+            )
+        if not self.fetches:
+            raise DataError(
+                f"{VARIABLE}: {count} in "
+                f"{self.folder} are missing or damaged ({absent[0].path} is the first); "
+                "restore them, or unset the variable to have them fetched"
+            )
+        try:
+            download(absent, self.folder)
+        except DownloadError as reason:
+            raise DataError(
+                f"{self.name}: {len(absent)} {split} files are not on disk, and {reason}; "
+                f"put them into {self.folder}, or set {VARIABLE} to a folder that "
+                f"holds a complete folder {self._place!r}"
+            ) from reason
+
+
+def _read(path: Path, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    return prepare(read_image(path))
+
+
+def _entry(frame: dict[str, Any], content: dict[str, Any]) -> _Entry:
+    """The frame of a manifest's table."""
+    sources = content["source"]
+    clean = frame.get("clean", frame)
+    split, frame_path = "test", clean["path"]
+    if "splits" in content:
+        split, _, frame_path = frame_path.partition("/")
+    return _Entry(
+        id=frame.get("id", str(PurePosixPath(frame_path).with_suffix(""))),
+        split=split,
+        clean=_file(clean, sources),
+        noisy=_file(frame["noisy"], sources) if "noisy" in frame else None,
+        rgb_digest=frame.get("rgb_sha256_16", ""),
+    )
+
+
+def _file(table: dict[str, Any], sources: dict[str, Any]) -> RemoteFile:
+    path = table["path"]
+    [source] = [s for name, s in sources.items() if len(sources) == 1 or name in path.split("/")]
+    return RemoteFile(
+        path=path,
+        url=source["url"] + table.get("url", path),
+        sha256=table.get("sha256", ""),
+        size=table.get("bytes", 0),
+    )
+
+
+def _refuse_duplicates(name: str, entries: list[_Entry]) -> None:
+    """Frame ids key the noise and files hold one frame each."""
+    for kind, names in {
+        "frames": [entry.id for entry in entries],
+        "files": [file.path for entry in entries for file in entry.files],
+    }.items():
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DataError(f"{name}: its manifest has two {kind} called {twice[0]!r}")
+
+
+def _intact(folder: Path, file: RemoteFile) -> bool:
+    """Whether a file has its digest; where none is known, whether it exists."""
+    try:
+        digest = hashlib.sha256((folder / file.path).read_bytes()).hexdigest()
+    except OSError:
+        return False
+    return file.sha256 in ("", digest)
+
+
+def _cache() -> Path:
+    import pooch
+
+    return Path(pooch.os_cache("denoisebench"))
