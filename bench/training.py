@@ -126,13 +126,12 @@ def sigmas_to_judge(recipe: Recipe, sigma: float) -> tuple[float, ...]:
 
 
 def write_results(
-    out: Path, name: str, lesson: Lesson, trainer: Trainer, command: str
+    out: Path, source: dict[str, Any], lesson: Lesson, trainer: Trainer
 ) -> dict[float, float]:
     """Write weights, card and pictures beside the log of a finished training.
 
     Args:
-        name: the recipe's.
-        command: repeats the training.
+        source: the recipe's name, the changes to it, and the command that repeats the training.
 
     Returns:
         The last validation's PSNR in dB by sigma.
@@ -142,8 +141,8 @@ def write_results(
     """
     recipe, rows = trainer.recipe, log.read(out / LOG)
     psnr = _last_psnr(rows)
-    facts = {"name": name, "val_psnr": {f"{k:g}": v for k, v in psnr.items()}, "command": command}
-    card = facts | _card(lesson, trainer)
+    scores = {"val_psnr": {f"{k:g}": v for k, v in psnr.items()}}
+    card = source | scores | _card(lesson, trainer)
     about = {"generator": json.dumps(asdict(recipe.generator)), "recipe_digest": recipe.digest}
     checkpoint.save_weights(out / WEIGHTS, trainer.averaged, about)
     for file, content in {

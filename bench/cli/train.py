@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
-from denoisebench.cli.types import FiniteRange
+from denoisebench.cli.types import FiniteRange, Setting
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,11 +36,16 @@ DEFAULT_SIGMA = 25.0
 HEARTBEAT_S = 30
 
 
+class BusyError(UsageError):
+    """Another process trains in the same folder."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What the command line says; see the options' help."""
 
     recipe: str
+    changes: tuple[tuple[str, str], ...]
     sigma: float | None
     data: str
     device: str
@@ -64,7 +69,9 @@ class Options:
         """What repeats the training, or goes on with it."""
         processes = os.environ.get("WORLD_SIZE")
         words = ["torchrun", f"--nproc-per-node={processes}", "--no-python"] if processes else []
-        words += ["bench", "train", self.recipe, "--data", self.data, "--device", self.device]
+        words += ["bench", "train", self.recipe]
+        words += [word for key, value in self.changes for word in ("--set", f"{key}={value}")]
+        words += ["--data", self.data, "--device", self.device]
         for name in ("sigma", "iterations", "minutes", "seed", "threads", "out"):
             value = getattr(self, name)
             if value is not None:
@@ -74,6 +81,14 @@ class Options:
 
 @click.command()
 @click.argument("recipe")
+@click.option(
+    "--set",
+    "changes",
+    type=Setting(),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the recipe, as data.patch=64; may be repeated.",
+)
 @click.option(
     "--sigma",
     type=FiniteRange(0, 255),
@@ -122,7 +137,7 @@ def train(**choices: Any) -> None:
     from denoisebench.denoisers.gan.recipe import load
 
     options = Options(**choices)
-    recipe = load(options.recipe)
+    recipe = load(options.recipe, dict(options.changes))
     if options.sigma is not None and recipe.data.sigma_range is not None:
         low, high = recipe.data.sigma_range
         raise UsageError(f"--sigma: {options.name} trains for all from {low:g} to {high:g} at once")
@@ -175,7 +190,8 @@ def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:
         return EXIT_INTERRUPTED
     if parallel.rank() == 0:
         out, command = options.folder, replace(options, out=None).command
-        results = harness.write_results(out, options.name, lesson, trainer, command)
+        source = {"name": options.name, "changes": dict(options.changes), "command": command}
+        results = harness.write_results(out, source, lesson, trainer)
         for sigma, psnr in results.items():
             click.echo(f"sigma {sigma:g}: {psnr:.2f} dB")
         _say(f"Wrote {out}")
@@ -235,7 +251,7 @@ def _folder(out: Path, fresh: bool) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise UsageError(f"another training is at work in {out}; choose another --out") from None
+        raise BusyError(f"another training is at work in {out}; choose another --out") from None
     except OSError as error:
         raise UsageError(f"cannot write to {out}: {error.strerror}") from error
     with lock:

@@ -53,6 +53,20 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class Setting(click.ParamType):  # type: ignore[type-arg]  # older releases take none
+    """``KEY=VALUE``, as a pair."""
+
+    name = "key=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, sign, text = value.partition("=")
+        if not (key and sign):
+            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
+        return key.strip(), text.strip()
+
+
 def _sigma(item: Any) -> float:
     try:
         sigma = float(item)

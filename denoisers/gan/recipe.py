@@ -1,7 +1,7 @@
 """A recipe: everything that decides a trained denoiser's weights but sigma, frames and seed.
 
 It is a TOML file in which nothing is left out, so that one recipe differs from another by what
-their files say.
+their files say. A change is made to one value of it by its dotted name, as ``data.patch=64``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import tomllib
 import typing
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from denoisebench.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SHIPPED = Path(__file__).with_name("recipes")
 
@@ -230,8 +233,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def load(name: str) -> Recipe:
+def load(name: str, changes: Mapping[str, str] | None = None) -> Recipe:
     """Read a shipped recipe by its name, or any by the path of its TOML file.
+
+    Args:
+        changes: values in the place of the file's, by their dotted names, written as in TOML; the
+            quotes of a string can be left out, and an empty value leaves the key out.
 
     Raises:
         UsageError: there is none, or it cannot be used, and why.
@@ -246,10 +253,32 @@ def load(name: str) -> Recipe:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"recipe {name}: not valid TOML: {error}") from error
     try:
+        for key, value in (changes or {}).items():
+            _change(content, key, value)
         recipe: Recipe = _read(Recipe, content, "")
     except ValueError as error:
         raise UsageError(f"recipe {name}: {error}") from error
     return recipe
+
+
+def _change(content: dict[str, Any], key: str, value: str) -> None:
+    *tables, last = key.split(".")
+    for table in tables:
+        content = content.get(table, {})
+        _demand(isinstance(content, dict) and content != {}, f"{key}: there is no table {table!r}")
+    if value:
+        content[last] = _value(value)
+    else:
+        _demand(last in content, f"{key}: there is none that could be left out")
+        del content[last]
+
+
+def _value(text: str) -> Any:
+    """What a TOML file would read, or the text itself: ``64``, ``[0, 55]``, ``batch``."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _demand(condition: bool, rule: str) -> None:

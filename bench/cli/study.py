@@ -1,0 +1,80 @@
+"""``bench study``: train what a file lists, one after the other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from denoisebench.cli import EXIT_CELLS_FAILED
+
+if TYPE_CHECKING:
+    from denoisebench.denoisers.gan.study import Training
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name", metavar="STUDY")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the trainings' folders.  [default: results/study/STUDY]",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) -> None:
+    """Train what STUDY lists: paper, or the path of a TOML file.
+
+    Further OPTIONS are those of `bench train`, for every training. On a CPU the study's own
+    reductions are made. What is finished is not repeated, what was interrupted goes on, what
+    another process is at work on is left to it: start the command twice for two at a time. PSNR on
+    the validation frames goes to stdout.
+
+    Exit code 0: all trained; 2: the request cannot be carried out; 3: a training diverged, or is
+    at work elsewhere.
+    """
+    from denoisebench.denoisers.gan import study as studies
+    from denoisebench.devices import has_cuda
+
+    on_cpu = device == "cpu" or (device == "auto" and not has_cuda())
+    trainings = studies.load(name, reduced=on_cpu)
+    folder = out or Path("results", "study", Path(name).stem)
+    words = ("--device", "cpu" if on_cpu else "cuda", *options)
+    states = {t.name: _carry_out(t, folder / t.name, words) for t in trainings}
+    for training, state in states.items():
+        click.echo(f"{training}: {state}")
+    if not all(_scores(folder / training) for training in states):
+        raise SystemExit(EXIT_CELLS_FAILED)
+
+
+def _carry_out(training: Training, folder: Path, options: tuple[str, ...]) -> str:
+    """Train, and say in one line what came of it."""
+    from denoisebench.cli.train import EXIT_DIVERGED, BusyError, train
+
+    if not _scores(folder):
+        click.echo(f"{training.name}: {training.question}", err=True)
+        words = [training.recipe, "--sigma", f"{training.sigma:g}", "--out", str(folder)]
+        words += [w for pair in training.changes.items() for w in ("--set", "=".join(pair))]
+        try:
+            train.main([*words, *options], prog_name="bench train", standalone_mode=False)
+        except BusyError:
+            return "at work elsewhere"
+        except SystemExit as end:
+            if end.code == EXIT_DIVERGED:
+                return "diverged"
+            if end.code:
+                raise
+    return _scores(folder)
+
+
+def _scores(folder: Path) -> str:
+    """The validation's PSNR of a finished training; nothing where it is not finished."""
+    from denoisebench.training import CARD
+
+    if not (folder / CARD).exists():
+        return ""
+    scores = json.loads((folder / CARD).read_text(encoding="utf-8"))["val_psnr"]
+    return ", ".join(f"{psnr:.2f} dB at sigma {sigma}" for sigma, psnr in scores.items())

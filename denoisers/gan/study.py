@@ -1,0 +1,93 @@
+"""A study: trainings whose recipes differ from one another, as a TOML file lists them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from denoisebench.denoisers.gan import recipe as recipes
+from denoisebench.errors import UsageError, unknown
+
+SHIPPED = Path(__file__).with_name("studies")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a study.
+
+    Attributes:
+        name: of its folder: the entry's name and its sigma.
+        question: what it is there to answer, in a few words.
+        recipe: a shipped recipe's name, or the path of one.
+        sigma: that it is for, on the 8-bit scale.
+        changes: to the recipe, see `recipe.load`.
+    """
+
+    name: str
+    question: str
+    recipe: str
+    sigma: float
+    changes: dict[str, str]
+
+
+def names() -> list[str]:
+    """The studies that are shipped."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def load(name: str, *, reduced: bool) -> list[Training]:
+    """The trainings that a shipped study lists, or any by the path of its TOML file, in its order.
+
+    Every recipe is looked at, so that a mistake is told of before the first training.
+
+    Args:
+        reduced: make the changes of its table ``cpu`` as well. Those of an adversary are left out
+            where a recipe has none, and so are those that an entry makes itself.
+
+    Raises:
+        UsageError: it cannot be used, and why.
+    """
+    path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
+    if not name.endswith(".toml") and name not in names():
+        raise UsageError(f"{unknown('study', name, names())}; or give the path of a .toml file")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"study {name}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"study {name}: not valid TOML: {error}") from error
+    fewer = content.get("cpu", {}) if reduced else {}
+    try:
+        trainings = [t for entry in content["training"] for t in _trainings(entry, fewer)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"study {name}: each [[training]] needs name, question, recipe and sigmas, and may "
+            f"have a table set ({type(error).__name__}: {error})"
+        ) from error
+    if len({training.name for training in trainings}) < len(trainings):
+        raise UsageError(f"study {name}: two trainings have the same name and sigma")
+    return trainings
+
+
+def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
+    """An entry's, one a sigma."""
+    own = {key: _text(value) for key, value in entry.get("set", {}).items()}
+    plain = recipes.load(entry["recipe"], own)
+    changes = own | {
+        key: _text(value)
+        for key, value in fewer.items()
+        if key not in own and (plain.adversary or not key.startswith("adversary."))
+    }
+    recipes.load(entry["recipe"], changes)
+    return [
+        Training(f"{entry['name']}-{s:g}", entry["question"], entry["recipe"], float(s), changes)
+        for s in entry["sigmas"]
+    ]
+
+
+def _text(value: Any) -> str:
+    """A TOML value as `recipe.load` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
