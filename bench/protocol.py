@@ -12,23 +12,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisebench import estimation
+from denoisebench import noise as noises
+from denoisebench.pixels import as_float as as_float
+from denoisebench.pixels import quantise as quantise
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from denoisebench.noise import Noise
+
 VERSION = 1
+GAUSSIAN = noises.Gaussian()
+RECORDED = "recorded"
+"""What stands for a noise's name where a camera recorded it with the frame."""
 
 
-def noise_generator(dataset: str, frame: str, sigma: float, seed: int) -> np.random.Generator:
+def noise_generator(
+    dataset: str, frame: str, sigma: float, seed: int, noise: str = GAUSSIAN.name
+) -> np.random.Generator:
     """A Philox generator keyed by what it noises, so that order, host and process do not matter.
 
     Args:
         dataset: the data set's name.
         frame: the frame's id within it.
-        sigma: standard deviation on the 8-bit scale.
+        sigma: strength of the noise on the 8-bit scale.
         seed: which of several noise draws.
+        noise: its spec.
     """
-    identity = json.dumps([VERSION, dataset, frame, float(sigma), seed])
-    key = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:16], "little")
+    identity = [VERSION, dataset, frame, float(sigma), seed]
+    if noise != GAUSSIAN.name:
+        identity.append(noise)
+    digest = hashlib.sha256(json.dumps(identity).encode()).digest()
+    key = int.from_bytes(digest[:16], "little")
     return np.random.Generator(np.random.Philox(key=key))
 
 
@@ -39,36 +55,25 @@ def add_noise(
     dataset: str,
     frame: str,
     seed: int,
+    noise: Noise = GAUSSIAN,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """White Gaussian noise: ``noisy = clean + sigma · n``, neither clipped nor quantised.
+    """A noisy frame; by default ``clean + sigma · n``, neither clipped nor quantised.
 
     Args:
         clean: uint8 (H, W, C).
-        sigma: standard deviation on the 8-bit scale.
+        sigma: strength of the noise on the 8-bit scale.
         dataset, frame, seed: see `noise_generator`.
+        noise: which.
         out: where to put the result, float32 (H, W, C).
 
     Returns:
         float32 (H, W, C); the clean frame's range is [0, 1].
     """
-    generator = noise_generator(dataset, frame, sigma, seed)
-    noisy = generator.standard_normal(clean.shape, dtype=np.float32, out=out)
-    noisy *= np.float32(sigma / 255)
-    noisy += as_float(clean)
+    generator = noise_generator(dataset, frame, sigma, seed, noises.spec(noise))
+    noisy = np.empty(clean.shape, np.float32) if out is None else out
+    noise.add(as_float(clean), sigma / 255, generator, noisy)
     return noisy
-
-
-def as_float(frame: np.ndarray) -> np.ndarray:
-    """uint8 [0, 255] to float32 [0, 1]."""
-    return frame * np.float32(1 / 255)
-
-
-def quantise(output: np.ndarray) -> np.ndarray:
-    """Clip a finite float32 estimate to [0, 1] and round it to 8 bit: what is scored."""
-    scaled = output * np.float32(255)
-    np.clip(scaled, 0, 255, out=scaled)
-    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def mean_psnr(values: Sequence[float]) -> float:
@@ -77,19 +82,18 @@ def mean_psnr(values: Sequence[float]) -> float:
 
 
 @cache
-def description() -> dict[str, Any]:
-    """The protocol in words, with a probe of the noise this machine's numpy draws.
+def description(noise: str = GAUSSIAN.name) -> dict[str, Any]:
+    """The protocol in words, with a probe of the noise this machine's libraries draw.
 
     numpy does not promise the same normal variates for ever. If a release or a platform draws
     others, the probe changes, hence the digest, and results are not mixed.
+
+    Args:
+        noise: its spec, or `RECORDED`.
     """
-    probe = noise_generator("probe", "probe", 25, 0).standard_normal(4096, dtype=np.float32)
     return {
         "version": VERSION,
-        "noise": "additive white Gaussian, numpy Philox, float32 normals, "
-        "key sha256(version, dataset, frame, sigma, seed)",
-        "noise_probe": hashlib.sha256(probe.tobytes()).hexdigest()[:16],
-        "noisy_input": "float32, not clipped, not quantised",
+        **_noise(noise),
         "scored_output": "clipped to [0, 1], rounded to 8 bit",
         "psnr": "peak 255, MSE over all pixels and channels, no border crop; mean over images",
         "ssim": "Gaussian window 11x11, sigma 1.5, population covariance, K1 0.01, K2 0.03, "
@@ -97,8 +101,37 @@ def description() -> dict[str, Any]:
     }
 
 
+def _noise(spec: str) -> dict[str, Any]:
+    """What the noisy frame is, and what methods that need a sigma are told."""
+    if spec == RECORDED:
+        return {"noise": RECORDED, "noisy_input": "float32, as recorded", "told": estimation.RULE}
+    if spec == GAUSSIAN.name:
+        probe = noise_generator("probe", "probe", 25, 0).standard_normal(4096, dtype=np.float32)
+        return {
+            "noise": "additive white Gaussian, numpy Philox, float32 normals, "
+            "key sha256(version, dataset, frame, sigma, seed)",
+            "noise_probe": _short_digest(probe),
+            "noisy_input": "float32, not clipped, not quantised",
+        }
+    noise = noises.select(spec)
+    ramp = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+    drawn = add_noise(ramp, 25, dataset="probe", frame="probe", seed=0, noise=noise)
+    return {
+        "noise": f"{noise.words}; numpy Philox, "
+        "key sha256(version, dataset, frame, sigma, seed, noise)",
+        "noise_parameters": noises.values(noise),
+        "noise_probe": _short_digest(drawn),
+        "noisy_input": "float32, as the noise leaves it",
+        "told": "the frame's noise, root mean square",
+    }
+
+
+def _short_digest(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()[:16]
+
+
 @cache
-def digest() -> str:
-    """The first 12 hex digits of the sha256 of the description."""
-    text = json.dumps(description(), sort_keys=True)
+def digest(noise: str = GAUSSIAN.name) -> str:
+    """The first 12 hex digits of the sha256 of the description for a noise."""
+    text = json.dumps(description(noise), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

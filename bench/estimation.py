@@ -1,0 +1,45 @@
+"""How strong a recorded noise is: what methods that need a sigma are told of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+STRIDE = 3  # pixels; CC15's noise correlates by 0.70, 0.36 and 0.20 at a distance of 1, 2 and 3
+
+RULE = f"wavelet MAD of the finest scale, of each channel at a stride of {STRIDE} pixels; mean"
+
+
+def estimate_sigma(noisy: np.ndarray) -> float:
+    """Standard deviation of the noise in a frame, from that frame alone.
+
+    The usual estimator, `of_white_noise`, looks at the finest scale. A camera's noise is smooth
+    after demosaicing and JPEG, and hides from it: of the noise in CC15 it finds a quarter. Pixels
+    further apart are nearly independent, each as noisy as before; so every `STRIDE`-th pixel of
+    every `STRIDE`-th row is taken for a picture, and the estimates of all such pictures are
+    averaged. Both estimators take texture for noise.
+
+    Args:
+        noisy: float32 (H, W, C).
+
+    Returns:
+        On the scale of ``noisy``; 0 for a frame too small or too flat to say.
+    """
+    height, width, channels = noisy.shape
+    phases = np.ndindex(min(height, STRIDE), min(width, STRIDE), channels)
+    return float(np.mean([of_white_noise(noisy[i::STRIDE, j::STRIDE, c]) for i, j, c in phases]))
+
+
+def of_white_noise(plane: np.ndarray) -> float:
+    """Standard deviation of white noise, as scikit-image estimates it.
+
+    Median absolute deviation of the finest diagonal wavelet coefficients (Donoho & Johnstone 1994,
+    section 4.2). Those that are 0 tell of flat parts, such as overexposed ones, and do not count.
+
+    Args:
+        plane: (H, W).
+    """
+    import pywt
+
+    _, (_, _, diagonal) = pywt.dwt2(plane, "db2")
+    found = np.abs(diagonal[diagonal != 0])
+    return float(np.median(found)) / 0.6744897501960817 if found.size else 0.0
