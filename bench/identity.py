@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from denoisebench.plan import Plan, Row
 
 # What every plugin imports, and no result depends on.
-_NOT_BEHIND = {"denoisebench.denoisers", "denoisebench.denoisers.registry", "denoisebench.errors"}
+_NOT_BEHIND = {
+    "denoisebench.denoisers",
+    "denoisebench.denoisers.registry",
+    "denoisebench.errors",
+    "denoisebench.metrics",
+    "denoisebench.metrics.registry",
+}
 
 
 class Identities:
@@ -39,7 +45,7 @@ class Identities:
 
     def of(self, row: Row, cell: Cell, frame: Frame) -> tuple[str, str]:
         """The quality key and the timing key of a cell."""
-        quality = _digest(
+        quality = digest(
             self._method(row.method),
             row.device,
             protocol.digest(),
@@ -47,7 +53,7 @@ class Identities:
             [frame.id, frame.digest, cell.sigma, cell.seed],
         )
         cuda = devices.cuda_description() if row.device == "cuda" else {}
-        timing = _digest(quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules))
+        timing = digest(quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules))
         return quality, timing
 
     def _method(self, method: Method) -> dict[str, Any]:
@@ -59,13 +65,15 @@ class Identities:
                 "source": source_digest(card),
                 "libraries": environment.versions(("numpy", *card.requires)),
             }
-            if card.weights is not None and card.weights.is_file():
-                identity["weights"] = hashlib.sha256(card.weights.read_bytes()).hexdigest()
+            if card.weights and card.unavailable is None:
+                content = b"".join(file.read_bytes() for file in card.weights)
+                identity["weights"] = hashlib.sha256(content).hexdigest()
             self._quality[method.spec] = identity
         return self._quality[method.spec]
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """The first 16 hex digits of the sha256 of what can be written as JSON or text."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -78,8 +86,13 @@ def source_digest(card: Card) -> str | None:
     path = registry.source_file(card)
     if path is None or card.factory is None:
         return None
+    return code_digest(card.factory.__module__, path)
+
+
+def code_digest(module: str, path: Path) -> str:
+    """Digest of a module's file, and of the modules of its package that it imports."""
     files: dict[str, Path] = {}
-    _collect(card.factory.__module__, path, files)
+    _collect(module, path, files)
     code = b"".join(files[name].read_bytes() for name in sorted(files))
     return hashlib.sha256(code).hexdigest()[:16]
 

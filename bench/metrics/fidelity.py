@@ -6,10 +6,20 @@ import math
 
 import numpy as np
 
+from denoisebench.metrics.registry import register
+
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 
 
+@register(
+    "psnr",
+    title="PSNR",
+    unit="dB",
+    range=(0, math.inf),
+    decimals=2,
+    source="Gong, Liu & Lv 2020, Eq. 15–16",
+)
 def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB; higher is better, infinite for identical images.
 
@@ -25,6 +35,13 @@ def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
     return 10 * math.log10(255**2 * difference.size / squared_error)
 
 
+@register(
+    "ssim",
+    title="SSIM",
+    range=(-1, 1),
+    source="Wang, Bovik, Sheikh & Simoncelli 2004",
+    undefined=f"frames under {SSIM_WINDOW} pixels",
+)
 def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     """Structural similarity in [-1, 1]; higher is better, 1 for identical images.
 
@@ -45,14 +62,26 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
 
 
 def _ssim_channel(x: np.ndarray, y: np.ndarray) -> float:
-    x, y = x.astype(np.float64), y.astype(np.float64)
+    luminance, structure = ssim_terms(x.astype(np.float64), y.astype(np.float64))
+    return float(np.mean(luminance * structure))
+
+
+def ssim_terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """SSIM's two factors, over the windows that lie inside the image.
+
+    Args:
+        x, y: float64 (H, W) in [0, 255], at least as large as the window.
+
+    Returns:
+        The luminance term and the contrast–structure term, float64 (H - 10, W - 10).
+    """
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     variances = _window_mean(x * x + y * y) - mean_x**2 - mean_y**2
     covariance = _window_mean(x * y) - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variances + c2)
-    return float(np.mean(luminance * structure))
+    return luminance, structure
 
 
 def _window_mean(image: np.ndarray) -> np.ndarray:

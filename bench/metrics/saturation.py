@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from denoisebench.metrics.registry import register
 
+
+@register(
+    "saturation",
+    title="Saturation",
+    direction="zero",
+    unit="ΔC*",
+    range=(-134, 134),
+    decimals=2,
+    source="CIE 15 (chroma C* of CIELAB), for Gong, Liu & Lv 2020, section 5",
+    undefined="grey frames",
+)
 def saturation_error(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     """Mean chroma of the estimate less that of the clean frame, in CIELAB units; 0 is best.
 

@@ -1,0 +1,46 @@
+"""FLIP: what a viewer sees who flips between the estimate and the clean frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from denoisebench.metrics.registry import register
+
+PIXELS_PER_DEGREE = 67.0
+"""FLIP's own default: 0.7 m from a screen 0.7 m and 3840 pixels wide."""
+
+
+@register(
+    "flip",
+    title="FLIP",
+    direction="lower",
+    range=(0, 1),
+    decimals=4,
+    source="Andersson et al. 2020",
+    requires=("flip_evaluator",),
+)
+def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
+    """Mean FLIP error in [0, 1]; lower is better, 0 for identical images.
+
+    Andersson, Nilsson, Akenine-Möller, Oskarsson, Åström & Fairchild 2020, computed by their own
+    library (LDR-FLIP, 67 pixels per degree of visual angle), mean over all pixels. Grey frames are
+    shown as grey RGB.
+
+    Args:
+        clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
+    """
+    import flip_evaluator
+
+    _, mean, _ = flip_evaluator.evaluate(
+        _rgb(clean),
+        _rgb(estimate),
+        "LDR",
+        applyMagma=False,
+        parameters={"ppd": PIXELS_PER_DEGREE},
+    )
+    return float(mean)
+
+
+def _rgb(frame: np.ndarray) -> np.ndarray:
+    """float32 (H, W, 3) in [0, 1]."""
+    return np.repeat(frame, 3 // frame.shape[2], axis=2).astype(np.float32) / 255

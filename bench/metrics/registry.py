@@ -1,0 +1,162 @@
+"""The registry of metrics: each says on which scale it measures, and whether it can be had."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import inspect
+import math
+import typing
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from denoisebench import plugins
+from denoisebench.errors import UsageError, unknown
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+
+ENTRY_POINT_GROUP = "denoisebench.metrics"
+
+PROTOCOL = ("psnr", "ssim")
+"""What the protocol defines and every run scores. Other metrics carry their own identity."""
+
+Function = typing.Callable[["np.ndarray", "np.ndarray"], "float | None"]
+"""Takes the clean frame and the estimate, both uint8 (H, W, C), C = 3 (RGB) or 1, neither to be
+written to; returns the score, or None where the metric is not defined for the frame."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric before it runs.
+
+    Attributes:
+        name: what the command line calls it.
+        title: what a table calls it.
+        direction: whether ``higher``, ``lower`` or ``zero`` (the closest to it) is best.
+        range: the least and the greatest value it can have.
+        unit: of its values; empty if they have none.
+        source: the publication that defines it.
+        decimals: how many a table shows.
+        undefined: the frames that have no score, in words; empty if all have one.
+        requires: import names of the libraries it needs.
+        weights: names the files of its weights; raises FileNotFoundError, saying what to do.
+        function: computes it; None when its plugin could not be imported.
+        problem: why it could not.
+    """
+
+    name: str
+    title: str
+    direction: Literal["higher", "lower", "zero"] = "higher"
+    range: tuple[float, float] = (-math.inf, math.inf)
+    unit: str = ""
+    source: str = ""
+    decimals: int = 3
+    undefined: str = ""
+    requires: tuple[str, ...] = ()
+    weights: Callable[[], tuple[Path, ...]] = field(default=tuple, repr=False)
+    function: Function | None = field(default=None, repr=False)
+    problem: str | None = None
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why the metric cannot be computed here, or None if it can."""
+        if self.problem is not None:
+            return self.problem
+        try:
+            self.weights()
+        except FileNotFoundError as error:
+            return str(error)
+        return plugins.lacking(self.requires)
+
+    @cached_property
+    def key(self) -> str:
+        """Identity of the definition, of an available metric: its code, libraries and weights."""
+        from denoisebench import environment, identity
+
+        assert self.function is not None
+        source = Path(inspect.getfile(self.function))
+        return identity.digest(
+            self.name,
+            identity.code_digest(self.function.__module__, source),
+            environment.versions(("numpy", *self.requires)),
+            [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.weights()],
+        )
+
+    def __call__(self, clean: np.ndarray, estimate: np.ndarray) -> float | None:
+        """The score of an estimate; see `Function`.
+
+        Raises:
+            ValueError: the function returned no number.
+        """
+        assert self.function is not None
+        value = self.function(_read_only(clean), _read_only(estimate))
+        if value is None:
+            return None
+        if math.isnan(number := float(value)):
+            raise ValueError("it is not a number")
+        return number
+
+
+def _read_only(frame: np.ndarray) -> np.ndarray:
+    """What one metric wrote into a frame would mislead the next."""
+    view = frame.view()
+    view.flags.writeable = False
+    return view
+
+
+_metrics: dict[str, Metric] = {}
+
+
+def register(name: str, **card: Any) -> Callable[[Function], Function]:
+    """Decorator: enter a function into the registry. The arguments are those of `Metric`."""
+
+    def enter(function: Function) -> Function:
+        if not inspect.isfunction(function):
+            raise TypeError(f"{name}: a metric is a function of two frames, not {function!r}")
+        known = _metrics.get(name)
+        if known is not None and known.function is not None:
+            raise ValueError(f"two metrics are called {name!r}: {known.function} and {function}")
+        _metrics[name] = Metric(name=name, function=function, **card)
+        return function
+
+    return enter
+
+
+@cache
+def _load_installed() -> None:
+    """Import our own metrics, then those that other packages announce."""
+    plugins.import_modules("denoisebench.metrics")
+    for name, problem in plugins.load_announced(ENTRY_POINT_GROUP).items():
+        listed = f"{name} (plugin)" if name in _metrics else name  # hide neither behind the other
+        _metrics[listed] = Metric(name=listed, title=listed, problem=problem)
+
+
+def metrics() -> dict[str, Metric]:
+    """All known metrics by name: the protocol's, then the others in alphabetical order."""
+    _load_installed()
+    further = sorted(_metrics.keys() - set(PROTOCOL))
+    return {name: _metrics[name] for name in (*PROTOCOL, *further)}
+
+
+def select(expressions: Iterable[str]) -> list[Metric]:
+    """The metrics that expressions name, in the order given, each once.
+
+    An expression is ``all``, a name, or a glob over names.
+
+    Raises:
+        UsageError: an unknown name (near matches are listed).
+    """
+    known = metrics()
+    chosen: dict[str, Metric] = {}
+    for expression in expressions:
+        names = fnmatch.filter(known, "*" if expression == "all" else expression)
+        if not names:
+            what = unknown("metric", expression, known)
+            raise UsageError(f"{what}; `bench list --metrics` shows all")
+        chosen |= {name: known[name] for name in names}
+    return list(chosen.values())
