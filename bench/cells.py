@@ -22,6 +22,23 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
+class Level:
+    """How noisy frames are, and what methods that need a sigma are told of it.
+
+    Attributes:
+        sigma: strength of the drawn noise on the 8-bit scale; None where noise was recorded.
+        told: what the user has methods told; None tells them the truth, or an estimate of it.
+    """
+
+    sigma: float | None
+    told: float | None = None
+
+    def __str__(self) -> str:
+        noise = "recorded noise" if self.sigma is None else f"sigma {self.sigma:g}"
+        return noise if self.told is None else f"{noise} told as {self.told:g}"
+
+
+@dataclass(frozen=True)
 class Cell:
     """One denoiser on one noisy frame on one device.
 
@@ -29,15 +46,20 @@ class Cell:
         method: the method's spec, ``name[param=value,…]``.
         device: ``cpu`` or ``cuda``.
         frame: the frame's id.
-        sigma: on the 8-bit scale.
+        sigma, told: see `Level`; a blind method is told nothing, and has no ``told``.
         seed: which noise draw.
     """
 
     method: str
     device: str
     frame: str
-    sigma: float
+    sigma: float | None
     seed: int
+    told: float | None = None
+
+    @property
+    def level(self) -> Level:
+        return Level(self.sigma, self.told)
 
 
 @dataclass(frozen=True)
@@ -63,8 +85,9 @@ class Measurement:
         cell: what was measured.
         status: how it ended; the scores and times are only there if it is ``ok``.
         reason: one line saying why it is not.
-        psnr: dB; infinite for a perfect estimate.
-        ssim: None where the frame is smaller than the window.
+        psnr: dB; infinite for a perfect estimate; None where nobody knows the clean frame.
+        ssim: None there, too, and where the frame is smaller than the window.
+        sigma_given: what the method was given, on the 8-bit scale; None if it is blind.
         scores: by the names of the further metrics that were asked for.
         call_ns: the warm calls, one sample each.
         event_ns: the same calls by the device's own clock (CUDA only).
@@ -85,6 +108,7 @@ class Measurement:
     reason: str = ""
     psnr: float | None = None
     ssim: float | None = None
+    sigma_given: float | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)
     call_ns: tuple[int, ...] = ()
     event_ns: tuple[int, ...] = ()

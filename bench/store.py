@@ -1,9 +1,9 @@
 """A run's measurements in one SQLite file, written by the coordinator alone.
 
-The primary key is the cell, so that saving a measurement again replaces it: resuming cannot double
-a cell. Each measurement is its own transaction: a killed run loses at most the cell in flight.
+The cell is unique, so that saving a measurement again replaces it: resuming cannot double a cell.
+Each measurement is its own transaction: a killed run loses at most the cell in flight.
 
-A file that an older version wrote lacks the columns added since: they are added when it is written
+A file that an older version wrote lacks the columns added since: it gets them when it is written
 to, and until then, what they would hold is not known of its measurements.
 """
 
@@ -30,8 +30,14 @@ _OUTCOME = tuple(f.name for f in fields(Measurement) if f.name != "cell")
 _SAMPLES = ("call_ns", "event_ns", "transfer_ns")
 _COLUMNS = _CELL + _OUTCOME
 
+_TABLE = f"CREATE TABLE measurements ({', '.join(_COLUMNS)})"
+# SQLite takes any two NULLs, such as the sigmas of recorded noise, for different.
+_UNIQUE = "CREATE UNIQUE INDEX cell ON measurements ({})".format(
+    ", ".join(f"ifnull({name}, '')" for name in _CELL)
+)
 _SCHEMA = f"""
-CREATE TABLE measurements ({", ".join(_COLUMNS)}, PRIMARY KEY ({", ".join(_CELL)}));
+{_TABLE};
+{_UNIQUE};
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -64,7 +70,10 @@ class Store:
             if fresh and not read_only:
                 self._connection.executescript(_SCHEMA)
             self._check()
-            self._columns = self._shared_columns(add_missing=not read_only)
+            found = {row[1] for row in self._connection.execute("PRAGMA table_info(measurements)")}
+            self._columns = [name for name in _COLUMNS if name in found]
+            if len(self._columns) < len(_COLUMNS) and not read_only:
+                self._bring_up_to_date()
 
     def _check(self) -> None:
         if self._pragma("application_id") != APPLICATION_ID:
@@ -77,14 +86,21 @@ class Store:
         if (found := self._pragma("quick_check")) != "ok":
             raise sqlite3.DatabaseError(str(found).splitlines()[-1])
 
-    def _shared_columns(self, *, add_missing: bool) -> list[str]:
-        """The columns that both this version and the file know."""
-        found = {row[1] for row in self._connection.execute("PRAGMA table_info(measurements)")}
-        for name in _COLUMNS:
-            if add_missing and name not in found:
-                self._connection.execute(f"ALTER TABLE measurements ADD COLUMN {name}")
-                found.add(name)
-        return [name for name in _COLUMNS if name in found]
+    def _bring_up_to_date(self) -> None:
+        """Move an older version's measurements into a table of today's columns."""
+        known = ", ".join(self._columns)
+        self._connection.executescript(
+            f"""
+            BEGIN;
+            ALTER TABLE measurements RENAME TO older;
+            {_TABLE};
+            INSERT INTO measurements ({known}) SELECT {known} FROM older;
+            DROP TABLE older;
+            {_UNIQUE};
+            COMMIT;
+            """
+        )
+        self._columns = list(_COLUMNS)
 
     def _pragma(self, name: str) -> Any:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -172,7 +188,7 @@ class Store:
 
 def _measurement(row: dict[str, Any]) -> Measurement:
     values = {name: value for name, value in row.items() if value is not None}
-    cell = Cell(**{name: values.pop(name) for name in _CELL})
+    cell = Cell(**{name: values.pop(name, None) for name in _CELL})
     values |= {name: tuple(json.loads(values[name])) for name in _SAMPLES}
     scores = json.loads(values.get("scores", "{}"))
     values["scores"] = {name: Score(**score) for name, score in scores.items()}
