@@ -57,19 +57,24 @@ class Frame:
         Raises:
             DataError: one cannot be read, or they differ in size or channels.
         """
-        frame, noisy = cls.from_reader(id, read), cls.from_reader(id, read_noisy)
-        if frame.shape != noisy.shape:
+        return cls.from_reader(id, read).beside(cls.from_reader(id, read_noisy), id)
+
+    def beside(self, noisy: Frame, id: str) -> Frame:
+        """This clean frame with the recorded noisy one of the same pixels.
+
+        Raises:
+            DataError: they differ in size or channels.
+        """
+        if self.shape != noisy.shape:
             raise DataError(
                 f"{id}: the noisy image is {_size(noisy.shape)}, the clean one "
-                f"{_size(frame.shape)}; a pair shows the same pixels"
+                f"{_size(self.shape)}; a pair shows the same pixels"
             )
-        return replace(frame, read_noisy=read_noisy, noisy_digest=noisy.digest)
+        return replace(self, id=id, read_noisy=noisy.read, noisy_digest=noisy.digest)
 
-    @classmethod
-    def from_noisy(cls, id: str, read: Callable[[], np.ndarray]) -> Frame:
-        """A recorded noisy frame of which nobody knows the clean one."""
-        frame = cls.from_reader(id, read)
-        return replace(frame, read_noisy=read, noisy_digest=frame.digest, has_clean=False)
+    def alone(self) -> Frame:
+        """This image as a noisy one, of which nobody knows the clean one."""
+        return replace(self, read_noisy=self.read, noisy_digest=self.digest, has_clean=False)
 
 
 def _size(shape: tuple[int, int, int]) -> str:

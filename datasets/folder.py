@@ -19,10 +19,10 @@ LISTED = 5  # how many problems are told one by one
 log = logging.getLogger("denoisebench")
 
 
-class Folder:
+class ImageFolder:
     """The images in a folder and its subfolders, in one split, ``test``.
 
-    A frame's id is its path within the folder. The name holds a digest of the ids and the files'
+    An image's id is its path within the folder. The name holds a digest of the ids and the files'
     bytes: the same images have the same name, hence the same noise, wherever they lie, and
     results of different images never come under one name.
 
@@ -31,10 +31,16 @@ class Folder:
     Args:
         path: the folder; ``~`` is expanded.
 
+    Attributes:
+        prefix: what stands before the path on the command line.
+        holds: what the frames are, in a table's footer.
+
     Raises:
         DataError: there is no such folder, it holds no images, or some of them cannot be used.
     """
 
+    prefix: str
+    holds: str
     licence = "the owner's"
     splits: tuple[str, ...] = ("test",)
 
@@ -42,12 +48,17 @@ class Folder:
         given = os.path.expanduser(path)
         if not os.path.isdir(given):
             problem = "is not a folder" if os.path.exists(given) else "does not exist"
-            raise DataError(f"folder:{path}: {problem}; give the path of a folder of images")
+            raise DataError(f"{self.prefix}:{path}: {problem}; give the path of a folder of images")
         self.folder = Path(given)
         self._label = self.folder.resolve().name
-        self._frames, content = self._load(self._image_files())
-        self.name = f"folder-{content[:8]}"
-        self.title = f"{self.name}: {len(self._frames)} images of the folder {self._label!r}"
+        images, content = self._load(self._image_files())
+        self._frames = self.arrange(images)
+        self.name = f"{self.prefix}-{content[:8]}"
+        self.title = f"{self.name}: {len(self._frames)} {self.holds} of the folder {self._label!r}"
+
+    def arrange(self, images: list[Frame]) -> list[Frame]:
+        """The data set's frames, made of the folder's images."""
+        raise NotImplementedError
 
     def size(self, split: str) -> int:
         """How many frames a split has."""
@@ -127,3 +138,13 @@ class Folder:
             f"folder {self.folder}: {len(problems)} of {total} images cannot be used: "
             f"{listed}{rest}. Repair or remove them"
         )
+
+
+class Folder(ImageFolder):
+    """``folder:PATH``: every image is a clean frame."""
+
+    prefix = "folder"
+    holds = "images"
+
+    def arrange(self, images: list[Frame]) -> list[Frame]:
+        return images
