@@ -165,5 +165,6 @@ def _manifest(plan: Plan) -> dict[str, Any]:
             }
             for row in plan.rows
         ],
+        "metrics": [metric.description for metric in plan.metrics],
         "environment": environment.describe(modules),
     }

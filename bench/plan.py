@@ -13,6 +13,8 @@ from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
+from denoisebench.metrics.registry import PROTOCOL, Metric
+from denoisebench.metrics.registry import select as select_metrics
 from denoisebench.timing import TimingRules
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Options:
         sigmas: on the 8-bit scale.
         seeds: how many noise draws.
         frames: how many frames, spread evenly over the split; None takes all.
+        metrics: expressions, see `metrics.registry.select`: what the table shows.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.
@@ -50,6 +53,7 @@ class Options:
     sigmas: tuple[float, ...] = (15.0, 25.0, 50.0)
     seeds: int = 1
     frames: int | None = None
+    metrics: tuple[str, ...] = PROTOCOL
     device: str = "auto"
     timeout: float = 600.0
     memory_limit: float | None = None
@@ -101,6 +105,7 @@ class Plan:
     dataset: Dataset
     frames: list[Frame]
     rows: list[Row]
+    metrics: list[Metric]
     forced: frozenset[str]
     threads: int
     rules: TimingRules
@@ -133,6 +138,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
     for plugin in options.plugins:
         registry.load_file(plugin)
     rows = _rows(options)
+    metrics = select_metrics(options.metrics)
     forced = frozenset(method.spec for method in registry.select(options.force))
     if unused := forced - {row.method.spec for row in rows}:
         raise UsageError(f"--force {', '.join(sorted(unused))}: not among --methods; add it there")
@@ -144,7 +150,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         line = f"Frames: {dataset.title}"
     frames = spread(dataset.frames(options.split), options.frames)
     count = options.threads or threads.available()
-    return Plan(options, dataset, frames, rows, forced, count, TimingRules()), line
+    return Plan(options, dataset, frames, rows, metrics, forced, count, TimingRules()), line
 
 
 def _rows(options: Options) -> list[Row]:

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 from denoisebench import memory, metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.identity import Identities
+from denoisebench.scoring import Scorer
 from denoisebench.supervisor import Limits, Worker, WorkerLost
 from denoisebench.worker import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
+    from denoisebench.cells import Score
     from denoisebench.datasets import Frame
     from denoisebench.folder import RunFolder
     from denoisebench.plan import Plan, Row
@@ -38,7 +40,7 @@ class Costs:
     Attributes:
         load: starting workers, loading methods, reading frames, making noise.
         call: the method's calls, warm-up included.
-        score: rounding, PSNR, SSIM and digests.
+        score: rounding, metrics and digests.
         cells: how many were measured.
         wall: of the whole.
     """
@@ -73,12 +75,17 @@ class Costs:
 
 @dataclass(frozen=True)
 class Job:
-    """A cell that has to be measured, with the identities that its measurement will carry."""
+    """A cell that has to be measured, with the identities that its measurement will carry.
+
+    Attributes:
+        known: what was measured of it before.
+    """
 
     cell: Cell
     frame: Frame
     quality_key: str
     timing_key: str
+    known: Measurement | None
 
     def outcome(self, status: Status, reason: str = "") -> Measurement:
         """A measurement of this cell without scores and times."""
@@ -89,6 +96,13 @@ class Job:
             quality_key=self.quality_key,
             timing_key=self.timing_key,
         )
+
+    def known_scores(self, output_digest: str) -> Mapping[str, Score]:
+        """The further scores that were measured before, of the same estimate of the same frame."""
+        same = self.quality_key, output_digest
+        if self.known is None or (self.known.quality_key, self.known.output_digest) != same:
+            return {}
+        return self.known.scores
 
 
 def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
@@ -102,38 +116,46 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
     """
     costs = Costs()
     with costs.counted("wall"):
-        jobs = _jobs(plan, folder)
+        scorer = Scorer(plan.metrics)
+        jobs = _jobs(plan, folder, scorer)
         progress.begin(plan.size, plan.size - sum(map(len, jobs.values())))
         for row, pending in jobs.items():
             if not pending:
                 continue
             progress.row(row, len(pending))
-            for measurement in _RowRun(plan, row, folder, costs).measure(pending):
+            for measurement in _RowRun(plan, row, folder, scorer, costs).measure(pending):
                 folder.store.save(measurement)
                 costs.cells += 1
                 progress.cell(measurement)
     return costs
 
 
-def _jobs(plan: Plan, folder: RunFolder) -> dict[Row, list[Job]]:
-    """What is left to do, by row. Scores and times are kept only if both identities still hold."""
+def _jobs(plan: Plan, folder: RunFolder, scorer: Scorer) -> dict[Row, list[Job]]:
+    """What is left to do, by row. Scores and times are kept only if both identities still hold.
+
+    Estimates are not stored: where a further score is missing, the cell is measured again.
+    """
     identities = Identities(plan)
     measured = folder.store.measurements()
 
     def is_done(job: Job) -> bool:
-        known = measured.get(job.cell)
+        known = job.known
         return (
             known is not None
             and known.status is Status.OK
             and (known.quality_key, known.timing_key) == (job.quality_key, job.timing_key)
             and job.cell.method not in plan.forced
+            and scorer.is_complete(known.scores)
         )
+
+    def job(row: Row, cell: Cell, frame: Frame) -> Job:
+        return Job(cell, frame, *identities.of(row, cell, frame), measured.get(cell))
 
     return {
         row: [
-            job
+            pending
             for cell, frame in plan.cells(row)
-            if not is_done(job := Job(cell, frame, *identities.of(row, cell, frame)))
+            if not is_done(pending := job(row, cell, frame))
         ]
         for row in plan.rows
     }
@@ -142,10 +164,13 @@ def _jobs(plan: Plan, folder: RunFolder) -> dict[Row, list[Job]]:
 class _RowRun:
     """Measures one method on one device, in as few worker processes as it takes."""
 
-    def __init__(self, plan: Plan, row: Row, folder: RunFolder, costs: Costs) -> None:
+    def __init__(
+        self, plan: Plan, row: Row, folder: RunFolder, scorer: Scorer, costs: Costs
+    ) -> None:
         self._plan = plan
         self._row = row
         self._folder = folder
+        self._scorer = scorer
         self._costs = costs
         self._worker: Worker | None = None
         self._session: int | None = None
@@ -191,10 +216,12 @@ class _RowRun:
             return job.outcome(reply.status, reply.reason)
         with self._costs.counted("score"):
             scored = protocol.quantise(worker.frame("estimate", clean.shape))
+            output_digest = _digest(scored)
             return replace(
                 job.outcome(Status.OK),
                 psnr=metrics.psnr(clean, scored),
                 ssim=metrics.ssim(clean, scored),
+                scores=self._scorer.score(clean, scored, job.known_scores(output_digest)),
                 call_ns=tuple(reply.samples.call_ns),
                 event_ns=tuple(reply.samples.event_ns),
                 transfer_ns=reply.transfer_ns,
@@ -204,7 +231,7 @@ class _RowRun:
                 peak_device_memory=reply.peak_device_memory,
                 pixels=clean.shape[0] * clean.shape[1],
                 noisy_digest=noisy_digest,
-                output_digest=_digest(scored),
+                output_digest=output_digest,
                 session=self._session,
             )
 

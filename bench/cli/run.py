@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
-from denoisebench.cli.types import METHODS, SIGMAS, FiniteRange
+from denoisebench.cli.types import METHODS, METRICS, SIGMAS, FiniteRange
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 )
 @click.option(
     "--frames", type=click.IntRange(1), help="Take so many frames, evenly spread.  [default: all]"
+)
+@click.option(
+    "--metrics",
+    type=METRICS,
+    default="psnr,ssim",
+    show_default=True,
+    help="all, names or globs; `bench list --metrics` lists them.",
 )
 @click.option(
     "--device",
@@ -146,6 +153,9 @@ def _run(options: Options) -> int:
     plan, line = make_plan(options)
     path = options.out or Path("results", plan.default_name)
     click.echo(line, err=True)
+    for metric in plan.metrics:
+        if metric.unavailable:
+            click.echo(f"{metric.name}: unavailable: {metric.unavailable}", err=True)
     complete = measure(plan, path)
     return _conclude(path, options, interrupted=not complete)
 

@@ -77,17 +77,21 @@ def _sigma(item: Any) -> float:
     return sigma
 
 
-def _split_methods(text: str) -> list[str]:
+def _split_names(text: str) -> list[str]:
     from denoisebench.denoisers.registry import split_expressions
 
     return split_expressions(text)
 
 
-def _method(item: Any) -> str:
-    if not isinstance(item, str):
-        raise ValueError(f"{item!r} is not the name of a method")
-    return item
+def _name_of(kind: str) -> Callable[[Any], str]:
+    def name(item: Any) -> str:
+        if not isinstance(item, str):
+            raise ValueError(f"{item!r} is not the name of a {kind}")
+        return item
+
+    return name
 
 
 SIGMAS = CommaList("sigma,…", lambda text: text.split(","), _sigma)
-METHODS = CommaList("method,…", _split_methods, _method)
+METHODS = CommaList("method,…", _split_names, _name_of("method"))
+METRICS = CommaList("metric,…", _split_names, _name_of("metric"))

@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import inspect
 import math
+import os
 import typing
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -68,9 +69,11 @@ class Metric:
         if self.problem is not None:
             return self.problem
         try:
-            self.weights()
+            files = self.weights()
         except FileNotFoundError as error:
             return str(error)
+        if unreadable := [str(file) for file in files if not os.access(file, os.R_OK)]:
+            return f"cannot read {', '.join(unreadable)}"
         return plugins.lacking(self.requires)
 
     @cached_property
@@ -86,6 +89,25 @@ class Metric:
             environment.versions(("numpy", *self.requires)),
             [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.weights()],
         )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a stored run keeps of it, so that its tables need no plugin; ready for JSON.
+
+        ``key`` is None where the protocol's digest takes its place, or there are no scores.
+        """
+        unavailable = self.unavailable
+        return {
+            "name": self.name,
+            "title": self.title,
+            "direction": self.direction,
+            "unit": self.unit,
+            "source": self.source,
+            "decimals": self.decimals,
+            "undefined": self.undefined,
+            "unavailable": unavailable,
+            "key": None if unavailable or self.name in PROTOCOL else self.key,
+        }
 
     def __call__(self, clean: np.ndarray, estimate: np.ndarray) -> float | None:
         """The score of an estimate; see `Function`.
