@@ -166,6 +166,7 @@ def _card(lesson: Lesson, trainer: Trainer) -> dict[str, Any]:
         "seconds": round(trainer.seconds, 1),
         "seed": trainer.seed,
         "device": _device_name(lesson.device),
+        "feature_network": trainer.identity["feature network"],
         "processes": parallel.size(),
         "precision": str(trainer.precision).removeprefix("torch."),
         "data": {

@@ -70,7 +70,9 @@ class Card:
         deterministic: the same input gives the same bits, on one machine.
         sees_clean: a control that is also given the clean frame, as ``clean=``.
         note: what a reader of its results must know.
-        weights: the file of its trained weights.
+        weights: the files of its trained weights.
+        sigmas: those that it can be used for, on the 8-bit scale, and a little to either side;
+            empty for a method that works at any.
         factory: the dataclass; None when the plugin could not be imported.
         problem: why it could not.
     """
@@ -88,7 +90,8 @@ class Card:
     deterministic: bool = True
     sees_clean: bool = False
     note: str = ""
-    weights: Path | None = None
+    weights: tuple[Path, ...] = ()
+    sigmas: tuple[float, ...] = ()
     factory: Callable[..., Denoiser] | None = field(default=None, repr=False)
     problem: str | None = None
 
@@ -97,8 +100,8 @@ class Card:
         """Why the method cannot run here, or None if it can."""
         if self.problem is not None:
             return self.problem
-        if self.weights is not None and not self.weights.is_file():
-            return f"its weights are missing: {self.weights.name}"
+        if lost := [file.name for file in self.weights if not file.is_file()]:
+            return f"its weights are missing: {', '.join(lost)}"
         return plugins.lacking(self.requires)
 
     @property

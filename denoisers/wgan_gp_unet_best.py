@@ -19,7 +19,7 @@ FILE = WEIGHTS / "wgan-gp-unet-best.safetensors"
     devices=("cpu", "cuda"),
     array="torch",
     requires=("torch", "safetensors"),
-    weights=FILE,
+    weights=(FILE,),
     note="Trained on documentary's train frames, sigma 0 to 55, 38 minutes on two CPU cores.",
 )
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,19 @@ import torch
 from denoisebench.denoisers import registry
 from denoisebench.denoisers.gan import recipe
 from denoisebench.denoisers.gan.checkpoint import save_weights
-from denoisebench.denoisers.gan.inference import TrainedGenerator, by_tiles, load_generator
+from denoisebench.denoisers.gan.inference import (
+    SpecialisedGenerator,
+    TrainedGenerator,
+    by_tiles,
+    load_generator,
+)
 from denoisebench.denoisers.gan.networks import build_generator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROWS = [name for name, card in registry.cards().items() if card.weights is not None]
+WEIGHTS = sorted({file for card in registry.cards().values() for file in card.weights})
+SIGMAS = ["15", "25", "50"]
 
 
 def frame(height: int, width: int) -> torch.Tensor:
@@ -97,21 +104,76 @@ def test_a_tile_that_breaks_the_pooling_grid_is_refused() -> None:
         TrainedGenerator(tile=90)
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_shipped_weights_are_what_their_card_says(name: str) -> None:
-    path = registry.cards()[name].weights
-    assert path is not None
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_shipped_weights_are_what_their_card_says(path: Path) -> None:
     assert path.stat().st_size < 8e6
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     network = load_generator(path, "cpu")
     assert sum(weight.numel() for weight in network.parameters()) == card["parameters"]
-    assert card["recipe_digest"] == recipe.load(card["name"]).digest
+    assert card["recipe_digest"] == recipe.load(card["name"], card["changes"]).digest
     assert card["data"]["name"] == "documentary"
-    assert {"15", "25", "50"} <= card["val_psnr"].keys()
+    wanted = SIGMAS if card["recipe"]["data"]["sigma_range"] else [path.stem.rpartition("-")[2]]
+    assert list(card["val_psnr"]) == wanted
     assert card["command"].startswith("bench train ")
     assert "/" not in card["command"]
 
 
+def specialised(tmp_path: Path, *sigmas: float) -> SpecialisedGenerator:
+    """For each sigma, weights that return an image darker by a hundredth of it."""
+    spec = replace(recipe.load("unet-mse").generator, width=2)
+    files = {sigma: tmp_path / f"{sigma:g}.safetensors" for sigma in sigmas}
+    for sigma, file in files.items():
+        network = build_generator(spec)
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.zero_()
+            network.blocks[-1][1].bias.fill_(sigma / 100)
+        save_weights(file, network, {"generator": json.dumps(asdict(spec))})
+
+    class Mine(SpecialisedGenerator):
+        specialised = files
+
+    return Mine()
+
+
+@pytest.mark.parametrize(("sigma", "nearest"), [(15, 15), (18, 15), (21, 25), (29, 25), (55, 50)])
+def test_specialised_weights_serve_the_sigmas_near_to_theirs(
+    tmp_path: Path, sigma: float, nearest: float
+) -> None:
+    image = frame(16, 16)
+    estimate = specialised(tmp_path, 15, 25, 50).denoise(image, sigma / 255)
+    torch.testing.assert_close(estimate, image - nearest / 100)
+
+
+def test_the_weights_for_a_grey_frame_are_those_for_its_stronger_noise(tmp_path: Path) -> None:
+    grey = frame(16, 16)[:, :1]
+    estimate = specialised(tmp_path, 15, 25, 50).denoise(grey, 25 / 255)  # √3 · 25 is 43
+    torch.testing.assert_close(estimate, grey - 0.5)
+
+
+@pytest.mark.parametrize("sigma", [1, 12, 37, 70])
+def test_far_sigmas_are_refused_by_specialised_weights(tmp_path: Path, sigma: float) -> None:
+    method = specialised(tmp_path, 15, 25, 50)
+    with pytest.raises(ValueError, match=f"trained for sigma 15, 25, 50, not for {sigma};"):
+        method.denoise(frame(16, 16), sigma / 255)
+
+
+def test_a_batch_gives_what_its_frames_give_alone(tmp_path: Path) -> None:
+    images = torch.cat([frame(40, 130), frame(40, 130).flip(3)])
+    together = trained(tmp_path, tile=64).denoise(images, 0.1)
+    apart = [trained(tmp_path, tile=64).denoise(image[None], 0.1) for image in images]
+    torch.testing.assert_close(together, torch.cat(apart), rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_gives_the_same(tmp_path: Path) -> None:
+    image = frame(40, 48)
+    with torch.no_grad():
+        estimate = trained(tmp_path, compiled=True).denoise(image, 0.1)
+        expected = trained(tmp_path).denoise(image, 0.1)
+    torch.testing.assert_close(estimate, expected, rtol=0, atol=1e-5)
+
+
 def test_missing_weights_make_a_method_unavailable(tmp_path: Path) -> None:
-    card = registry.Card("x", "X", "learned", weights=tmp_path / "gone.safetensors")
+    card = registry.Card("x", "X", "learned", weights=(tmp_path / "gone.safetensors",))
     assert card.unavailable == "its weights are missing: gone.safetensors"

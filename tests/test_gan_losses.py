@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from denoisebench.denoisers.gan import losses
+from denoisebench.denoisers.gan.perceptual import LAYERS, VggFeatures
+from denoisebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOGITS = torch.tensor([0.0, math.log(3)])  # sigmoids 1/2 and 3/4
 
@@ -151,3 +158,51 @@ def test_colour_cross_entropy_is_least_at_the_clean_colour_whatever_the_brightne
     least = losses.colour_cross_entropy(clean, clean)
     assert torch.isclose(losses.colour_cross_entropy(clean + 0.3, clean), least)
     assert losses.colour_cross_entropy(image(0.3, 0.4, 0.3), clean) > least
+
+
+def vgg(tmp_path: Path, **changes: torch.Tensor) -> Path:
+    """A file as torchvision names its layers, with random weights and layers that are not used."""
+    random = torch.Generator().manual_seed(0)
+    weights = {"classifier.0.weight": torch.zeros(1)}
+    for number, (inputs, outputs) in LAYERS.items():
+        shape = (outputs, inputs, 3, 3)
+        weights[f"features.{number}.weight"] = (
+            torch.randn(shape, generator=random) / (9 * inputs) ** 0.5
+        )
+        weights[f"features.{number}.bias"] = torch.randn(outputs, generator=random)
+    file = tmp_path / "vgg.safetensors"
+    save_file(weights | changes, file)
+    return file
+
+
+def test_vgg_features_are_those_of_its_first_layers(tmp_path: Path) -> None:
+    """Against the network built as its paper's table has it."""
+    weights = load_file(vgg(tmp_path))
+    layers: list[nn.Module] = []
+    for number in LAYERS:
+        conv = nn.Conv2d(*LAYERS[number], 3, padding=1)
+        conv.load_state_dict({k: weights[f"features.{number}.{k}"] for k in ("weight", "bias")})
+        layers += [conv, nn.ReLU()]
+    reference = nn.Sequential(*layers[:4], nn.MaxPool2d(2), *layers[4:])
+    image = torch.rand(2, 3, 12, 16, generator=torch.Generator().manual_seed(1))
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normal = (image - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
+    features = VggFeatures(tmp_path / "vgg.safetensors", torch.device("cpu"))(image)
+    assert features.shape == (2, 128, 6, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(features, reference(normal))
+
+
+def test_a_file_that_holds_no_vgg_is_refused(tmp_path: Path) -> None:
+    cpu = torch.device("cpu")
+    with pytest.raises(UsageError, match="cannot be read"):
+        VggFeatures(tmp_path / "absent", cpu)
+    (tmp_path / "pickle.pth").write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(UsageError, match="is no safetensors file"):
+        VggFeatures(tmp_path / "pickle.pth", cpu)
+    other = vgg(tmp_path, **{"features.7.weight": torch.zeros(1)})
+    with pytest.raises(UsageError, match="its layers have other sizes"):
+        VggFeatures(other, cpu)
+    save_file({"features.0.weight": torch.zeros(1)}, other)
+    with pytest.raises(UsageError, match=r"it lacks 'features\.0\.bias'"):
+        VggFeatures(other, cpu)

@@ -419,3 +419,20 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
         path.write_text(changed)
         digests.append(recipe.load(str(path)).digest)
     assert digests[0] == recipe.load("best").digest == digests[1] != digests[2]
+
+
+def test_vgg_takes_the_place_of_the_critics_features(tmp_path: Path) -> None:
+    class Blue(torch.nn.Module):  # type: ignore[misc]
+        digest = "blue"
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image[:, 2:]
+
+    plain, other = make(tiny("paper")), make(tiny("paper"))
+    other.vgg = Blue()  # type: ignore[assignment]
+    [mine], [its] = run(other, tmp_path / "a.pt", 1), run(plain, tmp_path / "b.pt", 1)
+    assert mine.terms["feature"] < mine.terms["pixel"]  # a third of the pixels' squares
+    assert mine.terms["pixel"] == its.terms["pixel"]
+    assert mine.terms["feature"] != its.terms["feature"]
+    with pytest.raises(UsageError, match="other feature network"):
+        plain.load(tmp_path / "a.pt")

@@ -53,6 +53,7 @@ class Options:
     minutes: float | None
     seed: int
     threads: int | None
+    vgg: Path | None
     out: Path | None
     fresh: bool
 
@@ -72,7 +73,7 @@ class Options:
         words += ["bench", "train", self.recipe]
         words += [word for key, value in self.changes for word in ("--set", f"{key}={value}")]
         words += ["--data", self.data, "--device", self.device]
-        for name in ("sigma", "iterations", "minutes", "seed", "threads", "out"):
+        for name in ("sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
@@ -112,6 +113,12 @@ class Options:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: one a core]")
 @click.option(
+    "--vgg",
+    type=click.Path(path_type=Path),
+    help="VGG-16's weights as safetensors: the feature loss compares its features, not the "
+    "critic's.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the results.  [default: results/training/RECIPE]",
@@ -141,6 +148,8 @@ def train(**choices: Any) -> None:
     if options.sigma is not None and recipe.data.sigma_range is not None:
         low, high = recipe.data.sigma_range
         raise UsageError(f"--sigma: {options.name} trains for all from {low:g} to {high:g} at once")
+    if options.vgg is not None and not recipe.losses.feature:
+        raise UsageError(f"--vgg: {options.name} has no feature loss (losses.feature is 0)")
     device = _device(options.device)
     if options.threads is not None:
         threads.pin(options.threads)
@@ -157,6 +166,7 @@ def _prepare(
     from denoisebench import training as harness
     from denoisebench.datasets.catalogue import open_dataset
     from denoisebench.denoisers.gan.data import Crops
+    from denoisebench.denoisers.gan.perceptual import VggFeatures
     from denoisebench.denoisers.gan.training import Trainer
 
     dataset = open_dataset(options.data)
@@ -165,7 +175,8 @@ def _prepare(
     sigmas = harness.sigmas_to_judge(recipe, sigma)
     crops = Crops([frame.read() for frame in learn], recipe.data, sigma, device)
     lesson = harness.Lesson(dataset, learn, judge, sigmas, device)
-    return lesson, Trainer(recipe, crops, options.seed)
+    vgg = VggFeatures(options.vgg, device) if options.vgg else None
+    return lesson, Trainer(recipe, crops, options.seed, vgg)
 
 
 def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import torch
-    from torch import nn
+
+    Network = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -23,20 +24,25 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 OVERLAP = 48
 GRID = 4
 
+REACH = 1.2  # how many times sigma may be what weights were trained for, or the other way round
+
 
 @dataclass(frozen=True)
 class TrainedGenerator:
-    """A generator with shipped weights; its rows differ by their weights' file alone.
+    """A generator with shipped weights for every sigma; rows differ by their weights' file alone.
 
     Attributes:
         precision: of the convolutions; half precision is faster where the device has it.
         tile: side in pixels of the tiles that a larger frame is denoised by, a multiple of 4.
+        compiled: translate the network by ``torch.compile``, once for each shape of frame. It
+            needs a C++ compiler on a CPU, and the first frame of a shape takes a minute.
     """
 
     weights: ClassVar[Path]
 
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     tile: int = 1024
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.tile < GRID or self.tile % GRID:
@@ -44,13 +50,14 @@ class TrainedGenerator:
 
     def load(self, device: str) -> None:
         """Have the weights on the device, so that no call is timed with their loading."""
-        load_generator(self.weights, device)
+        load_generator(self.weights, device, self.compiled)
 
     def denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        """A grey frame is repeated to three channels, and their estimates are averaged.
+        """Denoise one frame or several of one size, (N, C, H, W).
 
-        Its noise is then the same in all three: √3 times stronger along the grey axis than the
-        independent noise of sigma that the network has learned, so it is told √3 sigma.
+        A grey frame is repeated to three channels, and their estimates are averaged. Its noise is
+        then the same in all three: √3 times stronger along the grey axis than the independent
+        noise of sigma that the network has learned, so it is told √3 sigma.
         """
         import torch
 
@@ -58,26 +65,71 @@ class TrainedGenerator:
             return noisy.clone()
         grey = noisy.shape[1] == 1
         told = sigma * math.sqrt(3) if grey else sigma
-        network = load_generator(self.weights, noisy.device.type)
+        network = load_generator(self._weights_for(sigma, told), noisy.device.type, self.compiled)
         precision = getattr(torch, self.precision)
         mixes = precision is not torch.float32
 
         def run(image: torch.Tensor) -> torch.Tensor:
             with torch.autocast(image.device.type, precision, enabled=mixes):
-                estimate: torch.Tensor = network(image, image.new_tensor([told]))
+                estimate: torch.Tensor = network(image, image.new_full((len(image),), told))
             return estimate.float()
 
         estimate = by_tiles(run, noisy.expand(-1, 3, -1, -1), self.tile)
         return estimate.mean(1, keepdim=True) if grey else estimate
 
+    def _weights_for(self, sigma: float, told: float) -> Path:
+        return self.weights
+
+
+@dataclass(frozen=True)
+class SpecialisedGenerator(TrainedGenerator):
+    """A generator that is not told sigma, with weights for each of a few.
+
+    Attributes:
+        specialised: the weights' files, by the sigma that they were trained for, on the 8-bit
+            scale.
+    """
+
+    specialised: ClassVar[Mapping[float, Path]]
+
+    def load(self, device: str) -> None:
+        """Have all weights on the device."""
+        for file in self.specialised.values():
+            load_generator(file, device, self.compiled)
+
+    def _weights_for(self, sigma: float, told: float) -> Path:
+        """The weights trained for the nearest sigma.
+
+        Raises:
+            ValueError: it is none of those trained for, nor near to one.
+        """
+        if min(_distance(sigma * 255, trained) for trained in self.specialised) > REACH:
+            trained_for = ", ".join(f"{trained:g}" for trained in sorted(self.specialised))
+            raise ValueError(
+                f"trained for sigma {trained_for}, not for {sigma * 255:g}; "
+                "`bench train` makes weights for others"
+            )
+        return self.specialised[min(self.specialised, key=lambda t: _distance(told * 255, t))]
+
+
+def weights_by_sigma(name: str, *sigmas: float) -> dict[float, Path]:
+    """The shipped weights of a method that has some for each of these sigmas."""
+    return {sigma: WEIGHTS / f"{name}-{sigma:g}.safetensors" for sigma in sigmas}
+
+
+def _distance(one: float, other: float) -> float:
+    """How many times the larger of two sigmas is the smaller."""
+    return max(one, other) / min(one, other)
+
 
 @cache
-def load_generator(weights: Path, device: str) -> nn.Module:
+def load_generator(weights: Path, device: str, compiled: bool = False) -> Network:
     """The network that a safetensors file holds, for inference on a device; read once.
 
     Args:
         weights: its header says how the network is built.
         device: ``cpu`` or ``cuda``.
+        compiled: by ``torch.compile``.
     """
     import torch
     from safetensors import safe_open
@@ -87,7 +139,8 @@ def load_generator(weights: Path, device: str) -> nn.Module:
     with safe_open(weights, framework="pt", device=device) as file:
         network = generator_from(json.loads(file.metadata()["generator"]))
         network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    return network.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    network.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    return torch.compile(network, dynamic=False) if compiled else network
 
 
 def by_tiles(
@@ -96,8 +149,8 @@ def by_tiles(
     """Denoise a large image tile by tile, without seams: tiles see as far beyond as they depend.
 
     Args:
-        run: denoises an image (1, C, H, W) of any size.
-        image: (1, C, H, W).
+        run: denoises images (N, C, H, W) of any size.
+        image: (N, C, H, W).
         tile: side of a tile, a multiple of 4; an image no larger is denoised whole.
     """
     height, width = image.shape[2:]

@@ -111,7 +111,7 @@ def pixel(
 def feature(
     estimate_features: torch.Tensor, clean_features: torch.Tensor, reduction: Reduction
 ) -> torch.Tensor:
-    """Squared distance of the critic's features (feature matching, Salimans et al. 2016).
+    """Squared distance of features: the critic's (feature matching, Salimans et al. 2016) or VGG's.
 
     Args:
         estimate_features, clean_features: (N, C, h, w).

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from denoisebench.denoisers.gan.data import Batch, Crops
+    from denoisebench.denoisers.gan.perceptual import VggFeatures
     from denoisebench.denoisers.gan.recipe import Recipe
 
 REPORTS = 20  # from one validation to the next
@@ -119,6 +120,7 @@ class Trainer:
         recipe: what to train.
         crops: what to train on; its device is the training's.
         seed: of the weights, crops and noise.
+        vgg: whose features the feature loss compares in place of the critic's.
 
     Attributes:
         generator: the network that learns.
@@ -127,8 +129,11 @@ class Trainer:
         seconds: spent so far.
     """
 
-    def __init__(self, recipe: Recipe, crops: Crops, seed: int) -> None:
+    def __init__(
+        self, recipe: Recipe, crops: Crops, seed: int, vgg: VggFeatures | None = None
+    ) -> None:
         self.recipe = recipe
+        self.vgg = vgg
         self.crops = crops
         self.seed = seed
         self.device = crops.device
@@ -157,6 +162,7 @@ class Trainer:
             "frames": self.crops.digest,
             "sigma": list(self.crops.bounds),
             "seed": self.seed,
+            "feature network": self.vgg.digest if self.vgg else "critic",
             "number of processes": parallel.size(),
         }
 
@@ -268,6 +274,8 @@ class Trainer:
         terms = {"pixel": losses.pixel(estimate, clean, factors.norm, factors.reduction)}
         if self.adversary:
             terms["adversarial"], features = self.adversary.judge(estimate, clean)
+            if factors.feature and self.vgg:
+                features = self.vgg(estimate), self.vgg(clean)
             if factors.feature:
                 terms["feature"] = losses.feature(*features, factors.reduction)
         if factors.smoothness:
