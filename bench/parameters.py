@@ -62,7 +62,7 @@ def overrides(name: str, factory: Callable[..., Any] | None, arguments: str) -> 
     known = {} if factory is None else defaults(factory)
     given = {}
     for argument in filter(None, (part.strip() for part in arguments.split(","))):
-        key, equals, text = argument.partition("=")
+        key, equals, text = (part.strip() for part in argument.partition("="))
         if not equals:
             raise UsageError(f"{name}: cannot read {argument!r}; write param=value")
         if key not in known:
