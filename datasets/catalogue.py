@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from denoisebench.datasets.base import DataError, Dataset
 from denoisebench.datasets.documentary import Documentary
 from denoisebench.datasets.folder import Folder
+from denoisebench.datasets.pairs import NoisyFolder, Pairs
+from denoisebench.datasets.real import SETS as REAL
 from denoisebench.datasets.standard import SETS as STANDARD
 from denoisebench.datasets.stills import Stills
 from denoisebench.errors import UsageError, unknown
+from denoisebench.plugins import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
+ENTRY_POINT_GROUP = "denoisebench.datasets"
+ASKED = ("name", "title", "licence", "splits", "frames", "folder", "size", "missing", "fetch")
+
+
 class StoredDataset(Dataset, Protocol):
     """A data set whose files the user can look after.
+
+    It may also say ``citation``, what to cite, and ``trust``, how its files are known to be the
+    right ones: `bench data show` repeats them.
 
     Attributes:
         folder: where the files are, or will be once fetched.
@@ -47,12 +59,22 @@ NAMED: dict[str, Callable[[], StoredDataset]] = {
     "documentary": Documentary,
     "stills": Stills,
     **STANDARD,
+    **REAL,
 }
-PREFIXED: dict[str, Callable[[str], StoredDataset]] = {"folder": Folder}
+PREFIXED: dict[str, Callable[[str], StoredDataset]] = {
+    "folder": Folder,
+    "pairs": Pairs,
+    "noisy": NoisyFolder,
+}
+
+
+def names() -> list[str]:
+    """Every data set that needs no path: ours, then those that other packages announce."""
+    return [*NAMED, *(name for name in _announced() if name not in NAMED)]
 
 
 def open_dataset(spec: str) -> StoredDataset:
-    """The data set called ``documentary``, ``stills`` or ``folder:PATH``.
+    """The data set of one of `names`, or for a prefix and a path, such as ``folder:PATH``.
 
     Raises:
         UsageError: there is none of that name (near matches are listed), or it cannot be opened.
@@ -62,11 +84,36 @@ def open_dataset(spec: str) -> StoredDataset:
     prefix, colon, rest = spec.partition(":")
     if colon and prefix in PREFIXED:
         return PREFIXED[prefix](rest)
+    if spec in _announced():
+        return _open_announced(spec)
     if os.path.isdir(spec):
         raise UsageError(
             f"unknown data set {spec!r}; for the images in a folder write folder:{spec}"
         )
-    raise UsageError(unknown("data set", spec, [*NAMED, *(f"{p}:PATH" for p in PREFIXED)]))
+    raise UsageError(unknown("data set", spec, [*names(), *(f"{p}:PATH" for p in PREFIXED)]))
+
+
+@cache
+def _announced() -> dict[str, importlib.metadata.EntryPoint]:
+    return {e.name: e for e in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _open_announced(name: str) -> StoredDataset:
+    """Call what a package announces: a class or function without arguments.
+
+    Raises:
+        UsageError: it fails, or what it returns is no data set.
+    """
+    made: list[StoredDataset] = []
+    entry = _announced()[name]
+    problem = attempt(lambda: made.append(entry.load()()))
+    if problem is None:
+        lacking = [what for what in ASKED if not hasattr(made[0], what)]
+        problem = f"it has no {', '.join(lacking)}" if lacking else None
+    if problem is not None:
+        origin = entry.dist.name if entry.dist else entry.value
+        raise UsageError(f"the data set {name} (of {origin}) cannot be used: {problem}")
+    return made[0]
 
 
 def default_dataset(split: str) -> tuple[StoredDataset, str]:

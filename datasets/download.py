@@ -1,4 +1,4 @@
-"""Fetch files whose digests are known: verified, atomic, resumable, quick to see it is offline."""
+"""Fetch files: verified, atomic, resumable, quick to see it is offline."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 THREADS = 4
 PROBE_SECONDS = 5  # to find out that there is no network, a name server that hangs included
 CONNECT_AND_READ_SECONDS = (3, 15)
+CHUNK = 1 << 16  # bytes
 
 
 class DownloadError(Exception):
@@ -29,8 +30,8 @@ class RemoteFile:
     Attributes:
         path: where it goes, relative to the data folder, with forward slashes.
         url: where it comes from.
-        sha256: of its bytes.
-        size: in bytes.
+        sha256: of its bytes; empty if nobody has seen them yet.
+        size: in bytes; 0 if not known.
     """
 
     path: str
@@ -54,19 +55,18 @@ def download(files: Sequence[RemoteFile], folder: Path) -> None:
     fetcher = pooch.create(
         path=folder,
         base_url="",
-        registry={file.path: file.sha256 for file in files},
+        registry={file.path: file.sha256 or None for file in files},
         urls={file.path: file.url for file in files},
         retry_if_failed=1,
     )
-    transport = pooch.HTTPDownloader(timeout=CONNECT_AND_READ_SECONDS)
-    _probe(files[0].url, transport)
+    _probe(files[0].url, pooch.HTTPDownloader(timeout=CONNECT_AND_READ_SECONDS))
+    sizes = [file.size for file in files]
     pool = ThreadPoolExecutor(THREADS)
     try:
-        with _progress(sum(file.size for file in files)) as advance:
-            jobs = {pool.submit(_fetch, file, folder, fetcher, transport): file for file in files}
+        with _progress(sum(sizes) if all(sizes) else None) as advance:
+            jobs = [pool.submit(_fetch, file, folder, fetcher, advance) for file in files]
             for job in as_completed(jobs):
                 job.result()
-                advance(jobs[job].size)
     finally:
         pool.shutdown(cancel_futures=True)  # also on Ctrl-C: the files under way still arrive
 
@@ -90,9 +90,13 @@ def _probe(url: str, transport: Callable[..., object]) -> None:
         raise DownloadError(f"{urlsplit(url).hostname} cannot be reached ({problem})")
 
 
-def _fetch(file: RemoteFile, folder: Path, fetcher: Any, transport: Callable[..., object]) -> None:
+def _fetch(file: RemoteFile, folder: Path, fetcher: Any, advance: Callable[[int], None]) -> None:
+    import pooch
     import requests
 
+    transport = pooch.HTTPDownloader(
+        progressbar=_Share(advance), chunk_size=CHUNK, timeout=CONNECT_AND_READ_SECONDS
+    )
     try:
         (folder / file.path).parent.mkdir(parents=True, exist_ok=True)  # pooch would race to
         fetcher.fetch(file.path, downloader=transport)
@@ -107,8 +111,29 @@ def _fetch(file: RemoteFile, folder: Path, fetcher: Any, transport: Callable[...
         raise DownloadError(what) from error
 
 
+class _Share:
+    """One file's share of the bar, as pooch drives it: by chunks, then once more as a whole."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self.total = 0
+        self._advance = advance
+        self._shown = 0
+
+    def update(self, size: int) -> None:
+        step = min(size, self.total - self._shown)
+        self._shown += step
+        self._advance(step)
+
+    def reset(self) -> None:
+        self._advance(-self._shown)
+        self._shown = 0
+
+    def close(self) -> None:
+        pass
+
+
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
+def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 

@@ -5,22 +5,17 @@ They stand in a file beside the files, in the format of ``sha256sum``, whose ``-
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from denoisebench.datasets.base import DataError
-from denoisebench.datasets.images import ImageError, decode, read_bytes
 from denoisebench.errors import UsageError
 from denoisebench.files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from denoisebench.datasets.download import RemoteFile
 
 NAME = "FIRST_USE.sha256"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -47,16 +42,13 @@ class FirstUse:
         """
         return self._digests.get(path, "")
 
-    def record(self, name: str, files: Sequence[RemoteFile]) -> None:
-        """Note the digests of files on disk, once they are seen to be images, and say so.
+    def record(self, name: str, digests: dict[str, str]) -> None:
+        """Note the sha256 of files by their paths, and say so.
 
         Args:
             name: of the data set.
-
-        Raises:
-            DataError: a file is no image: a server's error page, perhaps.
         """
-        self._digests |= {file.path: self._seen(name, file) for file in files}
+        self._digests |= digests
         lines = [f"{digest}  {path}\n" for path, digest in sorted(self._digests.items())]
         try:
             write_text(self.path, "".join(lines))
@@ -65,7 +57,7 @@ class FirstUse:
                 "%s: the digests of its %d files are not known, and cannot be recorded (%s): "
                 "a change of the files would not be noticed",
                 name,
-                len(files),
+                len(digests),
                 problem,
             )
         else:
@@ -73,7 +65,7 @@ class FirstUse:
                 "%s: the digests of its %d files were not known; recorded on this first use in "
                 "%s, which every later use is compared with",
                 name,
-                len(files),
+                len(digests),
                 self.path,
             )
 
@@ -81,7 +73,7 @@ class FirstUse:
     def _digests(self) -> dict[str, str]:
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, UnicodeDecodeError) as error:
             raise self._damaged(str(error)) from error
@@ -95,14 +87,3 @@ class FirstUse:
             f"{self.path}: the record of the files' digests cannot be read ({problem}); "
             "delete it to have the files as they are now recorded anew"
         )
-
-    def _seen(self, name: str, file: RemoteFile) -> str:
-        try:
-            data = read_bytes(self._folder / file.path)
-            decode(data)
-        except ImageError as problem:
-            raise DataError(
-                f"{name}: {self._folder / file.path}: {problem}; remove it, or replace it with "
-                "the image that belongs there"
-            ) from None
-        return hashlib.sha256(data).hexdigest()

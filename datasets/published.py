@@ -8,15 +8,17 @@ A manifest is a TOML file:
     cite = "Zhang et al. 2017, …"
     folder = "standard/Set12"          # within the data folder; the name unless given
     splits = ["train", "test"]         # a path's first folder; one split, test, unless given
+    pixels = [500, 500]                # width and height, where all frames must have the same
     source.ffdnet.url = "https://…/"   # what the files' urls continue; several sources
-                                       # are told apart by a folder of the files' paths
+                                       # are told apart by a folder of the files' paths; without
+                                       # a url, the files can only be put into place by hand
     frame = [{ path = "01.png", sha256 = "…", bytes = 38267 }, …]
 
 Of a frame or a file, ``url`` is its ``path`` unless given. A frame with recorded noise holds two
 files: ``{ id = "…", clean = { path = "…", … }, noisy = { path = "…", … } }``.
 
 Where a file's ``sha256`` is not known, as its bytes were not seen when the manifest was written,
-the digest of the first use is recorded beside the files (see `FirstUse`) and asked for ever after.
+the digest of the first use is recorded beside the files (`FirstUse`) and asked for ever after.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.download import DownloadError, RemoteFile, download
 from denoisebench.datasets.firstuse import FirstUse
-from denoisebench.datasets.images import read_image
+from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ log = logging.getLogger("denoisebench")
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A frame of the manifest; ``rgb_digest`` is of the decoded clean file, empty if not known."""
 
     id: str
@@ -77,21 +79,24 @@ class Published:
         manifest: the TOML file.
 
     Attributes:
-        citation: the publication to cite.
+        citation: the publications to cite.
+        trust: how the files are known to be the right ones.
         folder: where the files are, or will be once fetched.
         fetches: whether missing files are fetched, as no folder is named.
     """
 
     prepare: Callable[[np.ndarray], np.ndarray] = staticmethod(_as_it_is)
+    _by_hand = "them"
 
     def __init__(self, manifest: Path) -> None:
-        content = tomllib.loads(manifest.read_text(encoding="utf-8"))
+        self._content = content = tomllib.loads(manifest.read_text(encoding="utf-8"))
         self.name: str = content["name"]
         self.title: str = content["title"]
         self.licence: str = content["licence"]
         self.citation: str = content.get("cite", "")
         self.splits: tuple[str, ...] = tuple(content.get("splits", ("test",)))
-        self._entries = [_entry(frame, content) for frame in content["frame"]]
+        self._pixels: list[int] | None = content.get("pixels")
+        self._entries = [_entry(frame, content) for frame in content.get("frame", ())]
         _refuse_duplicates(self.name, self._entries)
         given = os.environ.get(VARIABLE)
         self.fetches = not given
@@ -99,6 +104,15 @@ class Published:
         self._place: str = content.get("folder", self.name)
         self.folder = self._root / self._place
         self._first_use = FirstUse(self.folder)
+
+    @property
+    def trust(self) -> str:
+        files = [file for entry in self._listed() for file in entry.files]
+        if files and all(file.sha256 for file in files):
+            return "sha256 of every file in the manifest"
+        if self._first_use.path.exists():
+            return f"sha256 of first use, recorded in {self._first_use.path}"
+        return "sha256 not known to the manifest: recorded on first use"
 
     def size(self, split: str) -> int:
         """How many frames a split has."""
@@ -116,8 +130,8 @@ class Published:
         """
         if absent := self._absent(split):
             self._restore(split, absent)
-        if unseen := [file for file in self._files(split) if not file.sha256]:
-            self._first_use.record(self.name, unseen)
+        if unseen := [file.path for file in self._files(split) if not file.sha256]:
+            self._first_use.record(self.name, {path: self._look_at(path) for path in unseen})
 
     def frames(self, split: str) -> list[Frame]:
         """The frames of a split, sorted by id, fetched and verified if need be.
@@ -141,7 +155,7 @@ class Published:
             )
         return frames
 
-    def _frame(self, entry: _Entry, full: np.ndarray) -> Frame:
+    def _frame(self, entry: Entry, full: np.ndarray) -> Frame:
         """The frame whose clean file has been decoded to ``full``."""
         decoded = partial(self.prepare, full)
         if entry.noisy is None:
@@ -153,10 +167,14 @@ class Published:
     def _reader(self, file: RemoteFile) -> Callable[[], np.ndarray]:
         return partial(_read, self.folder / file.path, self.prepare)
 
-    def _of(self, split: str) -> list[_Entry]:
+    def _of(self, split: str) -> list[Entry]:
         if split not in self.splits:
             raise DataError(f"{self.name}: {unknown('split', split, self.splits)}")
-        return sorted((e for e in self._entries if e.split == split), key=lambda e: e.id)
+        return sorted((e for e in self._listed() if e.split == split), key=lambda e: e.id)
+
+    def _listed(self) -> list[Entry]:
+        """The frames of all splits."""
+        return self._entries
 
     def _files(self, split: str) -> list[RemoteFile]:
         """The files of a split, with their digests, where anyone knows them."""
@@ -167,40 +185,83 @@ class Published:
         return [file for file in self._files(split) if not _intact(self.folder, file)]
 
     def _restore(self, split: str, absent: list[RemoteFile]) -> None:
-        count = f"{len(absent)} of the {len(self._files(split))} {split} files"
-        if not os.path.isdir(self.folder) and not self.fetches:
+        first = f"({absent[0].path} is the first)"
+        if not self.fetches and not os.path.isdir(self.folder):
             raise DataError(
-                f"{VARIABLE}={self._root} holds no folder {self._place!r} for {self.name}; "
-                f"set it to a folder that does, or unset it to have the frames fetched"
+                f"{VARIABLE}={self._root} holds no folder {self._place!r}; make it and put the "
+                f"{len(absent)} {split} files of {self.name} {first} there, or unset the variable "
+                "to have them fetched"
             )
         if not self.fetches:
             raise DataError(
-                f"{VARIABLE}: {count} in "
-                f"{self.folder} are missing or damaged ({absent[0].path} is the first); "
-                "restore them, or unset the variable to have them fetched"
+                f"{VARIABLE}: {len(absent)} {split} files in {self.folder} are missing or damaged "
+                f"{first}; restore them, or unset the variable to have them fetched"
             )
         try:
-            download(absent, self.folder)
+            self._obtain(absent)
         except DownloadError as reason:
+            known = any(self._first_use.digest(file.path) for file in absent)
+            record = f" (digests as on first use, in {self._first_use.path})" if known else ""
             raise DataError(
-                f"{self.name}: {len(absent)} {split} files are not on disk, and {reason}; "
-                f"put them into {self.folder}, or set {VARIABLE} to a folder that "
-                f"holds a complete folder {self._place!r}"
+                f"{self.name}: {len(absent)} {split} files are not on disk {first}, and {reason}"
+                f"{record}; put {self._by_hand} into {self.folder}, or set {VARIABLE} to a folder "
+                f"that holds a complete folder {self._place!r}"
             ) from reason
+
+    def _obtain(self, absent: list[RemoteFile]) -> None:
+        """Put missing files where they belong.
+
+        Raises:
+            DownloadError: it cannot be done.
+        """
+        if not all(file.url for file in absent):
+            raise DownloadError("no address is known where they could be fetched")
+        download(absent, self.folder)
+        for file in absent:
+            if not file.sha256:
+                self._keep_if_image(file)
+
+    def _keep_if_image(self, file: RemoteFile) -> None:
+        """A server's page of excuses must not become what later downloads are compared with."""
+        try:
+            self._look_at(file.path)
+        except DataError as problem:
+            (self.folder / file.path).unlink()
+            raise DownloadError(f"{file.url} has sent something else ({problem})") from problem
+
+    def _look_at(self, path: str) -> str:
+        """The sha256 of a file whose bytes nobody has vouched for, if it can be what it should be.
+
+        Raises:
+            DataError: it is no image, or one of another size than the set's.
+        """
+        try:
+            data = read_bytes(self.folder / path)
+            height, width, _ = decode(data)[0].shape
+        except ImageError as problem:
+            raise DataError(
+                f"{self.folder / path}: {problem}; replace it by the right one"
+            ) from None
+        if self._pixels and self._pixels != [width, height]:
+            raise DataError(
+                f"{self.folder / path} has {width}×{height} pixels, but {self.name} is a set of "
+                f"{'×'.join(map(str, self._pixels))}; replace it by the right one"
+            )
+        return hashlib.sha256(data).hexdigest()
 
 
 def _read(path: Path, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     return prepare(read_image(path))
 
 
-def _entry(frame: dict[str, Any], content: dict[str, Any]) -> _Entry:
+def _entry(frame: dict[str, Any], content: dict[str, Any]) -> Entry:
     """The frame of a manifest's table."""
     sources = content["source"]
     clean = frame.get("clean", frame)
     split, frame_path = "test", clean["path"]
     if "splits" in content:
         split, _, frame_path = frame_path.partition("/")
-    return _Entry(
+    return Entry(
         id=frame.get("id", str(PurePosixPath(frame_path).with_suffix(""))),
         split=split,
         clean=_file(clean, sources),
@@ -214,13 +275,13 @@ def _file(table: dict[str, Any], sources: dict[str, Any]) -> RemoteFile:
     [source] = [s for name, s in sources.items() if len(sources) == 1 or name in path.split("/")]
     return RemoteFile(
         path=path,
-        url=source["url"] + table.get("url", path),
+        url=source["url"] + table.get("url", path) if "url" in source else "",
         sha256=table.get("sha256", ""),
         size=table.get("bytes", 0),
     )
 
 
-def _refuse_duplicates(name: str, entries: list[_Entry]) -> None:
+def _refuse_duplicates(name: str, entries: list[Entry]) -> None:
     """Frame ids key the noise and files hold one frame each."""
     for kind, names in {
         "frames": [entry.id for entry in entries],

@@ -8,5 +8,5 @@ from denoisebench.datasets.published import MANIFESTS, Published
 
 SETS = {
     f"standard:{name}": partial(Published, MANIFESTS / f"{name}.toml")
-    for name in ("set12", "bsd68", "cbsd68")
+    for name in ("set12", "bsd68", "cbsd68", "kodak24", "mcmaster", "urban100")
 }

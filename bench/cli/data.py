@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    from denoisebench.datasets.base import Frame
     from denoisebench.datasets.catalogue import StoredDataset
 
 LISTED = 5  # files told by name
+LICENCE_WIDTH = 60  # columns
+SHOWN = 48  # frames on a contact sheet, and of which the noise is estimated
 
 _name = click.argument("name", default="documentary", metavar="[NAME]")
 _splits = click.option("--split", "splits", multiple=True, help="Only this; may be repeated.")
@@ -17,10 +25,10 @@ _splits = click.option("--split", "splits", multiple=True, help="Only this; may 
 
 @click.group(short_help="See to the data sets.")
 def data() -> None:
-    """See to the data sets: documentary, stills, or folder:PATH for your own images.
+    """See to the data sets: `bench data list` names them; folder:PATH is your own images.
 
-    DENOISEBENCH_DATA names a folder that already holds documentary/; without it the files are
-    fetched into your cache.
+    DENOISEBENCH_DATA names a folder that already holds documentary/, standard/Set12/ and so on;
+    without it the files are fetched into your cache.
     """
 
 
@@ -30,9 +38,9 @@ def data() -> None:
 )
 def list_(form: str) -> None:
     """List the data sets: their splits, whether they are on disk, their licences."""
-    from denoisebench.datasets.catalogue import NAMED
+    from denoisebench.datasets import catalogue
 
-    rows = [_row(opener()) for opener in NAMED.values()]
+    rows = [_row(name) for name in catalogue.names()]
     if form == "json":
         import json
 
@@ -40,19 +48,31 @@ def list_(form: str) -> None:
         return
     from tabulate import tabulate
 
-    click.echo(tabulate([row | {"splits": _in_words(row["splits"])} for row in rows], "keys"))
-    click.echo("folder:PATH stands for your own images.", err=True)
+    shown = [row | {"splits": _in_words(row["splits"])} for row in rows if "unavailable" not in row]
+    click.echo(tabulate(shown, "keys", maxcolwidths=[None, None, LICENCE_WIDTH]))
+    for row in rows:
+        if "unavailable" in row:
+            click.echo(f"{row['name']}: unavailable: {row['unavailable']}", err=True)
+    paths = " and ".join(f"{prefix}:PATH" for prefix in catalogue.PREFIXED)
+    click.echo(f"{paths} stand for your own images.", err=True)
 
 
-def _row(dataset: StoredDataset) -> dict[str, Any]:
-    return {
-        "name": dataset.name,
-        "splits": {
+def _row(name: str) -> dict[str, Any]:
+    from denoisebench.datasets.catalogue import open_dataset
+    from denoisebench.errors import UsageError
+    from denoisebench.plugins import one_line
+
+    try:
+        dataset = open_dataset(name)
+        splits = {
             split: {"frames": dataset.size(split), "on_disk": not dataset.missing(split)}
             for split in dataset.splits
-        },
-        "licence": dataset.licence,
-    }
+        }
+    except UsageError as problem:
+        return {"name": name, "unavailable": str(problem)}
+    except Exception as error:  # a stranger's data set may raise anything
+        return {"name": name, "unavailable": one_line(error)}
+    return {"name": name, "splits": splits, "licence": dataset.licence}
 
 
 def _in_words(splits: dict[str, dict[str, Any]]) -> str:
@@ -76,6 +96,12 @@ def fetch(name: str, splits: tuple[str, ...]) -> None:
     for split in splits or dataset.splits:
         dataset.fetch(split)
         click.echo(f"{name} {split}: {dataset.size(split)} frames in {dataset.folder}", err=True)
+    _tell_trust(dataset)
+
+
+def _tell_trust(dataset: StoredDataset) -> None:
+    if trust := getattr(dataset, "trust", ""):
+        click.echo(f"Verified by: {trust}", err=True)
 
 
 @data.command()
@@ -94,11 +120,13 @@ def verify(name: str, splits: tuple[str, ...]) -> None:
         else:
             click.echo(f"{name} {split}: {len(dataset.frames(split))} frames intact", err=True)
     if missing:
-        listed = ", ".join(missing[:LISTED]) + (", …" if len(missing) > LISTED else "")
+        several = list(dict.fromkeys(missing))
+        listed = ", ".join(several[:LISTED]) + (", …" if len(several) > LISTED else "")
         raise UsageError(
             f"{name}: {len(missing)} files in {dataset.folder} are missing or damaged ({listed}); "
             f"`bench data fetch {name}` restores them"
         )
+    _tell_trust(dataset)
 
 
 @data.command()
@@ -108,3 +136,79 @@ def path(name: str) -> None:
     from denoisebench.datasets.catalogue import open_dataset
 
     click.echo(open_dataset(name).folder)
+
+
+@data.command()
+@_name
+@click.option("--split", default=None, help="Only this.  [default: test, or the first]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="The contact sheet.  [default: NAME-SPLIT.png]",
+)
+def show(name: str, split: str | None, out: Path | None) -> None:
+    """Tell what a data set holds, and draw a contact sheet; NAME is documentary unless given."""
+    import re
+
+    from denoisebench.datasets.base import spread
+    from denoisebench.datasets.catalogue import open_dataset
+    from denoisebench.datasets.sheet import contact_sheet
+
+    dataset = open_dataset(name)
+    split = split or ("test" if "test" in dataset.splits else dataset.splits[0])
+    frames = dataset.frames(split)
+    shown = spread(frames, SHOWN)
+    sheet = out or Path(re.sub(r"[^\w.-]+", "-", f"{dataset.name}-{split}.png"))
+    contact_sheet(shown, sheet, f"{dataset.title} · {split}: {len(shown)} of {len(frames)} frames")
+    facts = {
+        "title": dataset.title,
+        "licence": dataset.licence,
+        "cite": getattr(dataset, "citation", ""),
+        "folder": dataset.folder,
+        "verified by": getattr(dataset, "trust", ""),
+        "splits": ", ".join(f"{s} ({dataset.size(s)})" for s in dataset.splits),
+        split: _resolutions(frames),
+        "noise": _noise(shown),
+        "contact sheet": sheet,
+    }
+    for what, fact in facts.items():
+        if fact:
+            click.echo(f"{what}: {fact}")
+
+
+def _resolutions(frames: Sequence[Frame]) -> str:
+    from collections import Counter
+
+    counts = Counter(frame.shape for frame in frames).most_common()
+    kinds = {1: "grey", 3: "RGB"}
+    told = [f"{count} of {w}×{h} {kinds[c]}" for (h, w, c), count in counts[:LISTED]]
+    rest = sum(count for _, count in counts[LISTED:])
+    return ", ".join(told) + (f", {rest} of other sizes" if rest else "")
+
+
+def _noise(frames: Sequence[Frame]) -> str:
+    """How strong the recorded noise is, and how much white noise is left in the clean images."""
+    from denoisebench.estimation import estimate_sigma, of_white_noise
+
+    recorded = [estimate_sigma(_values(f.read_noisy)) for f in frames if f.read_noisy is not None]
+    clean = [
+        sum(of_white_noise(plane) for plane in _values(f.read).transpose(2, 0, 1)) / f.shape[2]
+        for f in frames
+        if f.has_clean
+    ]
+    told = [
+        f"{what} images sigma {_range(sigmas)}"
+        for what, sigmas in (("recorded", recorded), ("clean", clean))
+        if sigmas
+    ]
+    return f"{', '.join(told)}; estimated from {len(frames)} frames, with texture taken for noise"
+
+
+def _values(read: Callable[[], np.ndarray]) -> np.ndarray:
+    return read().astype("float32")
+
+
+def _range(values: list[float]) -> str:
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 2]:.1f} ({ordered[0]:.1f} to {ordered[-1]:.1f})"

@@ -1,0 +1,135 @@
+"""Published data sets that come in archives, and whose files are known by patterns of names.
+
+Of such a set the manifest has, in place of ``source`` and ``frame``:
+
+    [pairs]
+    clean = "CroppedImages/*_mean.JPG"   # the star stands for the frame's id
+    noisy = "CroppedImages/*_real.JPG"
+    count = 100
+
+    [[archive]]
+    path = "PolyU.zip"                   # what the file is called on disk
+    url = "https://…"
+    strip = 1                            # how many leading folders of its paths to drop
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from denoisebench.datasets.archives import ArchiveError, unpack
+from denoisebench.datasets.base import DataError
+from denoisebench.datasets.download import DownloadError, RemoteFile, download
+from denoisebench.datasets.published import Entry, Published
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FETCHED = ".fetched"  # where archives are put; they are deleted once they are unpacked
+
+
+class Unpacked(Published):
+    """A data set of pairs that is unpacked from archives.
+
+    An archive that the user has put into the folder by hand is unpacked, too, and kept.
+    """
+
+    def __init__(self, manifest: Path) -> None:
+        super().__init__(manifest)
+        pairs = self._content["pairs"]
+        self._clean: str = pairs["clean"]
+        self._noisy: str = pairs["noisy"]
+        self._count: int = pairs["count"]
+        self._strip = {a["path"]: a.get("strip", 0) for a in self._content["archive"]}
+        self._archives = [
+            RemoteFile(a["path"], a["url"], a.get("sha256", ""), a.get("bytes", 0))
+            for a in self._content["archive"]
+        ]
+
+    @property
+    def _by_hand(self) -> str:  # type: ignore[override]
+        archives = " and ".join(f"{archive.path} ({archive.url})" for archive in self._archives)
+        return f"them, or {archives},"
+
+    def size(self, split: str) -> int:
+        """How many frames a split has."""
+        self._of(split)
+        return self._count
+
+    def fetch(self, split: str) -> None:
+        """Have the split on disk: unpack archives that are in the folder, fetch what is lacking.
+
+        Raises:
+            DataError: files are missing or damaged and cannot be had.
+        """
+        if self._absent(split):
+            try:
+                for archive in self._archives:
+                    if (self.folder / archive.path).is_file():
+                        self._unpack(self.folder / archive.path)
+            except ArchiveError as problem:
+                raise DataError(f"{self.name}: {self.folder}: {problem}; replace it") from problem
+        super().fetch(split)
+
+    def _listed(self) -> list[Entry]:
+        """The pairs of which at least one half is on disk."""
+        ids = self._ids(self._clean) | self._ids(self._noisy)
+        return [
+            Entry(id, "test", self._file(self._clean, id), self._file(self._noisy, id))
+            for id in ids
+        ]
+
+    def _ids(self, pattern: str) -> set[str]:
+        before, _, after = pattern.partition("*")
+        paths = (path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern))
+        return {path[len(before) : -len(after)] for path in paths if fnmatchcase(path, pattern)}
+
+    def _file(self, pattern: str, id: str) -> RemoteFile:
+        return RemoteFile(pattern.replace("*", id), "", "", 0)
+
+    def _absent(self, split: str) -> list[RemoteFile]:
+        """Files that are missing have their pattern for a name."""
+        unknown = self._count - len(self._of(split))
+        patterns = [RemoteFile(pattern, "", "", 0) for pattern in (self._clean, self._noisy)]
+        return super()._absent(split) + patterns * unknown
+
+    def _obtain(self, absent: list[RemoteFile]) -> None:
+        for archive in self._archives:
+            self._obtain_from(archive)
+        if still := self._absent("test"):
+            raise DownloadError(
+                f"what was fetched lacks {len(still)} of them, or has others than on first use"
+            )
+
+    def _obtain_from(self, archive: RemoteFile) -> None:
+        """Fetch an archive, once more if it proves to be damaged, and unpack it."""
+        place = self.folder / FETCHED
+        for last in (False, True):
+            download([archive], place)
+            try:
+                self._unpack(place / archive.path)
+            except ArchiveError as problem:
+                (place / archive.path).unlink()
+                if last:
+                    raise DownloadError(f"{archive.url}: twice, {problem}") from problem
+            else:
+                (place / archive.path).unlink()
+                return
+
+    def _unpack(self, archive: Path) -> None:
+        """Unpack the files of the set.
+
+        Raises:
+            ArchiveError: the archive is not what it should be.
+            DataError: the folder cannot be written to.
+        """
+        try:
+            self._write_files(archive)
+        except OSError as error:
+            raise DataError(
+                f"{self.name}: {archive} cannot be unpacked into {self.folder} ({error.strerror})"
+            ) from error
+
+    def _write_files(self, archive: Path) -> None:
+        unpack(archive, self.folder, (self._clean, self._noisy), self._strip[archive.name])
