@@ -157,6 +157,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "sigma = [10, 20.5]\n"
         "seeds = 3\n"
         "frames = 2\n"
+        'metrics = ["ssim", "psnr-y"]\n'
         'device = "cpu"\n'
         "timeout = 60\n"
         "memory_limit = 4\n"
@@ -176,6 +177,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "sigmas": [10.0, 20.5],
         "seeds": 1,
         "frames": 2,
+        "metrics": ["ssim", "psnr-y"],
         "device": "cpu",
         "timeout": 60.0,
         "memory_limit": 4.0,

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from denoisebench.folder import BUSY_PERCENT
+from denoisebench.protocol import GAUSSIAN, RECORDED
 from denoisebench.report.results import Results, iter_notes, table1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import pandas as pd
+
+    from denoisebench.cells import Level
 
 _DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -28,13 +31,15 @@ class _Column:
     figure: str
     shown: Callable[[float], str]
     best: Callable[[Iterable[float]], float] | None = None
-    sigma: float | None = None
+    level: Level | None = None
     device: str | None = None
 
     def values(self, table: pd.DataFrame) -> dict[str, float]:
-        """The figure by method. Scores come from its first device, times from all sigmas."""
-        if self.sigma is not None:
-            table = table[table["sigma"] == self.sigma]
+        """The figure by method. Scores come from its first device, times from all levels."""
+        if self.level is not None:
+            table = table[
+                _is(table["sigma"], self.level.sigma) & _is(table["told"], self.level.told)
+            ]
         if self.device is not None:
             table = table[table["device"] == self.device]
         figures = table.astype({self.figure: float}).groupby("method", sort=False)[self.figure]
@@ -53,10 +58,14 @@ class _Column:
         }
 
 
-def table1_markdown(results: Results) -> str:
-    """Mean PSNR per sigma beside the paper's figure, SSIM, times and memory; the best in bold.
+def _is(column: pd.Series[float], value: float | None) -> pd.Series[bool]:
+    return column.isna() if value is None else column == value
 
-    Failed methods keep their row, with dashes and a footnote.
+
+def table1_markdown(results: Results) -> str:
+    """The metrics' means per sigma, PSNR beside the paper's figure, times and memory.
+
+    The best are in bold. Failed methods keep their row, with dashes and a footnote.
     """
     table = table1(results)
     methods = {row["method"]: row for row in results.manifest["rows"]}
@@ -84,26 +93,78 @@ def _decimals(count: int) -> Callable[[float], str]:
     return lambda value: "∞" if math.isinf(value) else f"{value:.{count}f}"
 
 
+def _signed(count: int) -> Callable[[float], str]:
+    return lambda value: f"{round(value, count) + 0.0:+.{count}f}"  # no minus before a zero
+
+
+def _nearest_to_zero(values: Iterable[float]) -> float:
+    return min(values, key=abs)
+
+
+_BEST = {"higher": max, "lower": min, "zero": _nearest_to_zero}
+_BEST_IN_WORDS = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "zero": "closest to 0 is best",
+}
+
+
 def _three_digits(value: float) -> str:
     """Three significant digits, or all those before the point."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _columns(results: Results) -> list[_Column]:
-    sigmas, devices = results.sigmas, results.devices
-    psnr = [_Column(f"PSNR σ{s:g}", "psnr_mean", _decimals(2), max, sigma=s) for s in sigmas]
-    paper = _Column("paper", "psnr_paper", _decimals(2))
-    ssim = [_Column(f"SSIM σ{s:g}", "ssim_mean", _decimals(3), max, sigma=s) for s in sigmas]
+    scores = [
+        column
+        for metric in results.metrics
+        if not metric["unavailable"]
+        for column in _score_columns(metric, results)
+    ]
     costs = [
         _Column(f"{_DEVICE_NAMES[d]} {unit}", figure, shown, min, device=d)
-        for d in devices
+        for d in results.devices
         for unit, figure, shown in (
             ("ms/frame", "ms_per_frame", _three_digits),
             ("ms/MP", "ms_per_megapixel", _three_digits),
             ("MB", "peak_memory_mb", _decimals(0)),
         )
     ]
-    return [*psnr, paper, *ssim, *costs]
+    return [*scores, *costs]
+
+
+def _score_columns(metric: dict[str, Any], results: Results) -> list[_Column]:
+    """A metric's means, a column a level of noise, and what is compared with PSNR's."""
+    figure, direction = f"{metric['name']}_mean", metric["direction"]
+    shown = (_signed if direction == "zero" else _decimals)(metric["decimals"])
+    title, best = _escape(metric["title"]), _BEST[direction]
+    heads = {level: _head(level, results) for level in results.levels}
+    columns = [
+        _Column(f"{title} {head}".strip(), figure, shown, best, level)
+        for level, head in heads.items()
+    ]
+    if metric["name"] == "psnr" and results.noise == RECORDED:
+        columns += [
+            _Column(f"gain {head}".strip(), "psnr_gain", _signed(metric["decimals"]), best, level)
+            for level, head in heads.items()
+        ]
+    if metric["name"] == "psnr" and _shows_paper(results):
+        columns.append(_Column("paper", "psnr_paper", shown))
+    return columns
+
+
+def _head(level: Level, results: Results) -> str:
+    """A level in a column's head; where methods are told several sigmas, the truth is named, too."""
+    told = level.told
+    if told is None and any(other.told is not None for other in results.levels):
+        told = level.sigma
+    sigma = [] if level.sigma is None else [f"σ{level.sigma:g}"]
+    return " ".join(sigma + ([] if told is None else [f"told {told:g}"]))
+
+
+def _shows_paper(results: Results) -> bool:
+    """The paper's noise was white and Gaussian, of a known sigma."""
+    return results.noise == GAUSSIAN.name and all(level.told is None for level in results.levels)
 
 
 def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
@@ -123,11 +184,16 @@ def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
     notes = [note for row, note in iter_notes(results) if row["method"] == method]
     lines = table[(table["method"] == method) & (table["note"] != "")]
     for (status, note), same in lines.groupby(["status", "note"], sort=False):
-        where = ", ".join(
-            f"{_DEVICE_NAMES[line['device']]} σ={line['sigma']:g}" for _, line in same.iterrows()
-        )
+        where = ", ".join(_where(line) for _, line in same.iterrows())
         notes.append(f"{note}." if status == "ok" else f"{status} ({where}): {note}.")
     return list(dict.fromkeys(notes))
+
+
+def _where(line: pd.Series[Any]) -> str:
+    """The device and the level of noise of a line of the tidy table."""
+    told = "" if math.isnan(line["told"]) else f" told {line['told']:g}"
+    sigma = "" if math.isnan(line["sigma"]) else f" σ={line['sigma']:g}"
+    return f"{_DEVICE_NAMES[line['device']]}{sigma}{told}"
 
 
 class _Footnotes:
@@ -153,16 +219,20 @@ def _footer(results: Results) -> str:
     manifest = results.manifest
     data, machine = manifest["dataset"], manifest["environment"]
     frames, seeds = len(data["frames"]), manifest["options"]["seeds"]
-    draws = "one noise draw" if seeds == 1 else f"{seeds} noise draws"
+    draws = "one noise draw each" if seeds == 1 else f"{seeds} noise draws each"
     libraries = ", ".join(f"{name} {v}" for name, v in machine["libraries"].items())
     cuda = f"; {machine['cuda']['name']}, CUDA {machine['cuda']['cuda']}" if machine["cuda"] else ""
     share = manifest["busy_percent"]
     busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
+    data_words = [
+        f"Data: {data['title']}, split `{data['split']}`, {frames} frames"
+        + ("" if results.noise == RECORDED else f", {draws}"),
+        manifest.get("noise", {"words": "the same noise for every method"})["words"],
+    ]
     lines = [
-        f"Data: {data['title']}, split `{data['split']}`, {frames} frames, {draws} each; "
-        "the same noise for every method. Means over frames.",
-        "PSNR in dB; MB is peak memory. The column `paper` is the paper's Table 1: it prints "
-        "neither its sigma nor its frames, so it is for orientation.",
+        "; ".join([*data_words, *_told(results)]) + ". Means over frames.",
+        " ".join(_units(results)),
+        *map(_legend, results.further_metrics),
         f"Protocol {manifest['protocol']['version']}, digest `{manifest['protocol']['digest']}`.",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
         f"{manifest['threads']} threads{cuda}; {machine['system']}.{busy}",
@@ -171,6 +241,42 @@ def _footer(results: Results) -> str:
         f"Command: `{manifest['command']}`",
     ]
     return "  \n".join(lines)
+
+
+def _told(results: Results) -> list[str]:
+    """What methods that need a sigma were told, where it is not the true one."""
+    if any(level.told is not None for level in results.levels):
+        return ["told is the sigma that methods were given that need one"]
+    if results.noise == GAUSSIAN.name:
+        return []
+    given = [m.sigma_given for m in results.measurements.values() if m.sigma_given is not None]
+    return [f"they were told {min(given):.1f} to {max(given):.1f}"] if given else []
+
+
+def _units(results: Results) -> list[str]:
+    names = {metric["name"] for metric in results.metrics}
+    sentences = ["PSNR in dB; MB is peak memory." if "psnr" in names else "MB is peak memory."]
+    if "psnr" in names and _shows_paper(results):
+        sentences.append(
+            "The column `paper` is the paper's Table 1: it prints neither its sigma nor its "
+            "frames, so it is for orientation."
+        )
+    if "psnr" in names and results.noise == RECORDED:
+        sentences.append("Gain is the mean PSNR less that of the noisy frames.")
+    return sentences
+
+
+def _legend(metric: dict[str, Any]) -> str:
+    """How to read a further metric's column, or why there is none."""
+    title = _escape(metric["title"])
+    if metric["unavailable"]:
+        return f"{title}: unavailable: {_escape(metric['unavailable'])}."
+    unit = f" in {metric['unit']}" if metric["unit"] else ""
+    undefined = f", not defined for {metric['undefined']}" if metric["undefined"] else ""
+    source = f" ({metric['source']})" if metric["source"] else ""
+    return _escape(
+        f"{metric['title']}{unit}: {_BEST_IN_WORDS[metric['direction']]}{undefined}{source}."
+    )
 
 
 def _escape(text: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.cells import Cell, Level, Measurement, Score, Status, told_to
 from denoisebench.folder import STORE, read_manifest
-from denoisebench.protocol import mean_psnr
+from denoisebench.metrics.registry import PROTOCOL, select
+from denoisebench.plan import NOISY
+from denoisebench.protocol import GAUSSIAN, mean_psnr
 from denoisebench.store import Store
 from denoisebench.timing import is_noisy
 
@@ -35,10 +37,12 @@ TABLE1_COLUMNS = (
     "method",
     "title",
     "sigma",
+    "told",
     "device",
     "frames",
     "psnr_mean",
     "psnr_std",
+    "psnr_gain",
     "psnr_paper",
     "ssim_mean",
     "ms_per_frame",
@@ -59,26 +63,51 @@ class Results:
     measurements: dict[Cell, Measurement]
 
     @property
-    def sigmas(self) -> list[float]:
-        return [float(sigma) for sigma in self.manifest["options"]["sigmas"]]
+    def levels(self) -> list[Level]:
+        """Of noise, and what was told of it; older manifests know sigmas alone."""
+        stored = self.manifest.get("levels")
+        if stored is None:
+            return [Level(float(sigma)) for sigma in self.manifest["options"]["sigmas"]]
+        return [Level(**level) for level in stored]
+
+    @property
+    def noise(self) -> str:
+        """The spec of the noise, or `protocol.RECORDED`; older runs drew white Gaussian noise."""
+        return str(self.manifest.get("noise", {"spec": GAUSSIAN.name})["spec"])
 
     @property
     def devices(self) -> list[str]:
         return list(dict.fromkeys(row["device"] for row in self.manifest["rows"]))
 
-    def cells(self, row: dict[str, Any], sigma: float | None = None) -> list[Cell]:
-        """The cells that were planned for a row, at one sigma or at all."""
-        sigmas = self.sigmas if sigma is None else [sigma]
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics to show, as `Metric.description` has them; by default the protocol's."""
+        stored: list[dict[str, Any]] | None = self.manifest.get("metrics")
+        return [m.description for m in select(PROTOCOL)] if stored is None else stored
+
+    @property
+    def further_metrics(self) -> list[dict[str, Any]]:
+        """Those beyond the protocol's, which every run scores."""
+        return [metric for metric in self.metrics if metric["name"] not in PROTOCOL]
+
+    def cells(self, row: dict[str, Any], level: Level | None = None) -> list[Cell]:
+        """The cells that were planned for a row, at one level or at all."""
+        levels = told_to(row.get("blind", False), [level] if level else self.levels)
         return [
-            Cell(row["method"], row["device"], frame["id"], s, seed)
+            at.cell(row["method"], row["device"], frame["id"], seed)
             for frame in self.manifest["dataset"]["frames"]
-            for s in sigmas
+            for at in levels
             for seed in range(self.manifest["options"]["seeds"])
         ]
 
-    def measured(self, row: dict[str, Any], sigma: float | None = None) -> list[Measurement]:
+    def measured(self, row: dict[str, Any], level: Level | None = None) -> list[Measurement]:
         known = self.measurements
-        return [known[cell] for cell in self.cells(row, sigma) if cell in known]
+        return [known[cell] for cell in self.cells(row, level) if cell in known]
+
+    def input_psnr(self) -> dict[tuple[Any, ...], float | None]:
+        """PSNR of the noisy frames, as the control `noisy` has it, by frame, sigma and seed."""
+        rows = [row for row in self.manifest["rows"] if row["method"] == NOISY]
+        return {_scene(m.cell): m.psnr for row in rows for m in self.measured(row)}
 
     def failures(self) -> list[Measurement]:
         """What went wrong; a method that is not installed and was not asked for did not."""
@@ -109,21 +138,28 @@ def load(folder: Path) -> Results:
 
 def frames_table(results: Results) -> pd.DataFrame:
     """One row a measured cell, in the order of the plan. Times in milliseconds, memory in MB."""
-    rows = [_frame_row(m) for row in results.manifest["rows"] for m in results.measured(row)]
-    return pd.DataFrame(rows, columns=list(_frame_row(_NOTHING)))
+    further = results.further_metrics
+    rows = [
+        _frame_row(m, further) for row in results.manifest["rows"] for m in results.measured(row)
+    ]
+    return pd.DataFrame(rows, columns=list(_frame_row(_NOTHING, further)))
 
 
-def _frame_row(m: Measurement) -> dict[str, Any]:
+def _frame_row(m: Measurement, further: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    scores = {metric["name"]: _score(m, metric) or _NO_SCORE for metric in further}
+    lost = [f"{name}: {score.reason}" for name, score in scores.items() if score.reason]
     return {
         "method": m.cell.method,
         "device": m.cell.device,
         "frame": m.cell.frame,
         "sigma": m.cell.sigma,
+        "told": m.sigma_given,
         "seed": m.cell.seed,
         "status": m.status.value,
-        "reason": m.reason,
+        "reason": "; ".join(filter(None, [m.reason, *lost])),
         "psnr": m.psnr,
         "ssim": m.ssim,
+        **{name: score.value for name, score in scores.items()},
         "ms": _milliseconds(m.call_ns),
         "event_ms": _milliseconds(m.event_ns),
         "transfer_ms": _milliseconds(m.transfer_ns),
@@ -141,27 +177,40 @@ def _frame_row(m: Measurement) -> dict[str, Any]:
 
 
 _NOTHING = Measurement(Cell("", "", "", 0, 0), Status.ERROR)
+_NO_SCORE = Score(None, "")
+
+
+def _score(m: Measurement, metric: dict[str, Any]) -> Score | None:
+    """A further metric's score, if it was measured under the definition that the run names."""
+    score = m.scores.get(metric["name"])
+    return score if score is not None and score.key == metric["key"] else None
 
 
 def table1(results: Results) -> pd.DataFrame:
-    """The paper's Table 1 as tidy data: one row a method, sigma and device."""
+    """The paper's Table 1 as tidy data: one row a method, sigma and device.
+
+    The means of further metrics stand in columns of their own, ``NAME_mean``, after SSIM's.
+    """
     rows = [
-        _table1_row(results, row, sigma)
+        _table1_row(results, row, level)
         for row in results.manifest["rows"]
-        for sigma in results.sigmas
+        for level in results.levels
     ]
-    return pd.DataFrame(rows, columns=list(TABLE1_COLUMNS))
+    after = TABLE1_COLUMNS.index("ssim_mean") + 1
+    further = [f"{metric['name']}_mean" for metric in results.further_metrics]
+    return pd.DataFrame(rows, columns=[*TABLE1_COLUMNS[:after], *further, *TABLE1_COLUMNS[after:]])
 
 
-def _table1_row(results: Results, row: dict[str, Any], sigma: float) -> dict[str, Any]:
-    planned = len(results.cells(row, sigma))
-    measured = results.measured(row, sigma)
+def _table1_row(results: Results, row: dict[str, Any], level: Level) -> dict[str, Any]:
+    planned = len(results.cells(row, level))
+    measured = results.measured(row, level)
     ok = [m for m in measured if m.status is Status.OK]
     status, note = _verdict(planned, measured, ok)
     identity = {
         "method": row["method"],
         "title": row["title"],
-        "sigma": sigma,
+        "sigma": level.sigma,
+        "told": level.told,
         "device": row["device"],
         "frames": len({m.cell.frame for m in ok}),
         "psnr_paper": PAPER_PSNR.get(row["name"]),
@@ -173,15 +222,52 @@ def _table1_row(results: Results, row: dict[str, Any], sigma: float) -> dict[str
         return identity
     psnrs = [m.psnr for m in ok if m.psnr is not None]
     ssims = [m.ssim for m in ok if m.ssim is not None]
+    means, notes = _further_means(results, ok)
     return identity | {
-        "psnr_mean": mean_psnr(psnrs),
+        **means,
+        "note": "; ".join(filter(None, [identity["note"], *notes])),
+        "psnr_mean": mean_psnr(psnrs) if psnrs else None,
         "psnr_std": _deviation(psnrs),
+        "psnr_gain": _gain(results, ok),
         "ssim_mean": sum(ssims) / len(ssims) if ssims else None,
         "ms_per_frame": median(median(m.call_ns) / 1e6 for m in ok),
         "ms_per_megapixel": median(median(m.call_ns) / m.pixels for m in ok),
         "transfer_ms": _milliseconds([ns for m in ok for ns in m.transfer_ns]),
         **_process_figures(results.measured(row)),
     }
+
+
+def _further_means(
+    results: Results, ok: Sequence[Measurement]
+) -> tuple[dict[str, float], list[str]]:
+    """Means of the further metrics by column; where one is incomplete, a line that says so."""
+    means, notes = {}, []
+    for metric in results.further_metrics:
+        if metric["unavailable"]:
+            continue
+        scores = [_score(m, metric) for m in ok]
+        reasons = [s.reason if s else "not scored yet" for s in scores if s is None or s.reason]
+        values = [s.value for s in scores if s is not None and s.value is not None]
+        if reasons:
+            notes.append(
+                f"{metric['title']}: no mean, {len(reasons)} of {len(ok)} cells have no score: "
+                f"{reasons[0]}"
+            )
+        elif values:
+            means[f"{metric['name']}_mean"] = sum(values) / len(values)
+    return means, notes
+
+
+def _gain(results: Results, ok: Sequence[Measurement]) -> float | None:
+    """How far estimates are above their inputs in PSNR, in the mean, in dB, if all are known."""
+    inputs = results.input_psnr()
+    pairs = [(m.psnr, inputs.get(_scene(m.cell))) for m in ok]
+    known = [(psnr, before) for psnr, before in pairs if psnr is not None and before is not None]
+    return fmean(psnr - before for psnr, before in known) if len(known) == len(ok) else None
+
+
+def _scene(cell: Cell) -> tuple[Any, ...]:
+    return cell.frame, cell.sigma, cell.seed
 
 
 def _process_figures(measured: Sequence[Measurement]) -> dict[str, float | None]:
