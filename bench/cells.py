@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Status(StrEnum):
@@ -36,6 +36,14 @@ class Level:
     def __str__(self) -> str:
         noise = "recorded noise" if self.sigma is None else f"sigma {self.sigma:g}"
         return noise if self.told is None else f"{noise} told as {self.told:g}"
+
+    def cell(self, method: str, device: str, frame: str, seed: int) -> Cell:
+        return Cell(method, device, frame, self.sigma, seed, self.told)
+
+
+def told_to(blind: bool, levels: Iterable[Level]) -> list[Level]:
+    """The levels that differ for a method: a blind one is told nothing."""
+    return list(dict.fromkeys(Level(level.sigma) if blind else level for level in levels))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from denoisebench.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file's content at once.
@@ -18,14 +21,40 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UsageError: it cannot be written.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file's content at once.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        scratch.write_text(text, encoding="utf-8", newline="\n")
+        scratch.write_bytes(content)
         os.replace(scratch, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Keep a frame as a PNG; its folder is made if need be.
+
+    Args:
+        pixels: uint8 (H, W, C), C = 3 (RGB) or 1.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    from PIL import Image
+
+    make_folder(path.parent)
+    content = io.BytesIO()
+    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(content, "png")
+    write_bytes(path, content.getvalue())
 
 
 def make_folder(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,15 +15,18 @@ import filelock
 from denoisebench import environment, protocol
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_text
+from denoisebench.noise import GAUSSIAN
 from denoisebench.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from denoisebench.cells import Cell
     from denoisebench.plan import Plan
 
 STORE = "run.sqlite"
 MANIFEST = "manifest.json"
+ESTIMATES = "estimates"
 MANIFEST_VERSION = 1
 _PARTS = {"options", "threads", "protocol", "dataset", "rows", "environment", "busy_percent"}
 BUSY_PERCENT = 15
@@ -79,6 +84,10 @@ class RunFolder:
         """Where the methods' own output goes."""
         return self.path / "logs"
 
+    def estimate(self, cell: Cell) -> Path:
+        """Where a cell's estimate is kept as a picture, if it cannot be scored."""
+        return estimate_file(self.path, cell)
+
     def _set_aside(self) -> None:
         """Keep what was measured before: nothing is deleted."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
@@ -96,7 +105,13 @@ class RunFolder:
                 f"{self.path} holds a run on {' '.join(before)}; choose another --out, "
                 "or pass --fresh to set it aside"
             )
-        if manifest["protocol"]["digest"] != protocol.digest():
+        noise = manifest.get("noise", {"spec": GAUSSIAN})["spec"]
+        if noise != plan.observation.noise:
+            raise UsageError(
+                f"{self.path} holds a run with {noise} noise; choose another --out, "
+                "or pass --fresh to set it aside"
+            )
+        if manifest["protocol"]["digest"] != plan.protocol:
             raise UsageError(
                 f"{self.path} was measured under another protocol; choose another --out, "
                 "or pass --fresh to set it aside"
@@ -107,6 +122,13 @@ class RunFolder:
         manifest = _manifest(self._plan)
         manifest |= {"state": state, "costs": costs, "busy_percent": self.busy_percent}
         write_text(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def estimate_file(folder: Path, cell: Cell) -> Path:
+    """Where a run's folder keeps the picture of a cell's estimate."""
+    identity = hashlib.sha256(repr(cell).encode()).hexdigest()[:8]
+    name = re.sub(r"[^A-Za-z0-9.=_-]", "_", f"{cell.frame}-{cell.method}-{cell.device}")[:150]
+    return folder / ESTIMATES / f"{name}-{identity}.png"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -141,13 +163,24 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         "options": json.loads(json.dumps(asdict(plan.options), default=str)),
         "threads": plan.threads,
         "timing": asdict(plan.rules),
-        "protocol": {"digest": protocol.digest()} | protocol.description(),
+        "protocol": {"digest": plan.protocol} | protocol.description(plan.observation.noise),
+        "noise": {"spec": plan.observation.noise, "words": plan.observation.words},
+        "levels": [asdict(level) for level in plan.levels],
         "dataset": {
             "name": plan.dataset.name,
             "title": plan.dataset.title,
             "licence": plan.dataset.licence,
             "split": plan.options.split,
-            "frames": [{"id": f.id, "digest": f.digest, "shape": f.shape} for f in plan.frames],
+            "frames": [
+                {
+                    "id": f.id,
+                    "digest": f.digest,
+                    "shape": f.shape,
+                    "noisy_digest": f.noisy_digest,
+                    "has_clean": f.has_clean,
+                }
+                for f in plan.frames
+            ],
         },
         "rows": [
             {
@@ -156,6 +189,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
                 "title": row.method.title,
                 "device": row.device,
                 "family": row.method.card.family,
+                "blind": row.method.card.blind,
                 "reference": row.method.card.reference,
                 "licence": row.method.card.licence,
                 "note": row.method.card.note,

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisebench import devices, environment, protocol
+from denoisebench import devices, environment
 from denoisebench.denoisers import registry
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Identities:
         quality = digest(
             self._method(row.method),
             row.device,
-            protocol.digest(),
+            self._plan.protocol,
             self._plan.dataset.name,
-            [frame.id, frame.digest, cell.sigma, cell.seed],
+            [frame.id, frame.digest, cell.sigma, cell.seed, *_further(cell, frame)],
         )
         cuda = devices.cuda_description() if row.device == "cuda" else {}
         timing = digest(quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules))
@@ -70,6 +70,12 @@ class Identities:
                 identity["weights"] = hashlib.sha256(content).hexdigest()
             self._quality[method.spec] = identity
         return self._quality[method.spec]
+
+
+def _further(cell: Cell, frame: Frame) -> list[Any]:
+    """What decides the scores of some cells, and of most does not exist."""
+    told = [] if cell.told is None else [{"told": cell.told}]
+    return told + ([{"noisy": frame.noisy_digest}] if frame.noisy_digest else [])
 
 
 def digest(*parts: Any) -> str:

@@ -7,14 +7,16 @@ import shlex
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from denoisebench import devices, threads
-from denoisebench.cells import Cell
+from denoisebench import devices, protocol, threads
+from denoisebench import observation as observations
+from denoisebench.cells import Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.metrics.registry import PROTOCOL, Metric
 from denoisebench.metrics.registry import select as select_metrics
+from denoisebench.noise import GAUSSIAN
 from denoisebench.timing import TimingRules
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.registry import Method
+    from denoisebench.observation import Observation
+
+
+SIGMAS = (15.0, 25.0, 50.0)
+NOISY = "noisy"  # the control that returns its input
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,10 @@ class Options:
         methods: expressions, see `registry.select`.
         dataset: what to open; None takes the default.
         split: which of its splits.
-        sigmas: on the 8-bit scale.
+        noise: which is drawn, see `noise.select`; None is white Gaussian, or what the frames bring.
+        sigmas: how strong it is, on the 8-bit scale; None is `SIGMAS`, or what the frames bring.
+        told: what methods that need a sigma are told in its place; empty is the truth, or an
+            estimate of it.
         seeds: how many noise draws.
         frames: how many frames, spread evenly over the split; None takes all.
         metrics: expressions, see `metrics.registry.select`: what the table shows.
@@ -43,14 +53,16 @@ class Options:
         threads: for every library; None is the number of cores.
         plugins: Python files with further methods.
         force: expressions of methods to measure again.
-        out: the run's folder; None is ``results/DATASET``.
+        out: the run's folder; None is one in ``results``, see `Plan.default_name`.
         fresh: set aside what the folder holds.
     """
 
     methods: tuple[str, ...] = ("all",)
     dataset: str | None = None
     split: str = "test"
-    sigmas: tuple[float, ...] = (15.0, 25.0, 50.0)
+    noise: str | None = None
+    sigmas: tuple[float, ...] | None = None
+    told: tuple[float, ...] = ()
     seeds: int = 1
     frames: int | None = None
     metrics: tuple[str, ...] = PROTOCOL
@@ -99,11 +111,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, before it is carried out."""
+    """A run, before it is carried out.
+
+    Attributes:
+        levels: of noise, and what is told of it.
+        rows: with the control `noisy` among them where the noise was recorded: it alone knows how
+            far off the noisy frames are.
+    """
 
     options: Options
     dataset: Dataset
     frames: list[Frame]
+    observation: Observation
+    levels: list[Level]
     rows: list[Row]
     metrics: list[Metric]
     forced: frozenset[str]
@@ -113,20 +133,28 @@ class Plan:
     def cells(self, row: Row) -> Iterator[tuple[Cell, Frame]]:
         """A row's cells, each frame's together."""
         for frame in self.frames:
-            for sigma in self.options.sigmas:
+            for level in told_to(row.method.card.blind, self.levels):
                 for seed in range(self.options.seeds):
-                    yield Cell(row.method.spec, row.device, frame.id, sigma, seed), frame
+                    yield level.cell(row.method.spec, row.device, frame.id, seed), frame
+
+    @property
+    def protocol(self) -> str:
+        """The digest under which its scores stand."""
+        return protocol.digest(self.observation.noise)
 
     @property
     def default_name(self) -> str:
         """What the run's folder is called by default."""
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.dataset.name)
-        return name if self.options.split == "test" else f"{name}-{self.options.split}"
+        parts = [self.dataset.name]
+        if self.options.split != "test":
+            parts.append(self.options.split)
+        if self.observation.noise not in (GAUSSIAN, protocol.RECORDED):
+            parts.append(self.observation.noise)
+        return re.sub(r"[^A-Za-z0-9._=-]+", "-", "-".join(parts)).strip("-")
 
     @property
     def size(self) -> int:
-        options = self.options
-        return len(self.rows) * len(self.frames) * len(options.sigmas) * options.seeds
+        return sum(1 for row in self.rows for _ in self.cells(row))
 
 
 def make_plan(options: Options) -> tuple[Plan, str]:
@@ -149,8 +177,53 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         dataset = catalogue.open_dataset(options.dataset)
         line = f"Frames: {dataset.title}"
     frames = spread(dataset.frames(options.split), options.frames)
-    count = options.threads or threads.available()
-    return Plan(options, dataset, frames, rows, metrics, forced, count, TimingRules()), line
+    observation = observations.choose(options.noise, dataset, frames)
+    if observation.noise == protocol.RECORDED:
+        rows = _with_noisy(rows)
+    if not all(frame.has_clean for frame in frames):
+        if options.metrics != PROTOCOL:
+            raise UsageError(f"--metrics: {dataset.name} has no clean frames to score against")
+        metrics = []
+    plan = Plan(
+        options,
+        dataset,
+        frames,
+        observation,
+        _levels(options, dataset, observation),
+        rows,
+        metrics,
+        forced,
+        options.threads or threads.available(),
+        TimingRules(),
+    )
+    return plan, line
+
+
+def _levels(options: Options, dataset: Dataset, observation: Observation) -> list[Level]:
+    """Every sigma with everything that is told of it."""
+    sigmas: tuple[float | None, ...] = options.sigmas or SIGMAS
+    if observation.noise == protocol.RECORDED:
+        if options.sigmas is not None:
+            raise UsageError(
+                f"--sigma: {dataset.name} brings its own noise; leave it out, or have methods "
+                "told a sigma of yours with --told"
+            )
+        if options.seeds > 1:
+            raise UsageError(f"--seeds: {dataset.name} has one recording of each frame")
+        sigmas = (None,)
+    truth_known = observation.noise == GAUSSIAN
+    return [
+        Level(sigma, None if truth_known and told == sigma else told)
+        for sigma in sigmas
+        for told in options.told or (None,)
+    ]
+
+
+def _with_noisy(rows: list[Row]) -> list[Row]:
+    if any(row.method.spec == NOISY for row in rows):
+        return rows
+    [noisy] = registry.select([NOISY])
+    return [Row(noisy, noisy.card.devices[0], False), *rows]
 
 
 def _rows(options: Options) -> list[Row]:

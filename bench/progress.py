@@ -80,9 +80,9 @@ class _RowTally:
         ok = [m for m in self.seen if m.status is Status.OK]
         parts = [f"{self.title}: {len(ok)} of {self.cells} cells"]
         parts += [
-            f"{sum(p) / len(p):.2f} dB at sigma {sigma:g}"
-            for sigma in sorted({m.cell.sigma for m in ok})
-            if (p := [m.psnr for m in ok if m.cell.sigma == sigma and m.psnr is not None])
+            f"{sum(p) / len(p):.2f} dB at {level}"
+            for level in dict.fromkeys(m.cell.level for m in ok)
+            if (p := [m.psnr for m in ok if m.cell.level == level and m.psnr is not None])
         ]
         if times := [ns for m in ok for ns in m.call_ns]:
             ms = median(times) / 1e6
@@ -146,7 +146,7 @@ class LiveProgress:
         assert self._tally is not None
         self._tally.seen.append(measurement)
         last = (
-            f"{measurement.psnr:.2f} dB at sigma {measurement.cell.sigma:g}"
+            f"{measurement.psnr:.2f} dB at {measurement.cell.level}"
             if measurement.psnr is not None
             else measurement.status.value
         )

@@ -1,4 +1,4 @@
-"""The coordinator: makes the noise, has each method denoise it, scores, and saves."""
+"""The coordinator: makes the noisy frames, has each method denoise them, scores, and saves."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from denoisebench import memory, metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.files import write_picture
 from denoisebench.identity import Identities
 from denoisebench.scoring import Scorer
 from denoisebench.supervisor import Limits, Worker, WorkerLost
@@ -145,7 +146,11 @@ def _jobs(plan: Plan, folder: RunFolder, scorer: Scorer) -> dict[Row, list[Job]]
             and known.status is Status.OK
             and (known.quality_key, known.timing_key) == (job.quality_key, job.timing_key)
             and job.cell.method not in plan.forced
-            and scorer.is_complete(known.scores)
+            and (
+                scorer.is_complete(known.scores)
+                if job.frame.has_clean
+                else folder.estimate(job.cell).is_file()
+            )
         )
 
     def job(row: Row, cell: Cell, frame: Frame) -> Job:
@@ -200,28 +205,32 @@ class _RowRun:
                 self._worker.kill()
 
     def _measure(self, job: Job) -> Measurement:
+        card = self._row.method.card
+        if card.sees_clean and not job.frame.has_clean:
+            return job.outcome(Status.UNAVAILABLE, "nobody knows the clean frame")
         first = self._worker is None
         with self._costs.counted("load"):
             worker = self._worker = self._worker or self._start()
             if worker.ready.problem is not None:
                 return job.outcome(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
             clean = self._read(job.frame)
-            noisy = self._add_noise(clean, job, worker)
+            noisy = worker.frame("noisy", clean.shape)
+            strength = self._plan.observation.observe(job.cell, job.frame, clean, noisy)
             noisy_digest = _digest(noisy)
-            if self._row.method.card.sees_clean:
+            if card.sees_clean:
                 worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
-        reply = worker.denoise(clean.shape, job.cell.sigma / 255)
+        told = strength if job.cell.told is None else job.cell.told
+        # A method that says it is blind and looks at sigma is found out: its output is not finite.
+        reply = worker.denoise(clean.shape, math.nan if card.blind else told / 255)
         self._costs.call += reply.busy_ns
         if reply.samples is None:
             return job.outcome(reply.status, reply.reason)
         with self._costs.counted("score"):
             scored = protocol.quantise(worker.frame("estimate", clean.shape))
-            output_digest = _digest(scored)
+            outcome = replace(job.outcome(Status.OK), output_digest=_digest(scored))
             return replace(
-                job.outcome(Status.OK),
-                psnr=metrics.psnr(clean, scored),
-                ssim=metrics.ssim(clean, scored),
-                scores=self._scorer.score(clean, scored, job.known_scores(output_digest)),
+                self._scored(outcome, job, clean, scored),
+                sigma_given=None if card.blind else told,
                 call_ns=tuple(reply.samples.call_ns),
                 event_ns=tuple(reply.samples.event_ns),
                 transfer_ns=reply.transfer_ns,
@@ -231,9 +240,23 @@ class _RowRun:
                 peak_device_memory=reply.peak_device_memory,
                 pixels=clean.shape[0] * clean.shape[1],
                 noisy_digest=noisy_digest,
-                output_digest=output_digest,
                 session=self._session,
             )
+
+    def _scored(
+        self, outcome: Measurement, job: Job, clean: np.ndarray, scored: np.ndarray
+    ) -> Measurement:
+        """The outcome with its scores; an estimate that cannot be scored is kept to be seen."""
+        if not job.frame.has_clean:
+            write_picture(self._folder.estimate(job.cell), scored)
+            return outcome
+        known = job.known_scores(outcome.output_digest)
+        return replace(
+            outcome,
+            psnr=metrics.psnr(clean, scored),
+            ssim=metrics.ssim(clean, scored),
+            scores=self._scorer.score(clean, scored, known),
+        )
 
     def _start(self) -> Worker:
         options = self._plan.options
@@ -254,19 +277,8 @@ class _RowRun:
         self._folder.store.describe_session(self._session, {"threads": worker.ready.threads})
         return worker
 
-    def _add_noise(self, clean: np.ndarray, job: Job, worker: Worker) -> np.ndarray:
-        """The noisy frame, made where the worker will read it."""
-        return protocol.add_noise(
-            clean,
-            job.cell.sigma,
-            dataset=self._plan.dataset.name,
-            frame=job.frame.id,
-            seed=job.cell.seed,
-            out=worker.frame("noisy", clean.shape),
-        )
-
     def _read(self, frame: Frame) -> np.ndarray:
-        """The clean frame; consecutive cells share it."""
+        """The clean frame, if there is one; consecutive cells share it."""
         if self._clean is None or self._clean[0] != frame.id:
             self._clean = frame.id, frame.read()
         return self._clean[1]

@@ -41,7 +41,7 @@ class Denoiser(Protocol):
                 lie outside. It must not be written to. A method registered with
                 ``array="torch"`` gets, and returns, a float32 tensor (1, C, H, W) on its device.
             sigma: standard deviation of the noise on the same scale (25/255, not 25), at least 0.
-                A blind method ignores it.
+                A blind method is given nan.
 
         Returns:
             The estimate, in the shape and dtype of ``noisy``, all finite.
@@ -62,7 +62,7 @@ class Card:
         family: ``control``, ``local``, ``patch``, ``transform``, ``variational`` or ``learned``.
         reference: the publication it implements.
         licence: of the code that does the work, when it is not ours.
-        blind: True if it ignores sigma.
+        blind: True if it takes no notice of sigma: it is given nan.
         colour: how it treats RGB: ``joint``, ``opponent`` or ``per channel``.
         devices: where it can run.
         array: what ``denoise`` takes: a numpy array, or a torch tensor on the device.

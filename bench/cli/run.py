@@ -52,16 +52,27 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="all, names, globs, or names with parameters: nlm-skimage[h=0.7].",
 )
 @click.option(
-    "--dataset", help="documentary, stills or folder:PATH.  [default: the first to be had]"
+    "--dataset",
+    help="documentary, stills, another of `bench data list`, folder:PATH, pairs:PATH (noisy and "
+    "clean) or noisy:PATH (noisy only).  [default: the first to be had]",
 )
 @click.option("--split", default="test", show_default=True, help="Which split of the data set.")
 @click.option(
     "--sigma",
     "sigmas",
     type=SIGMAS,
-    default="15,25,50",
-    show_default=True,
-    help="Standard deviations of the noise, on the 8-bit scale.",
+    help="Standard deviations of the noise, on the 8-bit scale.  [default: 15,25,50]",
+)
+@click.option(
+    "--noise",
+    help="gaussian, gaussian-8bit, poisson-gaussian, correlated, uneven or jpeg, also with "
+    "parameters: jpeg[quality=50].  [default: gaussian, or what the data set brings]",
+)
+@click.option(
+    "--told",
+    type=SIGMAS,
+    default=(),
+    help="Sigmas that methods are told in place of the true or estimated one.",
 )
 @click.option(
     "--seeds",
@@ -137,6 +148,8 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 )
 def run(**choices: Any) -> None:
     """Noise frames, denoise them with every method, score, time, and print the table.
+
+    Frames that come with a recorded noise are taken as they are.
 
     What is measured is saved cell by cell: after an interruption the same command goes on. The
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from tabulate import tabulate
 
 from denoisebench.folder import BUSY_PERCENT
@@ -14,8 +15,6 @@ from denoisebench.report.results import Results, iter_notes, table1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    import pandas as pd
 
     from denoisebench.cells import Level
 
@@ -154,7 +153,7 @@ def _score_columns(metric: dict[str, Any], results: Results) -> list[_Column]:
 
 
 def _head(level: Level, results: Results) -> str:
-    """A level in a column's head; where methods are told several sigmas, the truth is named, too."""
+    """A level in a column's head; beside others that are told, the true sigma is told, too."""
     told = level.told
     if told is None and any(other.told is not None for other in results.levels):
         told = level.sigma
@@ -191,8 +190,8 @@ def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
 
 def _where(line: pd.Series[Any]) -> str:
     """The device and the level of noise of a line of the tidy table."""
-    told = "" if math.isnan(line["told"]) else f" told {line['told']:g}"
-    sigma = "" if math.isnan(line["sigma"]) else f" σ={line['sigma']:g}"
+    sigma = f" σ={line['sigma']:g}" if pd.notna(line["sigma"]) else ""
+    told = f" told {line['told']:g}" if pd.notna(line["told"]) else ""
     return f"{_DEVICE_NAMES[line['device']]}{sigma}{told}"
 
 
