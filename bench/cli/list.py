@@ -1,4 +1,4 @@
-"""``bench list``: the methods and whether they can run here."""
+"""``bench list``: the methods, or the metrics, and whether they can run here."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import click
 
 if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Card
+    from denoisebench.metrics.registry import Metric
 
 
-@click.command("list", short_help="List the methods.")
+@click.command("list", short_help="List the methods, or the metrics.")
+@click.option("--metrics", is_flag=True, help="List the metrics instead.")
 @click.option(
     "--format",
     "form",
@@ -24,15 +26,23 @@ if TYPE_CHECKING:
     "plugins",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A Python file with further methods.",
+    help="A Python file with further methods or metrics; may be repeated.",
 )
-def list_(form: str, plugins: tuple[Path, ...]) -> None:
-    """List the methods: what they are, where they run, and whether they can run here."""
+def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
+    """List the methods: what they are, where they run, and whether they can run here.
+
+    Or the metrics: what they say, on which scale, and whether they can be had here.
+    """
     from denoisebench.denoisers import registry
 
     for plugin in plugins:
         registry.load_file(plugin)
-    rows = [_row(card) for card in registry.cards().values()]
+    if metrics:
+        from denoisebench.metrics import registry as metric_registry
+
+        rows = [_metric_row(metric) for metric in metric_registry.metrics().values()]
+    else:
+        rows = [_row(card) for card in registry.cards().values()]
     click.echo(_render(rows, form), nl=form != "csv")
 
 
@@ -44,8 +54,26 @@ def _row(card: Card) -> dict[str, Any]:
         "licence": card.licence,
         "devices": " ".join(card.devices),
         "blind": "yes" if card.blind else "no",
-        "available": "yes" if card.unavailable is None else f"no: {card.unavailable}",
+        "available": _answer(card.unavailable),
     }
+
+
+def _metric_row(metric: Metric) -> dict[str, Any]:
+    low, high = metric.range
+    return {
+        "name": metric.name,
+        "title": metric.title,
+        "best": {"higher": "highest", "lower": "lowest", "zero": "closest to 0"}[metric.direction],
+        "unit": metric.unit,
+        "range": f"{low:.4g} to {high:.4g}",
+        "undefined": metric.undefined,
+        "source": metric.source,
+        "available": _answer(metric.unavailable),
+    }
+
+
+def _answer(unavailable: str | None) -> str:
+    return "yes" if unavailable is None else f"no: {unavailable}"
 
 
 def _render(rows: list[dict[str, Any]], form: str) -> str:
