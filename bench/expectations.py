@@ -39,7 +39,7 @@ class Expectation:
         psnr: the printed mean by sigma, in dB.
         images: printed PSNR of single images, by frame id and sigma; empty where there is none.
         tolerance: dB by which a mean may differ.
-        image_tolerance: dB by which a single image may differ.
+        image_tolerance: dB by which a single image may differ, by sigma.
         reason: what the tolerances allow for.
         incomparable: why no rerun can be compared with it; empty if one can.
     """
@@ -52,7 +52,7 @@ class Expectation:
     psnr: dict[float, float] = field(default_factory=dict)
     images: dict[str, dict[float, float]] = field(default_factory=dict)
     tolerance: float = 0.0
-    image_tolerance: float = 0.0
+    image_tolerance: dict[float, float] = field(default_factory=dict)
     reason: str = ""
     incomparable: str = ""
 
@@ -93,11 +93,13 @@ def load(path: Path = FILE) -> tuple[list[Expectation], Quick]:
 
 
 def _expectation(entry: dict[str, Any], sources: dict[str, Source]) -> Expectation:
-    images = {frame: _by_sigma(printed) for frame, printed in entry.get("images", {}).items()}
-    psnr = _by_sigma(entry.get("psnr", {}))
-    return Expectation(
-        **entry | {"source": sources[entry["source"]], "psnr": psnr, "images": images}
-    )
+    figures = {
+        "source": sources[entry["source"]],
+        "psnr": _by_sigma(entry.get("psnr", {})),
+        "images": {f: _by_sigma(printed) for f, printed in entry.get("images", {}).items()},
+        "image_tolerance": _by_sigma(entry.get("image_tolerance", {})),
+    }
+    return Expectation(**entry | figures)
 
 
 def _by_sigma(printed: dict[str, float]) -> dict[float, float]:

@@ -65,6 +65,11 @@ class Comparison:
         return None if self.sigma is None else self.expectation.psnr[self.sigma]
 
     @property
+    def image_tolerance(self) -> float:
+        """dB by which a single image may differ; 0 where none were printed."""
+        return 0.0 if self.sigma is None else self.expectation.image_tolerance.get(self.sigma, 0.0)
+
+    @property
     def difference(self) -> float | None:
         """Ours less the printed, in dB."""
         if self.measured is None or self.printed is None:
@@ -223,11 +228,10 @@ def _worst(
 
 def _decide(result: Comparison) -> Comparison:
     """Agreement is of the mean and, where single images were printed, of each of them."""
-    expectation = result.expectation
     assert result.difference is not None
-    if not abs(result.difference) <= expectation.tolerance:  # nan is no agreement
+    if not abs(result.difference) <= result.expectation.tolerance:  # nan is no agreement
         reason = f"off by {result.difference:+.2f} dB"
-    elif result.worst is not None and not abs(result.worst[1]) <= expectation.image_tolerance:
+    elif result.worst is not None and not abs(result.worst[1]) <= result.image_tolerance:
         reason = f"{result.worst[0]} is off by {result.worst[1]:+.2f} dB"
     else:
         return replace(result, verdict=Verdict.AGREES)

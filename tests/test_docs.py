@@ -43,7 +43,9 @@ def test_the_table_in_the_readme_is_the_published_one_and_that_follows_from_the_
     assert rebuilt.stdout == published
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/protocol.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/protocol.md", "docs/verification.md"]
+)
 def test_links_within_the_project_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):

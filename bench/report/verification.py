@@ -39,7 +39,7 @@ def verification_markdown(comparisons: Sequence[Comparison], command: str) -> st
 
 def _figures(c: Comparison) -> list[str]:
     e = c.expectation
-    worst = _NONE if c.worst is None else f"{c.worst[0]} {c.worst[1]:+.2f}"
+    worst = _NONE if c.worst is None else f"{c.worst[0]} {c.worst[1]:+.2f} ({c.image_tolerance:g})"
     return [
         e.label if c.device in ("", "cpu") else f"{e.label} ({c.device})",
         e.dataset.removeprefix("standard:"),
@@ -71,7 +71,7 @@ def _footer(comparisons: Sequence[Comparison], command: str) -> str:
     versions = ", ".join(f"{name} {v}" for name, v in environment.versions(modules).items())
     lines = [
         "PSNR in dB, means over images; one noise draw. Worst image: the one that differs most "
-        "from its own printed figure, where single images were printed.",
+        "from its own printed figure, and by how much it may, where single images were printed.",
         *(f"{s.name}: {s.citation}. Its convention: {s.convention}." for s in sources),
         *(f"Tolerance for {what}: {reason}" for what, reason in _reasons(comparisons)),
         f"Protocol {protocol.VERSION}, digest `{protocol.digest()}`. Versions: {versions}.",
@@ -114,7 +114,7 @@ def _record(c: Comparison) -> dict[str, Any]:
         "difference": c.difference,
         "tolerance": e.tolerance,
         "worst_image_difference": image_difference,
-        "image_tolerance": e.image_tolerance,
+        "image_tolerance": c.image_tolerance,
     }
     return {
         "method": e.method,
