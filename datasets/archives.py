@@ -1,7 +1,7 @@
 """Unpack a downloaded zip or tar file, trusting nothing that it says of itself.
 
-Nothing is ever written outside the folder, links are not made, and what a small file claims to
-hold cannot fill the disk. Each file appears complete or not at all.
+Nothing is ever written outside the folder, links are not made, and a small file that unfolds into
+a large one cannot fill the disk. No file appears before the whole archive has proved to be sound.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import contextlib
 import os
 import stat
 import tarfile
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 MEMBERS = 100_000
 FILE_BYTES = 1 << 29  # of one unpacked file
@@ -40,7 +40,13 @@ class _Member:
     open: Callable[[], AbstractContextManager[IO[bytes]]]
 
 
-def unpack(archive: Path, folder: Path, patterns: Sequence[str], strip: int = 0) -> list[str]:
+def unpack(
+    archive: Path,
+    folder: Path,
+    patterns: Sequence[str],
+    strip: int = 0,
+    keep: Container[str] = (),
+) -> list[str]:
     """Unpack those files of an archive that a data set needs.
 
     Args:
@@ -48,39 +54,51 @@ def unpack(archive: Path, folder: Path, patterns: Sequence[str], strip: int = 0)
         folder: where the files go, by their paths in the archive; made if need be.
         patterns: of the paths that are wanted (`fnmatch`, in which ``*`` crosses folders).
         strip: how many leading folders of the archive's paths are dropped first.
+        keep: paths in the folder that stay as they are; other files that exist are replaced.
 
     Returns:
-        The paths of the files written, relative to the folder. Those that exist are replaced.
+        The paths of the files written, relative to the folder.
 
     Raises:
         ArchiveError: the archive is damaged, encrypted, of another kind, larger than `MEMBERS`,
             `FILE_BYTES` and `TOTAL_BYTES` allow, has a path that leaves the folder, a wanted entry
-            that is no plain file, or two for one path.
+            that is no plain file, or two for one path. Nothing is written then.
         OSError: the archive cannot be read, or the folder cannot be written to.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:
+        try:
+            paths = _extract(archive, Path(scratch), patterns, strip, keep)
+        except Exception as error:  # decoders of damaged data may raise anything
+            if isinstance(error, ArchiveError) or (isinstance(error, OSError) and error.errno):
+                raise
+            raise ArchiveError(f"{archive.name} is damaged ({error})") from error
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(scratch) / path, folder / path)
+    return paths
+
+
+def _extract(
+    archive: Path, folder: Path, patterns: Sequence[str], strip: int, keep: Container[str]
+) -> list[str]:
     written: dict[str, str] = {}  # by what a file system that ignores case would call them
     room = TOTAL_BYTES
-    try:
-        with _members(archive) as members:
-            for count, member in enumerate(members):
-                if count == MEMBERS:
-                    raise ArchiveError(f"{archive.name} has more than {MEMBERS:,} entries")
-                path = _path(archive, member.name, strip)
-                if not path or not any(fnmatchcase(path, pattern) for pattern in patterns):
-                    continue
-                if not member.plain:
-                    raise ArchiveError(f"{archive.name}: {path} is a link or device, not a file")
-                if path.casefold() in written:
-                    raise ArchiveError(f"{archive.name} has two files called {path}")
-                with member.open() as source:
-                    room -= _write(source, folder / path, min(room, FILE_BYTES), archive.name)
-                written[path.casefold()] = path
-    except ArchiveError:
-        raise
-    except Exception as error:  # decoders of damaged data may raise anything
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ArchiveError(f"{archive.name} is damaged ({error})") from error
+    with _members(archive) as members:
+        for count, member in enumerate(members):
+            if count == MEMBERS:
+                raise ArchiveError(f"{archive.name} has more than {MEMBERS:,} entries")
+            path = _path(archive, member.name, strip)
+            wanted = path and any(fnmatchcase(path, pattern) for pattern in patterns)
+            if not wanted or path in keep:
+                continue
+            if not member.plain:
+                raise ArchiveError(f"{archive.name}: {path} is a link or device, not a file")
+            if path.casefold() in written:
+                raise ArchiveError(f"{archive.name} has two files called {path}")
+            with member.open() as source:
+                room -= _write(source, folder / path, min(room, FILE_BYTES), archive.name)
+            written[path.casefold()] = path
     return sorted(written.values())
 
 
@@ -92,6 +110,9 @@ def _members(archive: Path) -> Iterator[Iterator[_Member]]:
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as bundle:
             yield (_of_tar(bundle, entry) for entry in bundle if not entry.isdir())
+            assert bundle.fileobj is not None
+            while bundle.fileobj.read(_CHUNK):
+                pass  # the checksum of what is compressed comes last
     else:
         raise ArchiveError(f"{archive.name} is neither a zip nor a tar file")
 
@@ -125,18 +146,11 @@ def _path(archive: Path, name: str, strip: int) -> str:
 def _write(source: IO[bytes], target: Path, limit: int, archive: str) -> int:
     """Copy a file of at most ``limit`` bytes, whatever its header says; return its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     size = 0
-    try:
-        with open(scratch, "wb") as sink:
-            while chunk := source.read(_CHUNK):
-                size += len(chunk)
-                if size > limit:
-                    raise ArchiveError(f"{archive}: {target.name} is larger than it may be")
-                sink.write(chunk)
-        os.replace(scratch, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise
+    with open(target, "wb") as sink:
+        while chunk := source.read(_CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise ArchiveError(f"{archive}: {target.name} is larger than it may be")
+            sink.write(chunk)
     return size

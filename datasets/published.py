@@ -86,7 +86,6 @@ class Published:
     """
 
     prepare: Callable[[np.ndarray], np.ndarray] = staticmethod(_as_it_is)
-    _by_hand = "them"
 
     def __init__(self, manifest: Path) -> None:
         self._content = content = tomllib.loads(manifest.read_text(encoding="utf-8"))
@@ -207,6 +206,11 @@ class Published:
                 f"{record}; put {self._by_hand} into {self.folder}, or set {VARIABLE} to a folder "
                 f"that holds a complete folder {self._place!r}"
             ) from reason
+
+    @property
+    def _by_hand(self) -> str:
+        """What the user may put into the folder in place of fetching it."""
+        return "them"
 
     def _obtain(self, absent: list[RemoteFile]) -> None:
         """Put missing files where they belong.

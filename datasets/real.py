@@ -6,14 +6,15 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from denoisebench.datasets.archives import ArchiveError
 from denoisebench.datasets.published import MANIFESTS, Published
 from denoisebench.datasets.unpacked import Unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    import numpy as np
 
 
 class SiddValidation(Unpacked):
@@ -26,9 +27,11 @@ class SiddValidation(Unpacked):
     def _write_files(self, archive: Path) -> None:
         blocks = _array(archive)
         pattern = self._noisy if "Noisy" in archive.name else self._clean
-        for scene, row in enumerate(blocks, start=1):
-            for block, pixels in enumerate(row, start=1):
-                _write_png(self.folder / pattern.replace("*", f"{scene:02}-{block:02}"), pixels)
+        intact = self._intact()
+        for scene, block in np.ndindex(blocks.shape[:2]):
+            path = pattern.replace("*", f"{scene + 1:02}-{block + 1:02}")
+            if path not in intact:
+                _write_png(self.folder / path, blocks[scene, block])
 
 
 def _array(path: Path) -> np.ndarray:
@@ -58,7 +61,7 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
         scratch.unlink(missing_ok=True)
 
 
-SETS = {
+SETS: dict[str, Callable[[], Published]] = {
     "real:cc15": partial(Published, MANIFESTS / "cc15.toml"),
     "real:nam25": partial(Published, MANIFESTS / "nam25.toml"),
     "real:polyu": partial(Unpacked, MANIFESTS / "polyu.toml"),

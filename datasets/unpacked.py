@@ -15,6 +15,7 @@ Of such a set the manifest has, in place of ``source`` and ``frame``:
 
 from __future__ import annotations
 
+import shutil
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from denoisebench.datasets.published import Entry, Published
 if TYPE_CHECKING:
     from pathlib import Path
 
-FETCHED = ".fetched"  # where archives are put; they are deleted once they are unpacked
+FETCHED = ".fetched"  # where archives are put; they are deleted once all are unpacked
 
 
 class Unpacked(Published):
@@ -48,7 +49,7 @@ class Unpacked(Published):
         ]
 
     @property
-    def _by_hand(self) -> str:  # type: ignore[override]
+    def _by_hand(self) -> str:
         archives = " and ".join(f"{archive.path} ({archive.url})" for archive in self._archives)
         return f"them, or {archives},"
 
@@ -71,6 +72,11 @@ class Unpacked(Published):
             except ArchiveError as problem:
                 raise DataError(f"{self.name}: {self.folder}: {problem}; replace it") from problem
         super().fetch(split)
+        if (found := len(self._of(split))) != self._count:
+            raise DataError(
+                f"{self.name}: {self.folder} holds {found} pairs, but the set has {self._count}; "
+                "remove those that do not belong to it"
+            )
 
     def _listed(self) -> list[Entry]:
         """The pairs of which at least one half is on disk."""
@@ -97,6 +103,7 @@ class Unpacked(Published):
     def _obtain(self, absent: list[RemoteFile]) -> None:
         for archive in self._archives:
             self._obtain_from(archive)
+        shutil.rmtree(self.folder / FETCHED, ignore_errors=True)
         if still := self._absent("test"):
             raise DownloadError(
                 f"what was fetched lacks {len(still)} of them, or has others than on first use"
@@ -114,7 +121,6 @@ class Unpacked(Published):
                 if last:
                     raise DownloadError(f"{archive.url}: twice, {problem}") from problem
             else:
-                (place / archive.path).unlink()
                 return
 
     def _unpack(self, archive: Path) -> None:
@@ -132,4 +138,10 @@ class Unpacked(Published):
             ) from error
 
     def _write_files(self, archive: Path) -> None:
-        unpack(archive, self.folder, (self._clean, self._noisy), self._strip[archive.name])
+        patterns = (self._clean, self._noisy)
+        unpack(archive, self.folder, patterns, self._strip[archive.name], self._intact())
+
+    def _intact(self) -> set[str]:
+        """The files that are as they were on first use: an archive must not replace them."""
+        absent = {file.path for file in super()._absent("test")}
+        return {file.path for file in self._files("test") if file.path not in absent}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from denoisebench.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from conftest import Bench
 
 
 def bench_data(*arguments: str) -> Result:
@@ -50,7 +53,10 @@ def test_fetch_of_what_is_on_disk_says_so(documentary_root: Path) -> None:
     result = bench_data("fetch", "--split", "val")
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert result.stderr == f"documentary val: 10 frames in {documentary_root / 'documentary'}\n"
+    assert result.stderr.splitlines() == [
+        f"documentary val: 10 frames in {documentary_root / 'documentary'}",
+        "Verified by: sha256 of every file in the manifest",
+    ]
 
 
 def test_verify_tells_intact_splits(documentary_root: Path) -> None:
@@ -59,6 +65,7 @@ def test_verify_tells_intact_splits(documentary_root: Path) -> None:
     assert result.stderr.splitlines() == [
         "documentary val: 10 frames intact",
         "documentary test: 20 frames intact",
+        "Verified by: sha256 of every file in the manifest",
     ]
     assert bench_data("verify", "stills").stderr == "stills test: 6 frames intact\n"
 
@@ -101,3 +108,152 @@ def test_unknown_splits_are_one_line_and_code_2(cache: Path) -> None:
         result = bench_data(verb, "--split", "tets")
         assert result.exit_code == 2
         assert result.stderr == "bench: documentary: unknown split 'tets'; did you mean test?\n"
+
+
+# --- show -------------------------------------------------------------------------------------
+
+
+def test_show_tells_what_a_set_holds_and_draws_it(
+    bench: Bench, documentary_root: Path, tmp_path: Path
+) -> None:
+    if not (documentary_root / "real").is_dir():
+        pytest.skip("the real pairs are not on disk; DENOISEBENCH_DATA holds no folder real")
+    result = bench("data", "show", "real:cc15")
+    assert result.returncode == 0
+    facts = dict(line.split(": ", 1) for line in result.stdout.splitlines())
+    assert "Nam, Hwang" in facts["cite"]
+    assert facts["licence"].startswith("non-commercial")
+    assert facts["verified by"] == "sha256 of every file in the manifest"
+    assert facts["test"] == "15 of 512×512 RGB"
+    noisy, clean = re.findall(r"sigma (\d+\.\d)", facts["noise"])
+    assert float(noisy) > 3 * float(clean)
+    assert facts["contact sheet"] == "real-cc15-test.png"
+    sheet = np.array(Image.open(tmp_path / "real-cc15-test.png"))
+    assert sheet.std() > 30
+
+
+def test_the_sheet_shows_pairs_side_by_side_at_full_size(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noisy, clean = rng.integers(0, 256, (2, 400, 400, 3), dtype=np.uint8)
+    for word, pixels in (("noisy", noisy), ("clean", clean)):
+        Image.fromarray(pixels).save(tmp_path / f"x_{word}.png")
+    sheet = tmp_path / "sheet.png"
+    result = bench_data("show", f"pairs:{tmp_path}", "--out", str(sheet))
+    assert result.exit_code == 0
+    drawn = np.array(Image.open(sheet))
+    for pixels in (noisy, clean):
+        assert any(
+            np.array_equal(drawn[i : i + 100, j : j + 100], pixels[150:250, 150:250])
+            for i, j in zip(*np.nonzero((drawn == pixels[150, 150]).all(axis=2)), strict=True)
+        )
+
+
+def test_show_takes_grey_and_odd_names_and_huge_sets_in_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "Größe"
+    folder.mkdir()
+    for number in range(50):
+        name = f"ein sehr langer Name mit Leerzeichen 数据 {number:02}.png"
+        Image.fromarray(np.full((9, 7 + number), 5 * number, np.uint8)).save(folder / name)
+    result = bench_data("show", f"folder:{folder}", "--out", str(tmp_path / "blatt.png"))
+    assert result.exit_code == 0
+    assert "1 of 7×9 grey" in result.stdout
+    assert "45 of other sizes" in result.stdout
+    assert "estimated from 48 frames" in result.stdout
+    assert Image.open(tmp_path / "blatt.png").size[0] < 2000
+
+
+def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    result = bench_data("show", "stills", "--out", str(tmp_path / "nowhere" / "sheet.png"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("bench: cannot write ")
+    assert result.stderr.endswith("sheet.png: No such file or directory\n")
+
+
+# --- data sets of other packages --------------------------------------------------------------
+
+PLUGINS = """
+from pathlib import Path
+from denoisebench.datasets import Published
+
+def whole():
+    return Published(Path(__file__).with_name("third.toml"))
+
+def broken():
+    import no_such_library
+
+class Half:
+    name = title = licence = "x"
+
+class Grumpy(Published):
+    def __init__(self):
+        super().__init__(Path(__file__).with_name("third.toml"))
+    def missing(self, split):
+        raise RuntimeError("not today")
+"""
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package that announces four data sets, three of them bad, and one of ours."""
+    site = tmp_path / "site"
+    (site / "third-1.0.dist-info").mkdir(parents=True)
+    (site / "third.py").write_text(PLUGINS)
+    (site / "third-1.0.dist-info" / "METADATA").write_text("Name: third\nVersion: 1.0\n")
+    points = {"mine": "whole", "gone": "broken", "half": "Half", "grumpy": "Grumpy"}
+    points |= {"missing": "nothing", "stills": "whole"}
+    (site / "third-1.0.dist-info" / "entry_points.txt").write_text(
+        "[denoisebench.datasets]\n" + "".join(f"{k} = third:{v}\n" for k, v in points.items())
+    )
+    manifest = 'name = "mine"\ntitle = "Mine"\nlicence = "CC0"\nsource.here.note = "by hand"\n'
+    (site / "third.toml").write_text(manifest + 'frame = [{ path = "a.png" }]\n')
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    Image.fromarray(np.zeros((40, 30, 3), np.uint8)).save(tmp_path / "data" / "mine" / "a.png")
+    monkeypatch.setenv("DENOISEBENCH_DATA", str(tmp_path / "data"))
+
+
+def test_other_packages_add_data_sets_and_broken_ones_are_told(
+    bench: Bench, third_party: None
+) -> None:
+    result = bench("data", "list", "--format", "json")
+    assert result.returncode == 0
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert rows["mine"]["splits"] == {"test": {"frames": 1, "on_disk": True}}
+    assert rows["stills"]["splits"]["test"]["frames"] == 6  # ours cannot be replaced
+    for name, reason in {
+        "gone": "No module named 'no_such_library'",
+        "half": "it has no splits, frames, folder, size, missing, fetch",
+        "missing": "has no attribute 'nothing'",
+        "grumpy": "RuntimeError: not today",
+    }.items():
+        assert reason in rows[name]["unavailable"]
+    listed = bench("data", "list")
+    assert listed.returncode == 0
+    assert "mine" in listed.stdout
+    assert "gone: unavailable: the data set gone (of third) cannot be used" in listed.stderr
+
+
+def test_a_data_set_of_another_package_is_used_like_ours(bench: Bench, third_party: None) -> None:
+    assert bench("data", "verify", "mine").returncode == 0
+    run = bench("run", "--dataset", "mine", "--methods", "noisy", "--sigma", "25", "--out", "out")
+    assert run.returncode == 0
+    refused = bench("run", "--dataset", "gone", "--methods", "noisy")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("bench: the data set gone (of third) cannot be used: ")
+
+
+# --- what is not on disk ----------------------------------------------------------------------
+
+
+def test_a_set_that_is_not_on_disk_says_what_goes_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DENOISEBENCH_DATA", str(tmp_path))
+    result = bench_data("fetch", "standard:kodak24")
+    assert result.exit_code == 2
+    assert f"{tmp_path} holds no folder 'standard/Kodak24'" in result.stderr
+    assert "the 24 test files of standard:kodak24 (kodim01.png is the first)" in result.stderr
+    result = bench_data("verify", "real:polyu")
+    assert result.exit_code == 2
+    assert "200 files in" in result.stderr
+    assert "(CroppedImages/*_mean.JPG, CroppedImages/*_real.JPG)" in result.stderr

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import tomllib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +34,9 @@ from denoisebench.datasets.stills import SIZE, Stills
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from loopback import Server
 
 ENTRIES = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["frame"]
 
@@ -105,54 +105,6 @@ def test_frames_travel_to_other_processes(documentary_root: Path) -> None:
 
 
 # --- documentary, small and made up, served by a loopback server ------------------------------
-
-
-class Server(ThreadingHTTPServer):
-    """Serves `files`; `answers` holds what to send before them for a path, in turn."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files: dict[str, bytes] = {}
-        self.answers: dict[str, list[bytes | int | Callable[[], bytes]]] = {}
-        self.asked: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        path = self.path.removeprefix("/")
-        self.server.asked.append(path)
-        queue = self.server.answers.get(path, [])
-        answer = queue.pop(0) if queue else self.server.files[path]
-        if callable(answer):
-            answer = answer()
-        if isinstance(answer, int):
-            self.send_error(answer)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @pytest.fixture
