@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from denoisebench.datasets.base import DataError, Dataset
 from denoisebench.datasets.documentary import Documentary
 from denoisebench.datasets.folder import Folder
+from denoisebench.datasets.manifest import Manifest
 from denoisebench.datasets.pairs import NoisyFolder, Pairs
 from denoisebench.datasets.real import SETS as REAL
 from denoisebench.datasets.standard import SETS as STANDARD
@@ -63,6 +64,7 @@ NAMED: dict[str, Callable[[], StoredDataset]] = {
 }
 PREFIXED: dict[str, Callable[[str], StoredDataset]] = {
     "folder": Folder,
+    "manifest": Manifest,
     "pairs": Pairs,
     "noisy": NoisyFolder,
 }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cli.extract import extract
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -30,6 +32,9 @@ def data() -> None:
     DENOISEBENCH_DATA names a folder that already holds documentary/, standard/Set12/ and so on;
     without it the files are fetched into your cache.
     """
+
+
+data.add_command(extract)
 
 
 @data.command("list")

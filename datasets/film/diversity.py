@@ -1,0 +1,94 @@
+"""How alike frames are, and how to take few that differ most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VIEW = (18, 32)  # rows and columns
+SHIFT = (2, 4)  # of them, by which a camera may have moved: an eighth of the picture
+ALIKE = 0.85  # correlation of near-duplicates
+"""Of the photographs of ``documentary``, no two but one pair in 8385 correlate more, and each does
+with itself panned by up to an eighth. A perceptual hash (Zauner 2010) loses a picture that is
+panned by a twenty-fifth."""
+
+
+def view(pixels: np.ndarray) -> np.ndarray:
+    """A picture's structure, by which near-duplicates are known: a tiny grey picture less its blur.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+
+    Returns:
+        int8 (*`VIEW`,).
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, VIEW[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+    structure = small - cv2.GaussianBlur(small, (0, 0), VIEW[1] / 8)
+    whole: np.ndarray = np.clip(np.rint(structure), -127, 127).astype(np.int8)
+    return whole
+
+
+class Views:
+    """Views that others are compared with."""
+
+    def __init__(self) -> None:
+        rows, columns = (size - 2 * shift for size, shift in zip(VIEW, SHIFT, strict=True))
+        self._window = rows, columns
+        self._middles = np.empty((64, rows * columns), np.float32)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, view: np.ndarray) -> None:
+        """Remember a view, under the next number."""
+        if self._count == len(self._middles):
+            self._middles = np.concatenate([self._middles, np.empty_like(self._middles)])
+        windows = self._windows(view)
+        self._middles[self._count] = windows[len(windows) // 2]
+        self._count += 1
+
+    def alike(self, view: np.ndarray) -> np.ndarray:
+        """The numbers of the views that this one nearly repeats, where it may be shifted."""
+        correlations = self._middles[: self._count] @ self._windows(view).T
+        return np.flatnonzero(correlations.max(axis=1, initial=-1) >= ALIKE)
+
+    def _windows(self, view: np.ndarray) -> np.ndarray:
+        """The parts of a view that each shift brings to the middle, of mean 0 and norm 1."""
+        parts = np.lib.stride_tricks.sliding_window_view(view.astype(np.float32), self._window)
+        flat = parts.reshape(-1, self._window[0] * self._window[1])
+        flat = flat - flat.mean(axis=1, keepdims=True)
+        unit: np.ndarray = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+        return unit
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> int:
+    """Between two thumbnails, uint8: the sum of squared differences."""
+    step = one.astype(np.int64) - other
+    return int((step * step).sum())
+
+
+def farthest_first(thumbnails: Sequence[np.ndarray], count: int) -> list[int]:
+    """Choose thumbnails: the first, then each time the farthest from those chosen (Gonzalez 1985).
+
+    Args:
+        thumbnails: uint8, of one shape, at least ``count``.
+
+    Returns:
+        Their indices, in the order of choice.
+    """
+    chosen: list[int] = []
+    nearest = np.full(len(thumbnails), np.iinfo(np.int64).max)
+    while len(chosen) < count:
+        best = int(nearest.argmax())
+        chosen.append(best)
+        from_best = [distance(thumbnails[best], other) for other in thumbnails]
+        nearest = np.minimum(nearest, from_best)
+        nearest[best] = -1  # never again, even if all others are its equals
+    return chosen

@@ -1,0 +1,94 @@
+"""Films as OpenCV reads them, where PyAV is not installed: less is known of each frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from denoisebench.datasets.film.reading import SCAN_LINES, THUMBNAIL, no_film, refuse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_EARLY = 0.5  # seconds by which a film may end before its time without being called truncated
+
+
+class OpencvFilm:
+    """A film file, see `Film`.
+
+    Raises:
+        FilmError: it is no film, or one that cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise no_film(path, "OpenCV finds no moving pictures in it")
+        width, height, rate, count, code = (
+            self._capture.get(item)
+            for item in (
+                cv2.CAP_PROP_FRAME_WIDTH,
+                cv2.CAP_PROP_FRAME_HEIGHT,
+                cv2.CAP_PROP_FPS,
+                cv2.CAP_PROP_FRAME_COUNT,
+                cv2.CAP_PROP_FOURCC,
+            )
+        )
+        refuse_size(path, int(height), int(width))
+        self.decoder = f"OpenCV {cv2.__version__}"
+        self.codec = int(code).to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
+        self.seconds = max(0.0, count / rate) if rate > 0 else 0.0
+        self.damaged: set[int] = set()
+        self.notes: list[str] = []
+
+    def pictures(self) -> Iterator[CvPicture]:
+        """Its frames in order of presentation."""
+        ordinal, seconds = 0, 0.0
+        while True:
+            there, pixels = self._capture.read()
+            if not there:
+                break
+            seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield CvPicture(pixels, ordinal, seconds)
+            ordinal += 1
+        self._capture.release()
+        if self.seconds - seconds > _EARLY:
+            self.notes.append(
+                f"it ends after {seconds:.1f} of {self.seconds:.1f} s, truncated: "
+                "what decoded is used"
+            )
+
+
+class CvPicture:
+    """A frame of OpenCV, see `Picture`: upright already, and BGR."""
+
+    group = 0
+    interlaced = False
+
+    def __init__(self, pixels: np.ndarray, ordinal: int, seconds: float) -> None:
+        self.ordinal = ordinal
+        self.seconds = seconds
+        self._pixels = pixels
+
+    def thumbnail(self) -> np.ndarray:
+        """uint8 (*`THUMBNAIL`, 3), YCbCr."""
+        small = cv2.resize(self._pixels, THUMBNAIL[::-1], interpolation=cv2.INTER_AREA)
+        converted: np.ndarray = cv2.cvtColor(small, cv2.COLOR_BGR2YUV)
+        return converted
+
+    def grey(self) -> np.ndarray:
+        """Luma, uint8 (H, W), of at most `SCAN_LINES` rows."""
+        height, width = self._pixels.shape[:2]
+        scale = min(1.0, SCAN_LINES / height)
+        size = max(16, round(width * scale)), max(16, round(height * scale))
+        grey = cv2.cvtColor(self._pixels, cv2.COLOR_BGR2GRAY)
+        small: np.ndarray = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        return small
+
+    def rgb(self) -> np.ndarray:
+        """All its pixels, uint8 (H, W, 3)."""
+        return np.ascontiguousarray(self._pixels[..., ::-1])
