@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
+from denoisebench.datasets import Published, catalogue
+
 if TYPE_CHECKING:
     from conftest import Bench
 
@@ -44,7 +46,8 @@ def test_the_table_in_the_readme_is_the_published_one_and_that_follows_from_the_
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/protocol.md", "docs/verification.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "docs/data.md", "docs/protocol.md", "docs/verification.md"],
 )
 def test_links_within_the_project_lead_somewhere(document: str) -> None:
     path = ROOT / document
@@ -57,3 +60,12 @@ def test_the_readme_knows_every_verb(bench: Bench) -> None:
     listed = bench("--help").stdout.partition("Commands:")[2]
     for verb in re.findall(r"^  (\w+)", listed, re.MULTILINE):
         assert f"bench {verb}" in text
+
+
+def test_the_guide_to_the_data_knows_every_set_and_its_example_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [name for name in catalogue.NAMED if f"`{name}`" not in text] == []
+    manifest = re.findall(r"```toml\n(# your_package/birds.toml.*?)```", text, re.DOTALL)
+    (tmp_path / "birds.toml").write_text(manifest[0], encoding="utf-8")
+    birds = Published(tmp_path / "birds.toml")
+    assert (birds.name, birds.size("test"), birds.splits) == ("birds", 2, ("test",))
