@@ -32,7 +32,6 @@ class FirstUse:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self._folder = folder
 
     def digest(self, path: str) -> str:
         """The sha256 that a file had when it was first used; empty if it was not yet.

@@ -243,13 +243,11 @@ class Published:
             data = read_bytes(self.folder / path)
             height, width, _ = decode(data)[0].shape
         except ImageError as problem:
-            raise DataError(
-                f"{self.folder / path}: {problem}; replace it by the right one"
-            ) from None
+            raise DataError(f"{self.folder / path}: {problem}; replace or remove it") from None
         if self._pixels and self._pixels != [width, height]:
             raise DataError(
                 f"{self.folder / path} has {width}×{height} pixels, but {self.name} is a set of "
-                f"{'×'.join(map(str, self._pixels))}; replace it by the right one"
+                f"{'×'.join(map(str, self._pixels))}; replace or remove it"
             )
         return hashlib.sha256(data).hexdigest()
 
