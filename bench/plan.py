@@ -53,6 +53,7 @@ class Options:
         threads: for every library; None is the number of cores.
         plugins: Python files with further methods.
         force: expressions of methods to measure again.
+        keep_images: of how many frames, spread evenly, crops are kept for the report.
         out: the run's folder; None is one in ``results``, see `Plan.default_name`.
         fresh: set aside what the folder holds.
     """
@@ -72,6 +73,7 @@ class Options:
     threads: int | None = None
     plugins: tuple[Path, ...] = ()
     force: tuple[str, ...] = ()
+    keep_images: int = 4
     out: Path | None = None
     fresh: bool = False
 

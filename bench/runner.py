@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from denoisebench import memory, metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.datasets.base import spread
 from denoisebench.files import write_picture
 from denoisebench.identity import Identities
+from denoisebench.pictures import Pictures
 from denoisebench.scoring import Scorer
 from denoisebench.supervisor import Limits, Worker, WorkerLost
 from denoisebench.worker import Task
@@ -180,6 +182,8 @@ class _RowRun:
         self._worker: Worker | None = None
         self._session: int | None = None
         self._clean: tuple[str, np.ndarray] | None = None
+        kept = spread(plan.frames, plan.options.keep_images)
+        self._pictures = Pictures(folder.path, (frame.id for frame in kept))
 
     def measure(self, jobs: Sequence[Job]) -> Iterator[Measurement]:
         """Yield one measurement for each job, whatever happens to the method."""
@@ -228,6 +232,8 @@ class _RowRun:
         with self._costs.counted("score"):
             scored = protocol.quantise(worker.frame("estimate", clean.shape))
             outcome = replace(job.outcome(Status.OK), output_digest=_digest(scored))
+            known = clean if job.frame.has_clean else None
+            self._pictures.keep(job.cell, known, noisy, scored)
             return replace(
                 self._scored(outcome, job, clean, scored),
                 sigma_given=None if card.blind else told,

@@ -116,6 +116,13 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     help="Threads for every library.  [default: the number of cores]",
 )
 @click.option(
+    "--keep-images",
+    type=click.IntRange(0),
+    default=4,
+    show_default=True,
+    help="Keep crops of so many frames for the report, of cells that are measured from now on.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The run's folder.  [default: results/DATASET]",
