@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from denoisebench.verify import Comparison
 
-HEADERS = ("Method", "Data", "σ", "published", "ours", "difference", "tolerance", "worst image")
+_HEADERS = (
+    *("Method", "Data", "σ", "published", "ours", "difference", "tolerance", "worst image"),
+    *("source", "verdict"),
+)
 _NONE = "–"
 
 
@@ -29,7 +32,7 @@ def verification_markdown(comparisons: Sequence[Comparison], command: str) -> st
     """
     grid = tabulate(
         [[*_figures(c), _verdict(c)] for c in comparisons],
-        [*HEADERS, "source", "verdict"],
+        _HEADERS,
         "github",
         disable_numparse=True,
         colalign=["left", "left", *["right"] * 6, "left", "left"],
