@@ -280,7 +280,9 @@ class _RowRun:
         self._session = self._folder.store.begin_session(spec, device, started)
         limits = Limits(options.timeout, _memory_limit(options.memory_limit))
         worker = Worker(task, limits, max(math.prod(f.shape) for f in self._plan.frames))
-        self._folder.store.describe_session(self._session, {"threads": worker.ready.threads})
+        ready = worker.ready
+        details = {"threads": ready.threads, "reference_ns": ready.reference_ns}
+        self._folder.store.describe_session(self._session, details)
         return worker
 
     def _read(self, frame: Frame) -> np.ndarray:

@@ -142,11 +142,11 @@ class Store:
 
     def sessions(self) -> list[dict[str, Any]]:
         rows = self._connection.execute(
-            "SELECT method, device, started, details FROM sessions ORDER BY id"
+            "SELECT id, method, device, started, details FROM sessions ORDER BY id"
         )
         return [
-            {"method": m, "device": d, "started": s, "details": json.loads(text or "{}")}
-            for m, d, s, text in rows
+            {"id": i, "method": m, "device": d, "started": s, "details": json.loads(text or "{}")}
+            for i, m, d, s, text in rows
         ]
 
     def save(self, measurement: Measurement) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from denoisebench import plugins, threads
+from denoisebench import plugins, reference, threads
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.timing import Clock, CudaClock, Samples, TimingRules, WallClock, measure
@@ -74,11 +74,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Ready:
-    """The method is loaded, or why it is not."""
+    """The method is loaded, or why it is not; and how fast the machine is (`reference.times`)."""
 
     load_ns: int
     threads: dict[str, Any]
     problem: str | None = None
+    reference_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
         return
     load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
-    connection.send(Ready(load_ns, threads.report()))
+    connection.send(Ready(load_ns, threads.report(), reference_ns=reference.times()))
     session = _Session(denoiser, card, task)
     with contextlib.suppress(EOFError):
         while True:
