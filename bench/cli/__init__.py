@@ -14,7 +14,7 @@ EXIT_USAGE = 2
 EXIT_CELLS_FAILED = 3
 EXIT_INTERRUPTED = 130
 
-_VERBS = ("run", "report", "list", "data", "tune", "train", "study", "verify")
+_VERBS = ("run", "report", "list", "data", "tune", "train", "study", "verify", "compare")
 
 
 class _Verbs(click.Group):

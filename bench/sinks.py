@@ -1,0 +1,211 @@
+"""What other tools read: github-action-benchmark, Bencher, JUnit and pytest-benchmark.
+
+Pure functions of a stored run, or of a comparison's findings, that return text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from denoisebench.cells import Status
+from denoisebench.compare.findings import Verdict
+from denoisebench.report.results import table1
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from denoisebench.cells import Measurement
+    from denoisebench.compare.findings import Finding
+    from denoisebench.report.results import Results
+
+
+def github_action_benchmark(results: Results) -> tuple[str, str]:
+    """The two files that it wants: ``customBiggerIsBetter`` and ``customSmallerIsBetter``.
+
+    A metric whose best is zero goes to the second as its distance from zero.
+    """
+    bigger, smaller = [], []
+    for name, figure, value, spread in _figures(results):
+        entry = {"name": f"{name} {figure['title']}", "unit": figure["unit"], "value": value}
+        if spread is not None:
+            entry["range"] = f"± {spread:.3g}"
+        if figure["direction"] == "zero":
+            entry["value"] = abs(value)
+        (bigger if figure["direction"] == "higher" else smaller).append(entry)
+    return _json(bigger), _json(smaller)
+
+
+def bencher(results: Results) -> str:
+    """Bencher Metric Format: by benchmark, by measure, a value and its bounds where it has them."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, figure, value, spread in _figures(results):
+        bounds = {} if spread is None else _bounds(value, spread)
+        found.setdefault(name, {})[figure["name"]] = {"value": value} | bounds
+    return _json(found)
+
+
+def _bounds(value: float, spread: float) -> dict[str, float]:
+    return {"lower_value": value - spread, "upper_value": value + spread}
+
+
+_COSTS = (
+    ("ms_per_frame", {"name": "time", "title": "time", "unit": "ms/frame", "direction": "lower"}),
+    ("peak_memory_mb", {"name": "memory", "title": "memory", "unit": "MB", "direction": "lower"}),
+)
+
+
+def _figures(results: Results) -> Iterator[tuple[str, dict[str, Any], float, float | None]]:
+    """Each finite mean of the tidy table: its row in words, what it is, and its deviation."""
+    scores = [(f"{metric['name']}_mean", metric) for metric in results.metrics]
+    for line in table1(results).to_dict("records"):
+        name = f"{line['method']} {line['device']} sigma {line['sigma']:g}"
+        for column, figure in (*scores, *_COSTS):
+            value = line.get(column)
+            if value is None or not math.isfinite(value):
+                continue
+            spread = line["psnr_std"] if figure["name"] == "psnr" else None
+            known = spread is not None and math.isfinite(spread)
+            yield name, figure, float(value), float(spread) if known else None
+
+
+def junit_of_run(results: Results) -> str:
+    """A test case a method, device and noise level: a failure says what went wrong."""
+    suite = ElementTree.Element("testsuite", name="bench run")
+    for line in table1(results).to_dict("records"):
+        case = _case(suite, f"{line['method']} sigma {line['sigma']:g}", line["device"])
+        if math.isfinite(line["ms_per_frame"] or math.nan):
+            case.set("time", f"{line['ms_per_frame'] / 1000:.6f}")
+        if line["status"] not in (Status.OK, Status.UNAVAILABLE):
+            _outcome(case, "failure", line["note"] or line["status"])
+        elif line["status"] == Status.UNAVAILABLE:
+            _outcome(case, "skipped", line["note"])
+    return _xml(suite)
+
+
+def junit_of_comparison(findings: Sequence[Finding]) -> str:
+    """A test case a finding: regressions fail, methods that failed are errors."""
+    suite = ElementTree.Element("testsuite", name="bench compare")
+    kinds = {Verdict.FAILED: "error", Verdict.NOT_COMPARABLE: "skipped", Verdict.MISSING: "skipped"}
+    for finding in findings:
+        words = [finding.method, finding.metric, finding.level]
+        case = _case(suite, " ".join(filter(None, words)), finding.device)
+        kind = "failure" if finding.fails else kinds.get(finding.verdict)
+        if kind is not None:
+            change = "" if finding.change is None else f" by {finding.change:+.4g} {finding.unit}"
+            reason = f": {finding.reason}" if finding.reason else ""
+            _outcome(case, kind, f"{finding.verdict}{change}{reason}")
+    return _xml(suite)
+
+
+def _case(suite: ElementTree.Element, name: str, device: str) -> ElementTree.Element:
+    where = f"denoisebench.{device}"
+    return ElementTree.SubElement(suite, "testcase", name=_legible(name), classname=where)
+
+
+def _outcome(case: ElementTree.Element, kind: str, message: str) -> None:
+    ElementTree.SubElement(case, kind, message=_legible(message))
+
+
+def _legible(text: str) -> str:
+    """XML 1.0 cannot hold control characters, escaped or not; a method may put them in an error."""
+    return (
+        "".join(c if c >= " " and c not in "\ufffe\uffff" else " " for c in text)
+        .encode("utf-8", "replace")
+        .decode("utf-8")
+    )
+
+
+def _xml(suite: ElementTree.Element) -> str:
+    cases = suite.findall("testcase")
+    suite.set("tests", str(len(cases)))
+    for kind, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
+
+
+def pytest_benchmark(results: Results) -> str:
+    """What ``pytest --benchmark-json`` writes, so that ``pytest-benchmark compare`` reads it.
+
+    A benchmark a method, device and noise level; its rounds are the warm calls on all frames.
+    """
+    machine = results.manifest["environment"]
+    content = {
+        "machine_info": {
+            "node": machine.get("machine", ""),
+            "machine": machine["system"].split()[-1],
+            "system": machine["system"].split()[0],
+            "python_version": machine["python"],
+            "cpu": {"brand_raw": machine["cpu"], "count": machine["cores"]},
+        },
+        "commit_info": {"id": "unknown", "time": results.manifest.get("written")},
+        "benchmarks": list(_benchmarks(results)),
+        "datetime": results.manifest.get("written"),
+        "version": "5.1.0",
+    }
+    return _json(content)
+
+
+def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
+    for row in results.manifest["rows"]:
+        measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
+        for level in dict.fromkeys(m.cell.level for m in measured):
+            cells = [m for m in measured if m.cell.level == level]
+            name = f"{row['method']} {row['device']} {level}"
+            scores = {"psnr": _mean_psnr(cells)}
+            yield {
+                "group": str(level),
+                "name": name,
+                "fullname": f"denoisebench::{name}",
+                "params": None,
+                "param": None,
+                "extra_info": {k: v for k, v in scores.items() if v is not None},
+                "options": {},
+                "stats": _stats([ns / 1e9 for m in cells for ns in m.call_ns]),
+            }
+
+
+def _mean_psnr(cells: Sequence[Measurement]) -> float | None:
+    values = [m.psnr for m in cells if m.psnr is not None]
+    return statistics.fmean(values) if values and all(map(math.isfinite, values)) else None
+
+
+def _stats(seconds: Sequence[float]) -> dict[str, Any]:
+    """pytest-benchmark's statistics of the rounds."""
+    q1, middle, q3 = (
+        statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
+    )
+    mean = statistics.fmean(seconds)
+    deviation = statistics.stdev(seconds) if len(seconds) > 1 else 0.0
+    low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
+    far = sum(abs(s - mean) > deviation for s in seconds)
+    out = sum(not low <= s <= high for s in seconds)
+    return {
+        "min": min(seconds),
+        "max": max(seconds),
+        "mean": mean,
+        "stddev": deviation,
+        "rounds": len(seconds),
+        "median": middle,
+        "iqr": q3 - q1,
+        "q1": q1,
+        "q3": q3,
+        "iqr_outliers": out,
+        "stddev_outliers": far,
+        "outliers": f"{far};{out}",
+        "ld15iqr": min(s for s in seconds if s >= low),
+        "hd15iqr": max(s for s in seconds if s <= high),
+        "ops": 1 / mean,
+        "total": sum(seconds),
+        "iterations": 1,
+    }
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
