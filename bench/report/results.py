@@ -146,7 +146,7 @@ def frames_table(results: Results) -> pd.DataFrame:
 
 
 def _frame_row(m: Measurement, further: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    scores = {metric["name"]: _score(m, metric) or _NO_SCORE for metric in further}
+    scores = {metric["name"]: score(m, metric) or _NO_SCORE for metric in further}
     lost = [f"{name}: {score.reason}" for name, score in scores.items() if score.reason]
     return {
         "method": m.cell.method,
@@ -180,7 +180,7 @@ _NOTHING = Measurement(Cell("", "", "", 0, 0), Status.ERROR)
 _NO_SCORE = Score(None, "")
 
 
-def _score(m: Measurement, metric: dict[str, Any]) -> Score | None:
+def score(m: Measurement, metric: dict[str, Any]) -> Score | None:
     """A further metric's score, if it was measured under the definition that the run names."""
     score = m.scores.get(metric["name"])
     return score if score is not None and score.key == metric["key"] else None
@@ -245,7 +245,7 @@ def _further_means(
     for metric in results.further_metrics:
         if metric["unavailable"]:
             continue
-        scores = [_score(m, metric) for m in ok]
+        scores = [score(m, metric) for m in ok]
         reasons = [s.reason if s else "not scored yet" for s in scores if s is None or s.reason]
         values = [s.value for s in scores if s is not None and s.value is not None]
         if reasons:
