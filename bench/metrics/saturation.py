@@ -14,7 +14,7 @@ from denoisebench.metrics.registry import register
     unit="ΔC*",
     range=(-134, 134),
     decimals=2,
-    source="CIE 15 (chroma C* of CIELAB), for Gong, Liu & Lv 2020, section 5",
+    source="chroma C* of CIELAB, CIE 15",
     undefined="grey frames",
 )
 def saturation_error(clean: np.ndarray, estimate: np.ndarray) -> float | None:
