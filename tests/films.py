@@ -126,7 +126,7 @@ def write_film(path: Path, frames: Iterable[np.ndarray], coding: Coding = Coding
                 if coding.rotation:
                     stream.set_display_rotation(coding.rotation)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                format=coding.pixels
+                format=coding.pixels, dst_colorspace=coding.matrix
             )
             frame.pts, frame.time_base = coding.pts(number), Fraction(1, coding.rate)
             container.mux(stream.encode(frame))

@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 VIEW = (18, 32)  # rows and columns
 SHIFT = (2, 4)  # of them, by which a camera may have moved: an eighth of the picture
-ALIKE = 0.85  # correlation of near-duplicates
-"""Of the photographs of ``documentary``, no two but one pair in 8385 correlate more, and each does
-with itself panned by up to an eighth. A perceptual hash (Zauner 2010) loses a picture that is
-panned by a twenty-fifth."""
+ALIKE = 0.87  # correlation of near-duplicates
+"""Among the 130 photographs of ``documentary``, those that differ correlate by at most 0.81 (one
+pair is of the same moment: 0.90), and each with itself panned by a tenth by at least 0.92. The
+usual perceptual hash (Zauner 2010) loses a picture that is panned by a twenty-fifth."""
+_FINEST, _COARSEST = 0.7, 3.0  # standard deviations of the blurs between which structure lies
 
 
 def view(pixels: np.ndarray) -> np.ndarray:
-    """A picture's structure, by which near-duplicates are known: a tiny grey picture less its blur.
+    """A picture's middle frequencies, a perceptual hash that can be shifted.
 
     Args:
         pixels: uint8 (H, W, 3).
@@ -29,8 +30,10 @@ def view(pixels: np.ndarray) -> np.ndarray:
     """
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, VIEW[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
-    structure = small - cv2.GaussianBlur(small, (0, 0), VIEW[1] / 8)
-    whole: np.ndarray = np.clip(np.rint(structure), -127, 127).astype(np.int8)
+    fine, coarse = (
+        cv2.GaussianBlur(small, (0, 0), deviation) for deviation in (_FINEST, _COARSEST)
+    )
+    whole: np.ndarray = np.clip(np.rint(2 * (fine - coarse)), -127, 127).astype(np.int8)
     return whole
 
 

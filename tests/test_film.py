@@ -1,0 +1,848 @@
+"""``bench data extract`` on films made here, with a number painted into every frame."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'denoisebench[video]'")
+cv2 = pytest.importorskip("cv2")
+
+from films import (  # noqa: E402
+    BLOCK,
+    HEIGHT,
+    TOP,
+    WIDTH,
+    Coding,
+    paint_number,
+    read_number,
+    shots_of,
+    view,
+    write_film,
+)
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from denoisebench.cli import main  # noqa: E402
+from denoisebench.datasets.base import pixel_digest  # noqa: E402
+from denoisebench.datasets.catalogue import open_dataset  # noqa: E402
+from denoisebench.datasets.film import judging, shots  # noqa: E402
+from denoisebench.datasets.film.diversity import VIEW, Views, farthest_first  # noqa: E402
+from denoisebench.datasets.film.diversity import view as view_of  # noqa: E402
+from denoisebench.datasets.film.reading import FilmError, open_film  # noqa: E402
+from denoisebench.datasets.film.survey import Candidate, Pool  # noqa: E402
+from denoisebench.datasets.film.tone import HLG, MASTER, PQ, SCREEN, to_sdr  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Bench
+
+LENGTHS = (32, 38, 30, 42, 35, 31, 40, 33, 36, 34, 30, 31)
+CUTS = list(itertools.accumulate(LENGTHS))[:-1]
+FEW = ("--per-film", "5", "--val", "1", "--test", "2")
+
+
+def extract(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["data", "extract", *map(str, words)])
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder, by its path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def true_shot(number: int) -> int:
+    return sum(number >= cut for cut in CUTS)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("films")
+
+
+@pytest.fixture(scope="session")
+def plain(films: Path) -> Path:
+    """Twelve shots at a constant rate, with B-frames."""
+    return write_film(films / "plain.mp4", shots_of(LENGTHS))
+
+
+@pytest.fixture(scope="session")
+def panning(films: Path) -> Path:
+    """Twelve shots that each pan over a whole width, so that one shot yields several frames."""
+    return write_film(films / "panning.mkv", shots_of([60] * 12, pan=1.0))
+
+
+# --- which frame is which ---------------------------------------------------------------------
+
+
+def irregular(number: int) -> int:
+    """Timestamps of a variable rate: frames of one and of three units, and a pause."""
+    return number + 2 * (number // 3) + (25 if number > 150 else 0)
+
+
+X264 = {"crf": "12", "preset": "veryfast"}
+OPEN_GOP = {
+    "x264-params": "open-gop=1:bframes=3:b-pyramid=normal:keyint=24:scenecut=0",
+    "crf": "12",
+}
+FORMS = {
+    "constant rate, B-frames, MP4": ("a.mp4", Coding()),
+    "variable rate, MKV": ("a.mkv", Coding(pts=irregular)),
+    "variable rate, MP4": ("a.mp4", Coding(pts=irregular)),
+    "open GOP, B-pyramid, MKV": ("a.mkv", Coding(options=OPEN_GOP)),
+    "open GOP, MPEG-TS": ("a.ts", Coding(options=OPEN_GOP)),
+    "MPEG-2, MPEG-TS": ("a.ts", Coding("mpeg2video", options={"b": "6M", "bf": "2", "g": "12"})),
+    "MPEG-4, AVI": ("a.avi", Coding("mpeg4", options={"b": "6M", "bf": "2"})),
+    "10 bits, 4:2:2, MOV": ("a.mov", Coding(pixels="yuv422p10le")),
+    "10 bits, HEVC, MKV": (
+        "a.mkv",
+        Coding(
+            "libx265",
+            "yuv420p10le",
+            {"crf": "14", "preset": "ultrafast", "x265-params": "log-level=0"},
+        ),
+    ),
+    "lossless, FFV1": ("a.mkv", Coding("ffv1", "yuv444p", {})),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_frame_is_the_one_that_the_manifest_says(form: str, tmp_path: Path) -> None:
+    name, coding = FORMS[form]
+    film = write_film(tmp_path / name, shots_of(LENGTHS), coding)
+    out = tmp_path / "set"
+    result = extract(film, "--name", "set", "--out", out, *FEW)
+    assert result.exit_code == 0, result.stderr
+    manifest = manifest_of(out)
+    assert manifest["film"][0]["sha256"] == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert manifest["film"][0]["frames"] == sum(LENGTHS)
+    assert len(manifest["frame"]) == 8
+    start = coding.pts(0)
+    for frame in manifest["frame"]:
+        path = out / frame["path"]
+        pixels = pixels_of(path)
+        assert read_number(pixels) == frame["ordinal"]
+        assert pixel_digest(pixels) == frame["rgb_sha256_16"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == frame["sha256"]
+        assert pixels.shape == (HEIGHT // 2, WIDTH // 2, 3) == (frame["height"], frame["width"], 3)
+        assert frame["seconds"] == pytest.approx(
+            (coding.pts(frame["ordinal"]) - start) / 25, abs=2e-3
+        )
+
+
+def test_the_pixels_are_those_that_were_encoded(tmp_path: Path) -> None:
+    """The colours come through the matrix of SD, and of HD where the film is tagged with it."""
+    for matrix in (None, 1):
+        film = tmp_path / f"{matrix}.mkv"
+        coding = Coding("libx264", "yuv444p", {"qp": "0"}, matrix=matrix)
+        write_film(film, shots_of(LENGTHS), coding)
+        out = tmp_path / f"set-{matrix}"
+        assert extract(film, "--name", "s", "--out", out, "--full-size", *FEW).exit_code == 0
+        originals = list(shots_of(LENGTHS))
+        for frame in manifest_of(out)["frame"]:
+            given = originals[frame["ordinal"]].astype(int)
+            assert np.abs(pixels_of(out / frame["path"]) - given).mean() < 1
+
+
+def test_a_phones_clip_is_upright(tmp_path: Path) -> None:
+    """OpenCV, which turns films by itself, is the judge."""
+    film = write_film(tmp_path / "phone.mp4", shots_of(LENGTHS), Coding(rotation=90))
+    out = tmp_path / "set"
+    assert extract(film, "--name", "set", "--out", out, *FEW).exit_code == 0
+    capture = cv2.VideoCapture(str(film))
+    turned = {i: capture.read()[1][..., ::-1] for i in range(sum(LENGTHS))}
+    for frame in manifest_of(out)["frame"]:
+        pixels = pixels_of(out / frame["path"])
+        assert pixels.shape == (WIDTH // 2, HEIGHT // 2, 3)
+        judge = cv2.resize(
+            turned[frame["ordinal"]], pixels.shape[1::-1], interpolation=cv2.INTER_AREA
+        )
+        assert np.abs(pixels.astype(int) - judge).mean() < 4
+
+
+def woven() -> Iterator[np.ndarray]:
+    """Interlaced frames: the fields of frame n show moments 2n and 2n + 1."""
+    moments = shots_of([2 * length for length in LENGTHS])
+    for upper, lower in (
+        itertools.batched(moments, 2)
+        if sys.version_info >= (3, 12)
+        else zip(*[moments] * 2, strict=True)
+    ):
+        frame = upper.copy()
+        frame[1::2] = lower[1::2]
+        yield frame
+
+
+def test_of_an_interlaced_frame_one_moment_is_used(tmp_path: Path) -> None:
+    options = {"crf": "10", "x264-params": "tff=1"}
+    film = write_film(tmp_path / "tape.mkv", woven(), Coding(options=options))
+    out = tmp_path / "set"
+    result = extract(film, "--name", "set", "--out", out, *FEW)
+    assert result.exit_code == 0
+    assert "it is interlaced: of each frame one field is used" in result.stderr
+    for frame in manifest_of(out)["frame"]:
+        pixels = pixels_of(out / frame["path"])
+        assert pixels.shape == (HEIGHT // 2, WIDTH // 2, 3)
+        assert read_number(pixels) == 2 * frame["ordinal"]
+    whole = extract(film, "--name", "set", "--out", tmp_path / "whole", "--full-size", *FEW)
+    assert whole.exit_code == 2
+    assert "leave out --full-size" in whole.stderr
+
+
+# --- high dynamic range -----------------------------------------------------------------------
+
+
+def coded(light: float, transfer: str) -> int:
+    """The 16-bit signal of a grey of so many cd/m², by ITU-R BT.2100."""
+    if transfer == PQ:
+        power = (light / 10000) ** (2610 / 16384)
+        signal = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    else:
+        scene = (light / 1000) ** (1 / 1.2)
+        high = 0.17883277 * np.log(max(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+        signal = np.sqrt(3 * scene) if scene <= 1 / 12 else high
+    return round(65535 * signal)
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_tones_are_kept_below_the_knee_and_compressed_above(transfer: str) -> None:
+    lights = [0.0, 1.0, 10.0, 50.0, 100.0, 203.0, 400.0, 1000.0]
+    ramp = np.array([[[coded(light, transfer)] * 3 for light in lights]], np.uint16)
+    [shown] = to_sdr(ramp, transfer)[..., 1].astype(float)
+    assert np.all(np.diff(shown) > 0)
+    for light, level in list(zip(lights, shown, strict=True))[:4]:
+        assert level == pytest.approx(255 * (light / SCREEN) ** (1 / 2.4), abs=1.5)
+    assert shown[-1] == 255
+    assert lights[-1] == MASTER
+    assert 220 < shown[5] < 240  # the white of a page leaves room for highlights
+
+
+def test_an_hdr_film_is_toned_down(tmp_path: Path) -> None:
+    def dim() -> Iterator[np.ndarray]:
+        return ((0.6 * f).astype(np.uint8) for f in shots_of(LENGTHS))
+
+    options = {"crf": "12", "preset": "ultrafast", "x265-params": "log-level=0"}
+    sdr = Coding("libx265", "yuv420p10le", options)
+    hdr = Coding("libx265", "yuv420p10le", options, transfer=16, primaries=9, matrix=9)
+    means = {}
+    for name, coding in (("sdr", sdr), ("hdr", hdr)):
+        film = write_film(tmp_path / f"{name}.mkv", dim(), coding)
+        result = extract(film, "--name", name, "--out", tmp_path / name, *FEW)
+        assert result.exit_code == 0, result.stderr
+        assert ("it is HDR (PQ): toned down to SDR" in result.stderr) == (name == "hdr")
+        first = manifest_of(tmp_path / name)["frame"][0]
+        means[name] = pixels_of(tmp_path / name / first["path"]).mean()
+    assert means["hdr"] != pytest.approx(means["sdr"], abs=5)
+
+
+# --- shots and splits -------------------------------------------------------------------------
+
+
+def test_all_cuts_are_found_and_no_others(plain: Path) -> None:
+    firsts: dict[int, int] = {}
+    for frame in shots.by_shot(open_film(plain).pictures()):
+        firsts.setdefault(frame.shot, frame.picture.ordinal)
+    assert [first - shots.MARGIN for first in firsts.values()] == [0, *CUTS]
+
+
+def test_a_fast_pan_and_a_shaking_camera_are_no_cuts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wide = cv2.resize(view(0, 0), (4 * WIDTH, 4 * HEIGHT))
+
+    def moving() -> Iterator[np.ndarray]:
+        for i in range(100):
+            left = 5 * i + rng.integers(0, 12)
+            top = 100 + rng.integers(0, 12)
+            yield wide[top : top + HEIGHT, left : left + WIDTH].copy()
+
+    film = write_film(tmp_path / "pan.mkv", moving())
+    assert {frame.shot for frame in shots.by_shot(open_film(film).pictures())} == {0}
+
+
+def test_splits_share_no_shot(panning: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    words = ("--per-film", "16", "--val", "3", "--test", "5")
+    assert extract(panning, "--name", "set", "--out", out, *words).exit_code == 0
+    splits = defaultdict(set)
+    per_shot: dict[int, int] = defaultdict(int)
+    for frame in manifest_of(out)["frame"]:
+        number = read_number(pixels_of(out / frame["path"]))
+        assert frame["shot"] == number // 60
+        splits[number // 60].add(frame["path"].split("/")[0])
+        per_shot[number // 60] += 1
+    assert all(len(names) == 1 for names in splits.values())
+    assert max(per_shot.values()) > 1  # else nothing was tried
+
+
+def test_a_view_that_comes_back_stays_in_one_split(tmp_path: Path) -> None:
+    """Six views, each shown in two shots far apart: the interviews of a film."""
+
+    def film() -> Iterator[np.ndarray]:
+        number = 0
+        for shot in [*range(6), *range(6)]:
+            for i in range(60):
+                yield paint_number(view(shot, i / 60 + (number > 360) * 0.2, pan=1.0), number)
+                number += 1
+
+    out = tmp_path / "set"
+    path = write_film(tmp_path / "returns.mkv", film())
+    words = ("--per-film", "6", "--val", "2", "--test", "2")
+    result = extract(path, "--name", "set", "--out", out, *words)
+    assert result.exit_code == 0, result.stderr
+    assert "12 shots" in result.stderr
+    splits = defaultdict(set)
+    for frame in manifest_of(out)["frame"]:
+        splits[frame["shot"] % 6].add(frame["path"].split("/")[0])
+    assert all(len(names) == 1 for names in splits.values())
+
+
+def test_no_two_frames_are_near_duplicates(panning: Path, tmp_path: Path) -> None:
+    """Judged by a hash that the extraction does not use."""
+
+    def difference_hash(pixels: np.ndarray) -> np.ndarray:
+        grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (17, 16), interpolation=3)
+        return grey[:, 1:] > grey[:, :-1]
+
+    out = tmp_path / "set"
+    assert extract(panning, "--name", "s", "--out", out, "--per-film", "12").exit_code == 2
+    words = ("--per-film", "12", "--val", "2", "--test", "4")
+    assert extract(panning, "--name", "s", "--out", out, *words).exit_code == 0
+    hashes = [difference_hash(pixels_of(out / f["path"])) for f in manifest_of(out)["frame"]]
+    for one, other in itertools.combinations(hashes, 2):
+        assert np.count_nonzero(one != other) > 24
+
+
+def test_films_share_the_frames_evenly_and_keep_their_groups(
+    plain: Path, panning: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    words = ("--per-film", "4", "--val", "3", "--test", "4", "--group", f"reef={panning}")
+    assert extract(plain, panning, "--name", "set", "--out", out, *words).exit_code == 0
+    counts: dict[str, int] = defaultdict(int)
+    for frame in manifest_of(out)["frame"]:
+        counts["/".join(frame["path"].split("/")[:2])] += 1
+    assert counts == {
+        "train/plain": 4,
+        "train/reef": 4,
+        "val/plain": 2,
+        "val/reef": 1,
+        "test/plain": 2,
+        "test/reef": 2,
+    }
+    assert {f["path"].split("/")[2].split("-")[0] for f in manifest_of(out)["frame"]} == {
+        "plain",
+        "panning",
+    }
+
+
+# --- what is left out -------------------------------------------------------------------------
+
+
+def subtitled(picture: np.ndarray) -> np.ndarray:
+    height = picture.shape[0]
+    for line, row in (("The shoal turns as one, and", 0.82), ("the hunters lose their aim.", 0.92)):
+        for colour, width in (((0, 0, 0), 5), ((250, 250, 250), 2)):
+            place = 20, round(row * height)
+            cv2.putText(picture, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, colour, width)
+    return picture
+
+
+def test_frames_that_are_no_good_are_dropped(tmp_path: Path) -> None:
+    spoil = {
+        "good": lambda p: p,
+        "black": lambda p: (p * 0.1).astype(np.uint8),
+        "flat": lambda p: np.full_like(p, 127) + (p > 250),
+        "blurred": lambda p: cv2.GaussianBlur(p, (0, 0), 9),
+        "text": subtitled,
+    }
+    kinds = [*spoil] * 3
+    frames = (
+        spoil[kind](cv2.resize(view(shot, i / 30), (2 * WIDTH, 2 * HEIGHT)))
+        for shot, kind in enumerate(kinds)
+        for i in range(30)
+    )
+    film = write_film(tmp_path / "film.mkv", frames)
+    out = tmp_path / "set"
+    result = extract(
+        film, "--name", "s", "--out", out, "--per-film", "2", "--val", "0", "--test", "0"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert {kinds[f["ordinal"] // 30] for f in manifest_of(out)["frame"]} == {"good"}
+    for kind in ("black", "flat", "blurred", "text"):
+        assert kind in result.stderr
+
+
+def test_the_limits_pass_real_photographs(documentary_root: Path) -> None:
+    photographs = [f.read() for f in open_dataset("documentary").frames("test")]
+    faults = [judging.fault(p, judging.bars(p)) for p in photographs]
+    assert sum(map(bool, faults)) <= 1
+    soft = [judging.fault(cv2.GaussianBlur(p, (0, 0), 2), judging.Bars()) for p in photographs]
+    assert soft.count("blurred") >= 19
+
+
+def test_blur_is_the_measure_of_scikit_image(documentary_root: Path) -> None:
+    from skimage.measure import blur_effect
+
+    for frame in open_dataset("documentary").frames("val"):
+        grey = cv2.cvtColor(frame.read(), cv2.COLOR_RGB2GRAY)
+        assert judging.blur(grey) == pytest.approx(blur_effect(grey / 255), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("bars", "height", "width"), [((28, 28, 0, 0), 192, 192), ((0, 0, 40, 40), 128, 272)]
+)
+def test_black_bars_are_cropped(
+    bars: tuple[int, int, int, int], height: int, width: int, tmp_path: Path
+) -> None:
+    top, bottom, left, right = bars
+    frames = (
+        cv2.copyMakeBorder(picture, *bars, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        for picture in shots_of(LENGTHS)
+    )
+    film = write_film(tmp_path / "wide.mp4", frames)
+    out = tmp_path / "set"
+    assert extract(film, "--name", "set", "--out", out, *FEW).exit_code == 0
+    for frame in manifest_of(out)["frame"]:
+        pixels = pixels_of(out / frame["path"])
+        lost_rows, lost_columns = HEIGHT // 2 - pixels.shape[0], WIDTH // 2 - pixels.shape[1]
+        assert 0 <= lost_rows <= 8
+        assert 0 <= lost_columns <= 8
+        assert lost_rows == 0 or (top and bottom)
+        assert lost_columns == 0 or (left and right)
+        if lost_columns == 0:
+            assert read_number(pixels, top=TOP - lost_rows) == frame["ordinal"]
+
+
+def test_frames_can_be_kept_whole_or_shrunk(plain: Path, tmp_path: Path) -> None:
+    words = ("--name", "set", *FEW)
+    assert extract(plain, "--out", tmp_path / "a", "--full-size", *words).exit_code == 0
+    for frame in manifest_of(tmp_path / "a")["frame"]:
+        assert (frame["height"], frame["width"]) == (HEIGHT, WIDTH)
+        assert read_number(pixels_of(tmp_path / "a" / frame["path"]), scale=1) == frame["ordinal"]
+    assert extract(plain, "--out", tmp_path / "b", "--max-side", "72", *words).exit_code == 0
+    assert {(f["height"], f["width"]) for f in manifest_of(tmp_path / "b")["frame"]} == {(48, 72)}
+
+
+# --- repeated, interrupted, damaged -----------------------------------------------------------
+
+
+def test_the_same_films_and_options_give_the_same_bytes(
+    plain: Path, panning: Path, tmp_path: Path
+) -> None:
+    for place in ("one", "two"):
+        result = extract(plain, panning, "--name", "set", "--out", tmp_path / place / "set", *FEW)
+        assert result.exit_code == 0
+        folder = tmp_path / place
+        assert [path.name for path in folder.iterdir()] == ["set"]  # no work folder is left
+    assert content_of(tmp_path / "one") == content_of(tmp_path / "two")
+
+
+def test_a_killed_extraction_leaves_nothing_half_and_goes_on(
+    bench: Bench, plain: Path, panning: Path, tmp_path: Path
+) -> None:
+    words = ["data", "extract", str(plain), str(panning), "--name", "set", *FEW]
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert bench(*words, cwd=whole).returncode == 0
+    place = tmp_path / "killed"
+    place.mkdir()
+    command = Path(sys.executable).with_name("bench")
+    work = place / ".set.extraction"
+    kills = 0
+    for goal in (1, 2):
+        process = subprocess.Popen([command, *words], cwd=place, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(work.glob("*/*.png"))) < 3 * goal:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        assert not (place / "set").exists() or process.returncode == 0
+    assert kills > 0
+    assert bench(*words, cwd=place).returncode == 0
+    assert content_of(place) == content_of(whole)
+
+
+def test_films_gone_through_are_not_gone_through_again(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too much is asked for at first; the second command needs no decoder."""
+    words = ("--name", "set", "--out", tmp_path / "set")
+    refusal = extract(plain, *words)
+    assert refusal.exit_code == 2
+    assert "No film need be gone through again" in refusal.stderr
+    monkeypatch.setattr("denoisebench.datasets.film.pyav.PyavFilm.pictures", None)
+    assert extract(plain, *words, *FEW).exit_code == 0
+
+
+def test_a_second_extraction_into_the_same_folder_waits_outside(
+    plain: Path, tmp_path: Path
+) -> None:
+    import filelock
+
+    (tmp_path / ".set.extraction").mkdir()
+    with filelock.FileLock(tmp_path / ".set.extraction" / "extraction.lock"):
+        result = extract(plain, "--name", "set", "--out", tmp_path / "set", *FEW)
+    assert result.exit_code == 2
+    assert "another extraction into" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs ulimit")
+def test_a_full_disk_is_told_and_nothing_is_lost(plain: Path, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("bench")
+    words = f"{command} data extract {plain} --name set --per-film 5 --val 1 --test 2"
+    full = subprocess.run(
+        ["bash", "-c", f"ulimit -f 6; {words}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert full.returncode == 2
+    assert "cannot write" in full.stderr
+    assert len(full.stderr.splitlines()) == 1
+    assert not (tmp_path / "set").exists()
+    room = subprocess.run(["bash", "-c", words], cwd=tmp_path, capture_output=True, check=False)
+    assert room.returncode == 0
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_of_a_truncated_film_what_decoded_is_used(suffix: str, tmp_path: Path) -> None:
+    whole = write_film(tmp_path / f"w.{suffix}", shots_of(LENGTHS), Coding(options=OPEN_GOP))
+    data = whole.read_bytes()
+    film = tmp_path / f"cut.{suffix}"
+    film.write_bytes(data[: len(data) * 2 // 3])
+    out = tmp_path / "set"
+    result = extract(
+        film, "--name", "set", "--out", out, "--per-film", "3", "--val", "1", "--test", "1"
+    )
+    assert result.exit_code == 0, result.stderr
+    if suffix == "mkv":  # a transport stream does not say how long it is
+        assert "truncated: what decoded is used" in result.stderr
+    manifest = manifest_of(out)
+    assert 150 < manifest["film"][0]["frames"] < sum(LENGTHS)
+    for frame in manifest["frame"]:
+        assert read_number(pixels_of(out / frame["path"])) == frame["ordinal"]
+
+
+def test_damaged_frames_are_left_out(tmp_path: Path) -> None:
+    options = {"crf": "12", "x264-params": "keyint=15:scenecut=0:bframes=2"}
+    film = write_film(tmp_path / "film.mkv", shots_of(LENGTHS), Coding(options=options))
+    data = bytearray(film.read_bytes())
+    for place in np.random.default_rng(3).integers(4000, len(data) - 4000, 12):
+        data[place] ^= 0x5A
+    film.write_bytes(data)
+    out = tmp_path / "set"
+    result = extract(
+        film, "--name", "s", "--out", out, "--per-film", "3", "--val", "1", "--test", "1"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "it is damaged" in result.stderr
+    for frame in manifest_of(out)["frame"]:
+        number = read_number(pixels_of(out / frame["path"]))
+        assert frame["seconds"] == pytest.approx(number / 25, abs=2e-3)
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def bad(films: Path, plain: Path) -> Path:
+    """A folder of files that are no films."""
+    folder = films / "bad"
+    folder.mkdir()
+    with av.open(str(folder / "song.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    Image.fromarray(view(0, 0)).save(folder / "photo.png")
+    Image.fromarray(view(0, 0)).save(folder / "photo.jpg")
+    (folder / "notes.txt").write_text("not a film at all\n" * 50)
+    (folder / "list.m3u8").write_text(f"#EXTM3U\n#EXTINF:5,\n{plain}\n#EXT-X-ENDLIST\n")
+    (folder / "empty.mp4").touch()
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(50_000))
+    (folder / "cut.mp4").write_bytes(plain.read_bytes()[:50_000])
+    (folder / "folder.mp4").mkdir()
+    tiny = (picture[:96, :96] for picture in shots_of(LENGTHS))
+    write_film(folder / "tiny.mp4", tiny)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    {
+        "song.m4a": "it holds audio only, no moving pictures",
+        "photo.png": "it is no film",
+        "photo.jpg": "it is no film",
+        "notes.txt": "it is no film",
+        "list.m3u8": "it is no film",
+        "empty.mp4": "the file is empty",
+        "noise.mp4": "it is no film, or too damaged",
+        "cut.mp4": "cut short before its index",
+        "folder.mp4": "is no regular file",
+        "nowhere.mp4": "does not exist",
+        "tiny.mp4": "48×48 pixels, too few",
+    }.items(),
+)
+def test_what_is_no_film_is_one_line_and_code_2(
+    name: str, reason: str, bad: Path, tmp_path: Path
+) -> None:
+    result = extract(bad / name, "--name", "set", "--out", tmp_path / "set", *FEW)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"bench: {bad / name}: ")
+    assert reason in line
+    assert not (tmp_path / "set").exists()
+
+
+def test_frames_larger_than_8k_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    still = np.zeros((4400, 8200, 3), np.uint8)
+    film = write_film(tmp_path / "huge.mkv", [still], Coding(options={"preset": "ultrafast"}))
+    with pytest.raises(FilmError, match="8200×4400 pixels, more than 8K"):
+        open_film(film)
+
+
+def test_a_film_too_short_for_what_is_asked_says_what_it_yields(
+    plain: Path, tmp_path: Path
+) -> None:
+    result = extract(plain, "--name", "set", "--out", tmp_path / "set")
+    assert result.exit_code == 2
+    assert (
+        "50 train, 10 val, 20 test frames are asked for, but its 16.4 s in 12 shots yield"
+        in (result.stderr.splitlines()[-1])
+    )
+    assert "--per-film" in result.stderr
+
+
+def test_one_shot_cannot_serve_two_splits(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "take.mkv", shots_of([200], pan=2.0))
+    words = ("--name", "set", "--out", tmp_path / "set", "--val", "0")
+    refusal = extract(film, *words, "--per-film", "2", "--test", "1")
+    assert refusal.exit_code == 2
+    assert "0 test" in refusal.stderr
+    assert extract(film, *words, "--per-film", "2", "--test", "0").exit_code == 0
+
+
+def test_names_that_clash_are_refused(plain: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "Film.mp4").write_bytes(plain.read_bytes())
+    one, two = tmp_path / "a" / "Film.mp4", tmp_path / "b" / "Film.mp4"
+    words = ("--name", "set", "--out", tmp_path / "set", *FEW)
+    clash = extract(one, two, *words)
+    assert clash.exit_code == 2
+    assert "tell them apart by groups: --group one=" in clash.stderr
+    same = extract(one, two, *words, "--group", f"x={one}", "--group", f"y={two}")
+    assert same.exit_code == 2
+    assert "are the same film; leave one out" in same.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["FILM", "--name", "../up"], "cannot name a data set"),
+        (["FILM", "--name", ".."], "cannot name a data set"),
+        (["FILM", "--name", "a", "--group", "x/y=FILM"], "cannot name a group"),
+        (["FILM", "--name", "a", "--group", "marine"], "write it as NAME=FILM"),
+        (["--name", "a"], "no film is given"),
+        (
+            ["FILM", "--name", "a", "--group", "x=FILM", "--group", "y=FILM"],
+            "is in group x already",
+        ),
+        (
+            ["FILM", "--name", "a", "--per-film", "0", "--val", "0", "--test", "0"],
+            "no frame is asked",
+        ),
+    ],
+)
+def test_requests_that_make_no_sense_are_one_line(
+    words: list[str], reason: str, plain: Path, tmp_path: Path
+) -> None:
+    filled = [word.replace("FILM", str(plain)) for word in words]
+    result = extract(*filled, "--out", tmp_path / "set")
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert reason in line
+
+
+def test_what_exists_is_not_overwritten(plain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    out.mkdir()
+    (out / "mine.txt").touch()
+    result = extract(plain, "--name", "set", "--out", out, *FEW)
+    assert result.exit_code == 2
+    assert "exists; remove it, or choose another --out" in result.stderr
+    (out / "mine.txt").unlink()
+    assert extract(plain, "--name", "set", "--out", out, *FEW).exit_code == 0
+
+
+def test_a_folder_that_cannot_be_made_is_told(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = extract(plain, "--name", "set", "--out", tmp_path / "file" / "set", *FEW)
+    assert result.exit_code == 2
+    assert "cannot make the folder" in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_a_read_only_folder_is_told(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "fixed").mkdir(mode=0o500)
+    result = extract(plain, "--name", "set", "--out", tmp_path / "fixed" / "set", *FEW)
+    assert result.exit_code == 2
+    assert "Permission denied" in result.stderr
+
+
+def test_names_in_any_script(plain: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "дно океана"
+    folder.mkdir()
+    film = folder / "Küste & Riff 鯨.mp4"
+    film.write_bytes(plain.read_bytes())
+    out = folder / "фильм"
+    result = extract(film, "--name", "фильм", "--out", out, *FEW)
+    assert result.exit_code == 0, result.stderr
+    assert (out / "train" / "Küste-Riff-鯨").is_dir()
+    assert result.stdout == f"bench run --dataset 'manifest:{out}/manifest.toml'\n"
+    assert len(open_dataset(f"manifest:{out}/manifest.toml").frames("train")) == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_a_film_whose_name_is_no_text(plain: Path, tmp_path: Path) -> None:
+    film = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    film.write_bytes(plain.read_bytes())
+    result = extract(film, "--name", "set", "--out", tmp_path / "set", *FEW)
+    assert result.exit_code == 0
+    assert manifest_of(tmp_path / "set")["film"][0]["file"] == "caf\ufffd.mp4"
+
+
+# --- without PyAV -----------------------------------------------------------------------------
+
+
+def test_opencv_steps_in_and_says_so(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "denoisebench.datasets.film.pyav", raising=False)
+    out = tmp_path / "set"
+    with caplog.at_level(logging.WARNING, "denoisebench"):
+        assert extract(plain, "--name", "set", "--out", out, *FEW).exit_code == 0
+    assert "is read by OpenCV" in caplog.text
+    assert "pip install 'denoisebench[video]'" in caplog.text
+    manifest = manifest_of(out)
+    assert manifest["film"][0]["decoder"].startswith("OpenCV")
+    for frame in manifest["frame"]:
+        assert read_number(pixels_of(out / frame["path"])) == frame["ordinal"]
+    (tmp_path / "notes.txt").write_text("no film")
+    refusal = extract(tmp_path / "notes.txt", "--name", "s", "--out", tmp_path / "s", *FEW)
+    assert refusal.exit_code == 2
+    assert "OpenCV finds no moving pictures in it" in refusal.stderr
+
+
+# --- what it shows ----------------------------------------------------------------------------
+
+
+def test_the_data_set_is_ready_to_run(bench: Bench, plain: Path, tmp_path: Path) -> None:
+    result = bench("data", "extract", plain, "--name", "set", *FEW)
+    assert result.returncode == 0
+    assert result.stdout == "bench run --dataset manifest:set/manifest.toml\n"
+    assert "16.4 s, 12 shots" in result.stderr
+    for split, rows in (("train", 1), ("val", 1), ("test", 1)):
+        sheet = Image.open(tmp_path / "set" / f"contact-{split}.png")
+        assert sheet.height >= rows * HEIGHT // 2
+    words = result.stdout.split()[1:]
+    table = bench(*words, "--methods", "noisy", "--sigma", "25", "--out", "run")
+    assert table.returncode == 0, table.stderr
+    assert "set: frames of 1 film (plain), halved" in table.stdout
+
+
+# --- numerics ---------------------------------------------------------------------------------
+
+
+def candidate(ordinal: int, sharpness: float, seed: int) -> Candidate:
+    rng = np.random.default_rng(seed)
+    return Candidate(
+        ordinal,
+        ordinal / 25,
+        0,
+        0,
+        sharpness,
+        rng.integers(-60, 60, VIEW).astype(np.int8),
+        rng.integers(0, 256, (18, 32, 3), dtype=np.uint8),
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 5)), max_size=25), st.integers(1, 6))
+def test_a_pool_is_bounded_has_no_twins_and_tells_who_goes(
+    offers: list[tuple[int, int]], capacity: int
+) -> None:
+    pool = Pool(capacity)
+    present: dict[int, int] = {}  # by ordinal, which picture
+    for ordinal, (picture, sharpness) in enumerate(offers):
+        gone = pool.offer(candidate(ordinal, sharpness, picture))
+        present[ordinal] = picture
+        for one in gone:
+            del present[one.ordinal]
+        assert {one.ordinal for one in pool.candidates} == set(present)
+        assert len(present) <= capacity
+        assert len(set(present.values())) == len(present)
+
+
+@given(st.integers(1, 12), st.integers(0, 99))
+def test_farthest_first_takes_the_one_farthest_from_all_taken(count: int, seed: int) -> None:
+    points = np.random.default_rng(seed).integers(0, 4, (12, 3), dtype=np.uint8)
+    order = farthest_first(list(points), count)
+    assert len(set(order)) == count
+    wide = points.astype(int)
+    apart = ((wide[:, None] - wide) ** 2).sum(axis=2)
+    for step in range(1, count):
+        reach = apart[:, order[:step]].min(axis=1)
+        rest = [i for i in range(12) if i not in order[:step]]
+        assert reach[order[step]] == max(reach[i] for i in rest)
+
+
+def test_a_panned_picture_is_known_and_another_is_not(documentary_root: Path) -> None:
+    pictures = [frame.read() for frame in open_dataset("documentary").frames("test")]
+    for number, picture in enumerate(pictures):
+        views = Views()
+        step = picture.shape[1] // 10
+        views.add(view_of(picture[:, step:]))
+        assert views.alike(view_of(picture[:, :-step])).tolist() == [0]
+        assert not any(views.alike(view_of(p)).size for p in pictures[number + 1 :])
+
+
+@given(st.lists(st.floats(0, 100), min_size=5, max_size=5))
+def test_a_cut_stands_out(changes: list[float]) -> None:
+    others = [*changes[:2], *changes[3:]]
+    if shots.is_cut(changes):
+        assert changes[2] >= max(6, 3 * np.mean(others) - 1e-9)
+    assert shots.is_cut([*changes[:2], 3 * sum(others) + 6, *changes[3:]])
+
+
+assert BLOCK * 12 == WIDTH  # the strip fills the width
