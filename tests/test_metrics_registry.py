@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ from denoisebench.store import Store
 if TYPE_CHECKING:
     from conftest import Bench
 
-BASELINE = Path(__file__).parents[1] / "results" / "baseline"
+ROOT = Path(__file__).parents[1]
+BASELINE = ROOT / "results" / "baseline"
 
 METRICS = """
 from denoisebench.metrics import register
@@ -151,6 +153,26 @@ def test_a_faulty_metric_costs_its_own_score_and_nothing_else(
     (tmp_path / "mine.py").write_text(METRICS.replace("+ 0", "+ 7"))
     assert "measured before" not in bench(*words).stderr
     assert (cells(tmp_path / "out").darkest == found.darkest + 7).all()
+
+
+def test_the_metric_that_the_documents_add_works_as_they_say(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    [source] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "worst.py").write_text(source)
+    [command] = re.findall(r"^bench (run --plugin worst.py .*)$", text, re.MULTILINE)
+    result = bench(*command.split(), "--dataset", f"folder:{photos}", "--out", "out")
+    assert result.returncode == 0
+    assert "Worst error in levels: lower is better." in result.stdout
+    assert (cells(tmp_path / "out").worst > 10).all()
+
+
+def test_the_documents_list_every_metric() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\S+)` \|.*\|.*\|.*\| (.*?) *\| \d+", text, re.MULTILINE)
+    ours = {m.name: m.undefined for m in registry.metrics().values()}
+    assert dict(rows) == ours
 
 
 def test_other_packages_announce_metrics_and_a_broken_one_breaks_nothing(
