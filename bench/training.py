@@ -14,8 +14,10 @@ from denoisebench import environment, metrics, protocol
 from denoisebench.datasets.folder import Folder
 from denoisebench.denoisers.gan import checkpoint, log, parallel, pictures
 from denoisebench.errors import UsageError
+from denoisebench.metrics.saturation import saturation_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import nn
@@ -63,7 +65,11 @@ class Lesson:
 
     def validate(self, network: nn.Module) -> dict[float, float]:
         """Mean PSNR in dB by sigma, under the protocol, noise seed 0."""
-        return {sigma: self._psnr(network, sigma) for sigma in self.sigmas}
+        return self._mean(metrics.psnr, network)
+
+    def saturation(self, network: nn.Module) -> dict[float, float]:
+        """Mean colour saturation error by sigma, likewise; see `metrics.saturation`."""
+        return self._mean(saturation_error, network)
 
     def strip(self, network: nn.Module) -> bytes:
         """PNG of the first validation frame: noisy, denoised, clean."""
@@ -76,13 +82,20 @@ class Lesson:
         }
         return pictures.strip(panels | {f"clean (sigma {sigma:g})": clean})
 
-    def _psnr(self, network: nn.Module, sigma: float) -> float:
-        scores = []
-        for frame in self.judge:
-            clean = frame.read()
-            estimate = self._run(network, self._noisy(frame, clean, sigma), sigma)
-            scores.append(metrics.psnr(clean, estimate))
-        return protocol.mean_psnr(scores)
+    def _mean(
+        self, metric: Callable[[np.ndarray, np.ndarray], float | None], network: nn.Module
+    ) -> dict[float, float]:
+        """By sigma, over the frames that the metric is defined for."""
+        means = {}
+        for sigma in self.sigmas:
+            scores = []
+            for frame in self.judge:
+                clean = frame.read()
+                estimate = self._run(network, self._noisy(frame, clean, sigma), sigma)
+                scores.append(metric(clean, estimate))
+            if defined := [score for score in scores if score is not None]:
+                means[sigma] = protocol.mean_psnr(defined)
+        return means
 
     def _noisy(self, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
         return protocol.add_noise(clean, sigma, dataset=self.dataset.name, frame=frame.id, seed=0)
@@ -141,7 +154,10 @@ def write_results(
     """
     recipe, rows = trainer.recipe, log.read(out / LOG)
     psnr = _last_psnr(rows)
-    scores = {"val_psnr": {f"{k:g}": v for k, v in psnr.items()}}
+    scores = {
+        "val_psnr": {f"{k:g}": v for k, v in psnr.items()},
+        "val_saturation": {f"{k:g}": v for k, v in lesson.saturation(trainer.averaged).items()},
+    }
     card = source | scores | _card(lesson, trainer)
     about = {"generator": json.dumps(asdict(recipe.generator)), "recipe_digest": recipe.digest}
     checkpoint.save_weights(out / WEIGHTS, trainer.averaged, about)

@@ -14,7 +14,22 @@ EXIT_USAGE = 2
 EXIT_CELLS_FAILED = 3
 EXIT_INTERRUPTED = 130
 
-_VERBS = ("run", "report", "list", "data", "tune", "train", "study", "verify", "compare")
+_VERBS = (
+    "run",
+    "report",
+    "list",
+    "data",
+    "tune",
+    "train",
+    "study",
+    "reproduce",
+    "verify",
+    "compare",
+    "ab",
+    "calibrate",
+    "history",
+    "export",
+)
 
 
 class _Verbs(click.Group):
