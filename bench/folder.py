@@ -155,7 +155,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
-    modules = {"numpy", "cv2"}.union(*(row.method.card.requires for row in plan.rows))
+    behind = [row.method.card.requires for row in plan.rows]
+    behind += [metric.requires for metric in plan.metrics]
+    modules = {"numpy", "cv2"}.union(*behind)
     return {
         "manifest": MANIFEST_VERSION,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -41,6 +41,7 @@ def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
     range=(-1, 1),
     source="Wang, Bovik, Sheikh & Simoncelli 2004",
     undefined=f"frames under {SSIM_WINDOW} pixels",
+    requires=("cv2",),
 )
 def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     """Structural similarity in [-1, 1]; higher is better, 1 for identical images.

@@ -95,9 +95,8 @@ def _features(network: list[tuple[torch.Tensor, torch.Tensor]], frame: np.ndarra
     import torch
     from torch.nn import functional
 
-    rgb = np.repeat(frame, 3 // frame.shape[2], axis=2).astype(np.float32) / 127.5 - 1
-    rgb = (rgb - np.array(_MEAN, np.float32)) / np.array(_DEVIATION, np.float32)
-    x = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    rgb = torch.from_numpy(np.repeat(frame, 3 // frame.shape[2], axis=2)).float() / 127.5 - 1
+    x = ((rgb - torch.tensor(_MEAN)) / torch.tensor(_DEVIATION)).permute(2, 0, 1)[None]
     features = []
     for (_, stride, padding, pooled), (weight, bias) in zip(_LAYERS, network, strict=True):
         x = functional.max_pool2d(x, 3, stride=2) if pooled else x

@@ -21,6 +21,7 @@ SMALLEST_SIDE = SSIM_WINDOW * 2 ** (len(WEIGHTS) - 1)
     decimals=4,
     source="Wang, Simoncelli & Bovik 2003",
     undefined=f"frames under {SMALLEST_SIDE} pixels",
+    requires=("cv2",),
 )
 def ms_ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     """Multi-scale structural similarity in [0, 1]; higher is better, 1 for identical images.
@@ -50,7 +51,7 @@ def _channel(x: np.ndarray, y: np.ndarray) -> float:
         score *= max(0.0, float(np.mean(structure))) ** weight
         x, y = _halved(x), _halved(y)
     luminance, structure = ssim_terms(x, y)
-    return score * max(0.0, float(np.mean(luminance * structure))) ** WEIGHTS[-1]
+    return float(score * max(0.0, float(np.mean(luminance * structure))) ** WEIGHTS[-1])
 
 
 def _halved(image: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ Function = typing.Callable[["np.ndarray", "np.ndarray"], "float | None"]
 """Takes the clean frame and the estimate, both uint8 (H, W, C), C = 3 (RGB) or 1, neither to be
 written to; returns the score, or None where the metric is not defined for the frame."""
 
+F = typing.TypeVar("F", bound=Function)
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -134,10 +136,10 @@ def _read_only(frame: np.ndarray) -> np.ndarray:
 _metrics: dict[str, Metric] = {}
 
 
-def register(name: str, **card: Any) -> Callable[[Function], Function]:
+def register(name: str, **card: Any) -> Callable[[F], F]:
     """Decorator: enter a function into the registry. The arguments are those of `Metric`."""
 
-    def enter(function: Function) -> Function:
+    def enter(function: F) -> F:
         if not inspect.isfunction(function):
             raise TypeError(f"{name}: a metric is a function of two frames, not {function!r}")
         known = _metrics.get(name)

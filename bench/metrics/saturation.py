@@ -16,6 +16,7 @@ from denoisebench.metrics.registry import register
     decimals=2,
     source="chroma C* of CIELAB, CIE 15",
     undefined="grey frames",
+    requires=("skimage",),
 )
 def saturation_error(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     """Mean chroma of the estimate less that of the clean frame, in CIELAB units; 0 is best.
