@@ -1,0 +1,177 @@
+"""``bench study`` and ``bench reproduce``: trainings that differ by one thing, and their lesson."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from filelock import FileLock
+
+from denoisebench.denoisers.gan import recipe, study
+from denoisebench.errors import UsageError
+from denoisebench.report import reproduction
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+ROOT = Path(__file__).parents[1]
+
+STUDY = """
+[cpu]
+"generator.width" = 4
+"adversary.critic.width" = 2
+"data.patch" = 16
+"schedule.iterations" = 2
+
+[[training]]
+name = "with"
+question = "an adversary"
+recipe = "adversarial-cnn"
+sigmas = [25, 7.5]
+
+[[training]]
+name = "without"
+question = "no adversary"
+recipe = "adversarial-cnn"
+sigmas = [25]
+set = { "losses.adversarial" = 0.0, "adversary" = "", "data.patch" = 24 }
+"""
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def test_a_study_is_reduced_where_a_recipe_has_what_is_reduced(listed: Path) -> None:
+    first, second, third = study.load(str(listed), reduced=True)
+    assert [t.name for t in (first, second, third)] == ["with-25", "with-7.5", "without-25"]
+    assert second.sigma == 7.5
+    small = recipe.load(first.recipe, first.changes)
+    assert (small.generator.width, small.data.patch, small.schedule.iterations) == (4, 16, 2)
+    assert small.adversary is not None
+    assert small.adversary.critic.width == 2
+    alone = recipe.load(third.recipe, third.changes)
+    assert alone.adversary is None
+    assert alone.data.patch == 24  # its own change stands
+    whole = study.load(str(listed), reduced=False)
+    assert recipe.load(whole[0].recipe, whole[0].changes) == recipe.load("adversarial-cnn")
+
+
+def test_the_shipped_study_has_the_published_rows() -> None:
+    for name in study.names():
+        for reduced in (False, True):
+            assert study.load(name, reduced=reduced)
+    trained = {training.name for training in study.load("paper", reduced=True)}
+    shipped = {path.stem for path in (ROOT / "denoisers" / "weights").glob("*-[0-9]*.safetensors")}
+    assert shipped <= trained
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("[25]", '["much"]', "each [[training]] needs name, question, recipe and sigmas"),
+        ('question = "no adversary"', "", "each [[training]] needs"),
+        ('name = "without"', 'name = "with"', "two trainings have the same name and sigma"),
+        ('"data.patch" = 24', '"data.patsh" = 24', "unknown key 'patsh'"),
+        ('"data.patch" = 24', '"date.patch" = 24', "there is no table 'date'"),
+        ("[[training]]", "[[training", "not valid TOML"),
+    ],
+)
+def test_a_bad_study_gets_one_line(listed: Path, old: str, new: str, line: str) -> None:
+    listed.write_text(STUDY.replace(old, new))
+    with pytest.raises(UsageError) as caught:
+        study.load(str(listed), reduced=True)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
+    bench: Bench, listed: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
+    (tmp_path / "out" / "with-7.5").mkdir(parents=True)
+    with FileLock(tmp_path / "out" / "with-7.5" / "run.lock"):
+        held = bench(*words)
+    assert held.returncode == 3
+    assert "with-7.5: at work elsewhere" in held.stdout
+    cards = {path.parent.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/card.json")}
+    assert set(cards) == {"with-25", "without-25"}
+    rest = bench(*words)
+    assert rest.returncode == 0, rest.stderr
+    assert [line.split(":")[0] for line in rest.stdout.splitlines()[-3:]] == [
+        "with-25",
+        "with-7.5",
+        "without-25",
+    ]
+    for name, written in cards.items():
+        assert (tmp_path / "out" / name / "card.json").stat().st_mtime_ns == written
+    card = json.loads((tmp_path / "out" / "without-25" / "card.json").read_text())
+    assert card["changes"]["adversary"] == ""
+    assert recipe.load(card["name"], card["changes"]).digest == card["recipe_digest"]
+    assert "--set adversary=" in card["command"]
+    assert -50 < card["val_saturation"]["25"] < 50
+
+
+def test_a_mistake_in_a_change_is_told(bench: Bench, tmp_path: Path) -> None:
+    for words, line in {
+        "data.patch": "'data.patch' is not of the form KEY=VALUE",
+        "data.patch=wide": "data.patch is of type int, not 'wide'",
+        "losses.colour=": "recipe paper: losses.colour is missing",
+        "adversary.penalti=": "adversary.penalti: there is none that could be left out",
+    }.items():
+        result = bench("train", "paper", "--set", words, "--out", "out")
+        assert result.returncode == 2
+        assert line in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def evidence(**psnr: float) -> reproduction.Evidence:
+    import pandas as pd
+
+    names = {"ours": "wgan-gp-unet-best", "gan": "wgan-gp-unet", "nlm": "nlm-skimage"}
+    rows = [{"method": names.get(n, n), "sigma": 25.0, "psnr_mean": p} for n, p in psnr.items()]
+    return reproduction.Evidence(pd.DataFrame(rows), {}, {})
+
+
+def test_the_order_and_the_gap_are_judged() -> None:
+    as_paper = reproduction.findings(evidence(bm3d=30, nlm=28, gan=27, dcgan=25.5))
+    assert "bm3d > nlm-skimage > wgan-gp-unet > dcgan" in as_paper.splitlines()[-1]
+    assert "yes" in as_paper.splitlines()[-1]
+    assert "+1.50" in as_paper.splitlines()[-1]
+    other = reproduction.findings(evidence(bm3d=30, nlm=28, gan=29, dcgan=25.5))
+    assert "no" in other.splitlines()[-1]
+
+
+def test_a_block_is_replaced_and_the_words_around_it_stay() -> None:
+    text = "before\n<!-- figures: table -->\nold\n<!-- /figures -->\nafter\n"
+    new = reproduction.rewrite(text, evidence(bm3d=30.004))
+    assert new.startswith("before\n<!-- figures: table -->\n| method")
+    assert new.endswith("|\n<!-- /figures -->\nafter\n")
+    assert "30.00" in new
+    assert "old" not in new
+    with pytest.raises(UsageError, match="unknown block of figures 'tabel'"):
+        reproduction.rewrite(text.replace("table", "tabel"), evidence(bm3d=30))
+
+
+def test_the_figures_of_the_document_follow_from_the_stored_runs(
+    bench: Bench, tmp_path: Path
+) -> None:
+    document = ROOT / "docs" / "reproduction.md"
+    copy = tmp_path / "reproduction.md"
+    shutil.copy(document, copy)
+    runs: list[Any] = [ROOT / "results" / "baseline", ROOT / "results" / "sigma-11.4"]
+    ablations = ["--ablations", ROOT / "results" / "ablations"]
+    result = bench("reproduce", *runs, *ablations, "--into", copy)
+    assert result.returncode == 0, result.stderr
+    assert copy.read_text(encoding="utf-8") == document.read_text(encoding="utf-8")
