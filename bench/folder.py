@@ -166,7 +166,11 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         "threads": plan.threads,
         "timing": asdict(plan.rules),
         "protocol": {"digest": plan.protocol} | protocol.description(plan.observation.noise),
-        "noise": {"spec": plan.observation.noise, "words": plan.observation.words},
+        "noise": {
+            "spec": plan.observation.noise,
+            "words": plan.observation.words,
+            "telling": plan.observation.telling,
+        },
         "levels": [asdict(level) for level in plan.levels],
         "dataset": {
             "name": plan.dataset.name,

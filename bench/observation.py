@@ -30,7 +30,12 @@ class Observation(Protocol):
 
     @property
     def words(self) -> str:
-        """The noise, and what methods that need a sigma are told, for a table's footer."""
+        """The noise, for a table's footer."""
+        ...
+
+    @property
+    def telling(self) -> str:
+        """What methods that need a sigma are told, for the same; empty if it is the true one."""
         ...
 
     def observe(self, cell: Cell, frame: Frame, clean: np.ndarray, out: np.ndarray) -> float:
@@ -62,10 +67,13 @@ class Drawn:
     def words(self) -> str:
         if self.model == protocol.GAUSSIAN:
             return "the same noise for every method"
-        return (
-            f"noise `{self.noise}`: {self.model.words}, the same for every method; those that "
-            "need a sigma are told the root mean square of the frame's noise"
-        )
+        return f"noise `{self.noise}`: {self.model.words}, the same for every method"
+
+    @property
+    def telling(self) -> str:
+        if self.model == protocol.GAUSSIAN:
+            return ""
+        return "methods that need a sigma are told the root mean square of the frame's noise"
 
     def observe(self, cell: Cell, frame: Frame, clean: np.ndarray, out: np.ndarray) -> float:
         """White Gaussian noise is as strong as its sigma; of other noise it is measured."""
@@ -91,10 +99,8 @@ class Recorded:
     _estimates: dict[str, float] = field(default_factory=dict)
 
     noise = protocol.RECORDED
-    words = (
-        "the noise was recorded with them; methods that need a sigma are told an estimate from "
-        "the noisy frame"
-    )
+    words = "the noise was recorded with them"
+    telling = "methods that need a sigma are told an estimate from the noisy frame"
 
     def observe(self, cell: Cell, frame: Frame, clean: np.ndarray, out: np.ndarray) -> float:
         assert frame.read_noisy is not None

@@ -166,7 +166,11 @@ def decimals(count: int) -> Callable[[float], str]:
 
 
 def signed(count: int) -> Callable[[float], str]:
-    return lambda value: f"{round(value, count) + 0.0:+.{count}f}"  # no minus before a zero
+    def shown(value: float) -> str:
+        # Adding a zero leaves no minus before one.
+        return "∞" if math.isinf(value) else f"{round(value, count) + 0.0:+.{count}f}"
+
+    return shown
 
 
 def three_digits(value: float) -> str:
@@ -303,11 +307,10 @@ def _remarks(results: Results) -> list[str]:
 def _told(results: Results) -> list[str]:
     """What methods that need a sigma were told, where it is not the true one."""
     if any(level.told is not None for level in results.levels):
-        return ["told is the sigma that methods were given that need one"]
-    if results.noise == GAUSSIAN.name:
-        return []
+        return ["told is the sigma that was given to methods that need one"]
+    telling = results.manifest.get("noise", {"telling": ""})["telling"]
     given = [m.sigma_given for m in results.measurements.values() if m.sigma_given is not None]
-    return [f"they were told {min(given):.1f} to {max(given):.1f}"] if given else []
+    return [f"{telling}, {min(given):.1f} to {max(given):.1f}"] if telling and given else []
 
 
 def _units(results: Results) -> list[str]:
