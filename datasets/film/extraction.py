@@ -304,7 +304,7 @@ def _shrunk(pixels: np.ndarray, max_side: int | None) -> np.ndarray:
 def _write_sheet(split: str, made: Sequence[_Made], folder: Path, request: Request) -> None:
     paths = [str(frame["path"]) for film in made for frame in film.frames]
     frames = [
-        Frame.from_reader(path.removeprefix(f"{split}/"), partial(read_image, folder / path))
+        Frame.from_reader(path[len(split) + 1 : -len(".png")], partial(read_image, folder / path))
         for path in sorted(paths)
         if path.startswith(f"{split}/")
     ]
