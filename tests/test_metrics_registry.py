@@ -73,6 +73,8 @@ def test_a_metric_is_a_function_with_a_name_of_its_own(monkeypatch: pytest.Monke
         registry.register("psnr", title="Mine")(lambda clean, estimate: 0.0)
     with pytest.raises(TypeError, match="a metric is a function"):
         registry.register("mine", title="Mine")(max.__call__)
+    with pytest.raises(ValueError, match="mine: direction is one of higher, lower, zero"):
+        registry.register("mine", title="Mine", direction="up")(lambda clean, estimate: 0.0)
 
 
 def test_the_scores_of_further_metrics_can_be_computed_by_hand(

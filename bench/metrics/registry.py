@@ -11,7 +11,7 @@ import typing
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from denoisebench import plugins
 from denoisebench.errors import UsageError, unknown
@@ -31,6 +31,8 @@ Function = typing.Callable[["np.ndarray", "np.ndarray"], "float | None"]
 written to; returns the score, or None where the metric is not defined for the frame."""
 
 F = typing.TypeVar("F", bound=Function)
+
+Direction = Literal["higher", "lower", "zero"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Metric:
 
     name: str
     title: str
-    direction: Literal["higher", "lower", "zero"] = "higher"
+    direction: Direction = "higher"
     range: tuple[float, float] = (-math.inf, math.inf)
     unit: str = ""
     source: str = ""
@@ -64,6 +66,10 @@ class Metric:
     weights: Callable[[], tuple[Path, ...]] = field(default=tuple, repr=False)
     function: Function | None = field(default=None, repr=False)
     problem: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in get_args(Direction):
+            raise ValueError(f"{self.name}: direction is one of {', '.join(get_args(Direction))}")
 
     @property
     def unavailable(self) -> str | None:
