@@ -93,7 +93,7 @@ def limits_of(fail_on: tuple[dict[str, float], frozenset[str]], calibration: Pat
     sizes, gated = fail_on
     if calibration is None:
         return Limits(sizes, gated)
-    return Limits(sizes, gated, *read_calibration(calibration))
+    return Limits(sizes, gated, read_calibration(calibration))
 
 
 def conclude(

@@ -33,13 +33,11 @@ class Limits:
         sizes: by metric or cost, as asked for: a score in its unit, a cost as a share.
         gated: the metrics and costs that a comparison fails on.
         calibrated: the smallest share of its time that this machine can tell, by method.
-        floor_ns: the same in nanoseconds, over all methods.
     """
 
     sizes: Mapping[str, float] = field(default_factory=dict)
     gated: frozenset[str] = frozenset({"psnr", "ssim"})
     calibrated: Mapping[str, float] = field(default_factory=dict)
-    floor_ns: float = FLOORS["time"]
 
     def score(self, metric: Mapping[str, Any]) -> float:
         """The loss of a metric, as a run's manifest describes it, that is too much; in its unit."""
@@ -83,8 +81,8 @@ def _size(name: str, text: str) -> float:
     return value / 100 if percent else value
 
 
-def read_calibration(path: Path) -> tuple[dict[str, float], float]:
-    """What ``bench calibrate`` found on this machine: shares by method, and the floor in ns.
+def read_calibration(path: Path) -> dict[str, float]:
+    """What ``bench calibrate`` found on this machine: the shares of a time it can tell, by method.
 
     Raises:
         UsageError: the file cannot be read, or is of another machine.
@@ -93,7 +91,6 @@ def read_calibration(path: Path) -> tuple[dict[str, float], float]:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         machine = str(found["machine"])
         shares = {str(name): float(share) for name, share in found["time"].items()}
-        floor = float(found["floor_ms"]) * 1e6
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); bench calibrate writes it") from error
     except (KeyError, AttributeError, TypeError, ValueError) as error:
@@ -102,4 +99,4 @@ def read_calibration(path: Path) -> tuple[dict[str, float], float]:
         ) from error
     if machine != environment.machine_id():
         raise UsageError(f"{path}: calibrated on another machine; run bench calibrate on this one")
-    return shares, floor
+    return shares

@@ -30,8 +30,8 @@ BROKEN_FRAME = 25
 """A frame that loses so many times what its mean may lose (0.5 dB of PSNR) is no scatter: a loss
 that it alone brings about counts, though an interval over frames would put it down to chance."""
 
-SIGNIFICANT = 0.01
-"""Of a test of times: they scatter, and there are many methods."""
+TIME_LEVEL = 0.99
+"""Of the interval of a change of time: times scatter, and there are many methods."""
 
 Pairs = list[tuple["Measurement", "Measurement"]]
 
@@ -126,9 +126,17 @@ class _Comparison:
 
     def _finding(self, row: dict[str, Any], metric: str, **place: Any) -> Callable[..., Finding]:
         def make(verdict: Verdict, reason: str = "", **figures: Any) -> Finding:
-            name = row["method"], row["title"], row["device"]
-            gated = metric in self.limits.gated
-            return Finding(*name, metric, verdict, reason=reason, gated=gated, **place, **figures)
+            return Finding(
+                method=row["method"],
+                title=row["title"],
+                device=row["device"],
+                metric=metric,
+                verdict=verdict,
+                reason=reason,
+                gated=metric in self.limits.gated,
+                **place,
+                **figures,
+            )
 
         return make
 
@@ -233,7 +241,7 @@ def _time(finding: Callable[..., Finding], method: str, pairs: Pairs, limits: Li
         return finding(Verdict.NOT_COMPARABLE, "no time was measured in both")
     before, now = ([float(median(m.call_ns)) for m in side] for side in zip(*pairs, strict=True))
     ratios = np.log(now) - np.log(before)
-    interval = statistics.mean_interval(ratios, 1 - SIGNIFICANT)
+    interval = statistics.mean_interval(ratios, TIME_LEVEL)
     figures = {
         "base": median(before) / 1e6,
         "head": median(now) / 1e6,
@@ -243,7 +251,7 @@ def _time(finding: Callable[..., Finding], method: str, pairs: Pairs, limits: Li
         "frames": len({b.cell.frame for b, _ in pairs}),
     }
     size = math.log1p(limits.share("time", method))
-    clear = interval.excludes_zero and abs(median(now) - median(before)) >= limits.floor_ns
+    clear = interval.excludes_zero and abs(median(now) - median(before)) >= FLOORS["time"]
     if not clear or abs(interval.mean) < size:
         return finding(Verdict.SAME, **figures)
     reason = "one launch each: `bench ab` tells a slow launch from slow code"

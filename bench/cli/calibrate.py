@@ -1,0 +1,103 @@
+"""``bench calibrate``: what this machine's times can tell apart."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from denoisebench.cli.ab import FEWEST_LAUNCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from denoisebench.compare.calibration import Calibration
+
+
+@click.command(short_help="Measure how far times scatter here, and what can be told apart.")
+@click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
+@click.option(
+    "--env",
+    type=click.Path(path_type=Path),
+    help="Virtual environment's folder, its python or bench.  [default: this one]",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(FEWEST_LAUNCHES),
+    default=20,
+    show_default=True,
+    help="Pairs of launches to learn from.",
+)
+@click.option(
+    "--launches",
+    type=click.IntRange(FEWEST_LAUNCHES),
+    default=10,
+    show_default=True,
+    help="What bench ab will be given.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results", "calibration"),
+    show_default=True,
+    help="Folder for the launches and calibration.toml.",
+)
+def calibrate(
+    run_options: tuple[str, ...], env: Path | None, pairs: int, launches: int, out: Path
+) -> None:
+    """Launch one version in turn with itself, and derive what bench ab may call slower.
+
+    \b
+    bench calibrate -- --methods 'nlm-*' --sigma 25 --frames 2
+    bench ab base head --calibration results/calibration/calibration.toml -- …
+
+    Shows for each method how far a launch scatters, the smallest change to be told on this machine,
+    how often bench ab would raise a false alarm, and how often it would see a method that is slower
+    by 10 %: where that is too seldom, give both more --launches.
+    """
+    from denoisebench.compare import launches as launcher
+    from denoisebench.compare.calibration import calibrate as learn
+    from denoisebench.compare.calibration import to_toml
+    from denoisebench.compare.limits import DEFAULT_SHARES
+    from denoisebench.errors import UsageError
+    from denoisebench.files import write_text
+
+    launcher.check_words(run_options)
+    one, other = (launcher.version(n, env or Path(sys.executable)) for n in ("first", "second"))
+    found = launcher.in_turn(
+        one, other, run_options, pairs, out, lambda line: click.echo(line, err=True)
+    )
+    times = {row: launcher.times(found, row) for row in launcher.rows(found)}
+    known = {
+        row: learn(values[0], values[1], launches, DEFAULT_SHARES["time"])
+        for row, values in times.items()
+        if values.shape[1] == pairs
+    }
+    if not known:
+        raise UsageError(f"no method measured all cells in all launches; see {out}")
+    shares: dict[str, Calibration] = {}
+    for (method, _), calibration in known.items():
+        if method not in shares or shares[method].share < calibration.share:
+            shares[method] = calibration
+    words = shlex.join(["bench", "calibrate", "--pairs", str(pairs), "--", *run_options])
+    path = out / "calibration.toml"
+    write_text(path, to_toml(shares, launches, words))
+    click.echo(_table(known))
+    click.echo(f"Wrote {path}", err=True)
+
+
+def _table(known: Mapping[tuple[str, str], Calibration]) -> str:
+    from tabulate import tabulate
+
+    body = [
+        [
+            method if device == "cpu" else f"{method} ({device})",
+            *(f"{100 * v:.1f} %" for v in (c.scatter, c.share, c.alarms, c.detected)),
+        ]
+        for (method, device), c in known.items()
+    ]
+    headers = ["Method", "launch scatters", "smallest change", "false alarms", "+10 % is seen"]
+    return tabulate(body, headers, "github", disable_numparse=True)

@@ -1,0 +1,100 @@
+"""Two versions launched in turn: is the second slower, larger or worse?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisebench.compare import decision, launches
+from denoisebench.compare.findings import Finding, Verdict
+from denoisebench.compare.limits import FLOORS, Limits
+from denoisebench.compare.runs import compare_runs, judge_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from denoisebench.compare.launches import Pair, Row
+
+
+def judge(
+    pairs: Sequence[Pair], limits: Limits, again: Callable[[list[str]], list[Pair]]
+) -> list[Finding]:
+    """Findings of the launches: scores of the first pair, memory and time of all.
+
+    Args:
+        pairs: a first look.
+        limits: what counts as a change.
+        again: launches the named methods for a second look, before one is called slower.
+    """
+    known = set(launches.rows(pairs))
+    findings = compare_runs(pairs[0].base, pairs[0].head, limits)
+    judged = {Verdict.WORSE, Verdict.BETTER, Verdict.SAME}
+    timed = [f for f in findings if f.metric == "time" and (f.method, f.device) in known]
+    first = {_row(f): time_finding(f, pairs, limits) for f in timed if f.verdict in judged}
+    if suspects := [f.method for f in first.values() if f.fails]:
+        second = again(list(dict.fromkeys(suspects)))
+        first |= {
+            row: _confirmed(f, time_finding(f, second, limits))
+            for row, f in first.items()
+            if f.fails
+        }
+    return [
+        first.get(_row(f), f) if f.metric == "time" else _memory(f, pairs, limits) for f in findings
+    ]
+
+
+def _row(finding: Finding) -> Row:
+    return finding.method, finding.device
+
+
+def time_finding(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
+    """What one look says of a row's time."""
+    times = launches.times(pairs, _row(finding))
+    count = times.shape[1]
+    if count < decision.FEWEST_PAIRS:
+        reason = f"only {count} pairs of launches measured all cells"
+        return replace(finding, verdict=Verdict.NOT_COMPARABLE, reason=reason)
+    base, head = (float(median(side)) for side in times)
+    look = decision.look(*times)
+    share = limits.share("time", finding.method)
+    verdict = Verdict.SAME
+    if abs(head - base) >= FLOORS["time"]:
+        if look.slower(share):
+            verdict = Verdict.WORSE
+        elif look.faster(share):
+            verdict = Verdict.BETTER
+    return replace(
+        finding,
+        verdict=verdict,
+        reason="",
+        base=base / 1e6,
+        head=head / 1e6,
+        change=float(np.expm1(look.log_change)),
+        low=None,
+        high=None,
+        frames=count,
+    )
+
+
+def _confirmed(first: Finding, second: Finding) -> Finding:
+    """The second look decides, and its figures stand: the first was chosen for being large."""
+    assert first.change is not None
+    if second.verdict in (Verdict.WORSE, Verdict.NOT_COMPARABLE):
+        return second
+    reason = f"a first look showed {100 * first.change:+.1f} %, a second did not confirm it"
+    return replace(second, verdict=Verdict.SAME, reason=reason)
+
+
+def _memory(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
+    peaks = launches.peaks(pairs, _row(finding))
+    if finding.metric != "memory" or finding.verdict is Verdict.FAILED or not peaks.size:
+        return finding
+
+    def make(verdict: Verdict, **figures: Any) -> Finding:
+        return replace(finding, verdict=verdict, **figures)
+
+    base, head = (float(median(side)) for side in peaks)
+    return judge_memory(make, base, head, limits)
