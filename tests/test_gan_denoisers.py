@@ -165,6 +165,16 @@ def test_a_batch_gives_what_its_frames_give_alone(tmp_path: Path) -> None:
     torch.testing.assert_close(together, torch.cat(apart), rtol=0, atol=1e-5)
 
 
+def test_a_self_ensemble_is_blind_to_turning_and_mirroring(tmp_path: Path) -> None:
+    image = frame(24, 40)
+    ensemble, single = trained(tmp_path, self_ensemble=True), trained(tmp_path)
+    estimate = ensemble.denoise(image, 0.1)
+    turned = ensemble.denoise(image.rot90(1, (2, 3)).flip(3), 0.1)
+    torch.testing.assert_close(turned.flip(3).rot90(-1, (2, 3)), estimate, rtol=0, atol=1e-5)
+    mirrored = single.denoise(image.flip(3), 0.1).flip(3)
+    assert (mirrored - single.denoise(image, 0.1)).abs().max() > 1e-3
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_gives_the_same(tmp_path: Path) -> None:
     image = frame(40, 48)
