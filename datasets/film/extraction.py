@@ -127,15 +127,15 @@ def extract(request: Request, progress: Progress) -> Path:
             folder exists, or cannot be written to.
     """
     _check(request)
+    opened = _opened(request)
     out = request.out
     make_folder(out.parent)
     work = out.parent / f".{out.name}.extraction"
     with _alone(work, out):
-        made = [_survey(file, request, work, progress) for file in _told_apart(request, progress)]
+        made = [_survey(*each, request, work, progress) for each in opened]
         taken = _choose(made, request)
         new = work / "new"
-        if new.exists():
-            shutil.rmtree(new)
+        surveys.make_empty(new)
         for one in taken:
             made[one.film].frames.append(_write_frame(one, made[one.film], new, request))
         for split in SPLITS:
@@ -200,8 +200,8 @@ def _alone(work: Path, out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _told_apart(request: Request, progress: Progress) -> list[tuple[FilmFile, Film, str]]:
-    """Open all films, so that a bad one is known before any is gone through, and digest them."""
+def _opened(request: Request) -> list[tuple[FilmFile, Film, str]]:
+    """All films and their digests, so that a bad one is known before any is gone through."""
     films = [(file, open_film(file.path)) for file in request.films]
     seen: dict[str, Path] = {}
     opened = []
@@ -226,9 +226,8 @@ def _digest(path: Path) -> str:
 
 
 def _survey(
-    opened: tuple[FilmFile, Film, str], request: Request, work: Path, progress: Progress
+    file: FilmFile, film: Film, digest: str, request: Request, work: Path, progress: Progress
 ) -> _Made:
-    file, film, digest = opened
     basis = [digest, film.decoder, request.capacity, request.halved, surveys.VERSION]
     folder = work / hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
     progress.film(file.path, film.seconds)

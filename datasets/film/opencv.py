@@ -25,11 +25,11 @@ class OpencvFilm:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
             raise no_film(path, "OpenCV finds no moving pictures in it")
         width, height, rate, count, code = (
-            self._capture.get(item)
+            capture.get(item)
             for item in (
                 cv2.CAP_PROP_FRAME_WIDTH,
                 cv2.CAP_PROP_FRAME_HEIGHT,
@@ -38,6 +38,7 @@ class OpencvFilm:
                 cv2.CAP_PROP_FOURCC,
             )
         )
+        capture.release()
         refuse_size(path, int(height), int(width))
         self.decoder = f"OpenCV {cv2.__version__}"
         self.codec = int(code).to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
@@ -47,15 +48,16 @@ class OpencvFilm:
 
     def pictures(self) -> Iterator[CvPicture]:
         """Its frames in order of presentation."""
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
         ordinal, seconds = 0, 0.0
         while True:
-            there, pixels = self._capture.read()
+            there, pixels = capture.read()
             if not there:
                 break
-            seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             yield CvPicture(pixels, ordinal, seconds)
             ordinal += 1
-        self._capture.release()
+        capture.release()
         if self.seconds - seconds > _EARLY:
             self.notes.append(
                 f"it ends after {seconds:.1f} of {self.seconds:.1f} s, truncated: "

@@ -8,6 +8,7 @@ counted and left out.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -53,23 +54,16 @@ class PyavFilm:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            # A file object: names need no encoding, and playlists open nothing else.
-            self._file = path.open("rb")
-            self._container: Any = av.open(self._file, metadata_errors="ignore")
-        except (OSError, ValueError) as error:
-            raise no_film(path, _why_unreadable(path, error)) from error
-        self._stream = self._video_stream()
-        context = self._stream.codec_context
-        refuse_size(path, context.height, context.width)
-        self._stream.thread_type = "AUTO"
-        self._base: Fraction = self._stream.time_base or Fraction(1, 1)
         self.decoder = f"PyAV {av.__version__}, libavcodec {_version('libavcodec')}"
-        self.codec: str = context.name
-        self.seconds = self._declared_seconds()
         self.damaged: set[int] = set()
         self.notes: list[str] = []
         self._converters = _Converters()
+        with self._opened() as (container, stream):
+            refuse_size(path, stream.codec_context.height, stream.codec_context.width)
+            self.codec: str = stream.codec_context.name
+            self.seconds = _declared_seconds(container, stream)
+            self._base: Fraction = stream.time_base or Fraction(1, 1)
+            self._rate = float(stream.average_rate or 25)
 
     def pictures(self) -> Iterator[AvPicture]:
         """Its frames in order of presentation; those that damage made useless are counted only.
@@ -81,8 +75,8 @@ class PyavFilm:
         ordinal, seconds = -1, 0.0
         start: float | None = None
         fields = 0
-        with self._file, self._container:
-            for frame in self._frames():
+        with self._opened() as (container, stream):
+            for frame in _frames(container, stream):
                 if frame is None:
                     self.damaged.add(group)
                     whole = False
@@ -102,24 +96,6 @@ class PyavFilm:
                     yield self._picture(frame, ordinal, max(0.0, seconds - start), group)
         self._take_notes(seconds - (start or 0.0), fields)
 
-    def _frames(self) -> Iterator[Any]:
-        """Decoded frames; None where the file is damaged."""
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.FFmpegError:
-                yield None
-                return
-            try:
-                yield from self._stream.codec_context.decode(packet if packet.size else None)
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:
-                yield None
-
     def _picture(self, frame: Any, ordinal: int, seconds: float, group: int) -> AvPicture:
         refuse_size(self.path, frame.height, frame.width)
         matrix = frame.colorspace
@@ -135,31 +111,40 @@ class PyavFilm:
         if frame.pts is not None:
             seconds: float = float(frame.pts * self._base)
             return seconds
-        return float(ordinal / (self._stream.average_rate or 25))
+        return ordinal / self._rate
 
-    def _video_stream(self) -> Any:
-        name = self._container.format.name
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, Any]]:
+        """The container and the stream of moving pictures."""
+        try:
+            # A file object: names need no encoding, and playlists open nothing else.
+            file = self.path.open("rb")
+            container: Any = av.open(file, metadata_errors="ignore")
+        except (OSError, ValueError) as error:
+            raise no_film(self.path, _why_unreadable(self.path, error)) from error
+        with file, container:
+            stream = self._video_stream(container)
+            stream.thread_type = "AUTO"
+            yield container, stream
+
+    def _video_stream(self, container: Any) -> Any:
+        name = container.format.name
         if name.endswith(_STILLS) or any(word in _NOT_FILMS for word in name.split(",")):
             raise no_film(self.path, "it is no film")
         moving = [
             stream
-            for stream in self._container.streams.video
+            for stream in container.streams.video
             if not stream.disposition & av.stream.Disposition.attached_pic
         ]
         if not moving:
-            kinds = sorted({stream.type for stream in self._container.streams})
+            kinds = sorted({stream.type for stream in container.streams})
             only = f"it holds {' and '.join(kinds)} only" if kinds else "it holds nothing"
             raise no_film(self.path, f"{only}, no moving pictures")
-        best = self._container.streams.best("video")
+        best = container.streams.best("video")
         return best if best in moving else moving[0]
 
-    def _declared_seconds(self) -> float:
-        if self._stream.duration:
-            return float(self._stream.duration * self._base)
-        return float(self._container.duration or 0) / av.time_base
-
     def _take_notes(self, last: float, fields: int) -> None:
-        if self.seconds - last > _EARLY + 1 / float(self._stream.average_rate or 1):
+        if self.seconds - last > _EARLY + 1 / self._rate:
             self.notes.append(
                 f"it ends after {last:.1f} of {self.seconds:.1f} s, truncated: what decoded is used"
             )
@@ -172,6 +157,31 @@ class PyavFilm:
             self.notes.append("it is interlaced: of each frame one field is used")
         if self._converters.hdr:
             self.notes.append(f"it is HDR ({self._converters.hdr}): toned down to SDR")
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded frames; None where the file is damaged."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            yield None
+            return
+        try:
+            yield from stream.codec_context.decode(packet if packet.size else None)
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            yield None
+
+
+def _declared_seconds(container: Any, stream: Any) -> float:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return float(container.duration or 0) / float(av.time_base)
 
 
 class AvPicture:

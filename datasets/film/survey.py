@@ -40,7 +40,7 @@ SMALLEST = 64  # rows or columns of a frame
 RECORD = "survey.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A good frame.
 
@@ -160,9 +160,7 @@ def make_survey(
     record = folder / RECORD
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or not ours
         return _from_json(record.read_text(encoding="utf-8"))
-    if folder.exists():
-        shutil.rmtree(folder)
-    make_folder(folder)
+    make_empty(folder)
     survey = _Surveyor(film, folder, Pool(capacity), halved, tell).go()
     write_text(record, _to_json(survey))
     return survey
@@ -269,6 +267,20 @@ class _Surveyor:
 
 def _window(frame: ShotFrame) -> tuple[int, int]:
     return frame.shot, int(frame.picture.seconds / WINDOW)
+
+
+def make_empty(folder: Path) -> None:
+    """Make a folder, or empty the one that is there.
+
+    Raises:
+        UsageError: it cannot be.
+    """
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise DataError(f"cannot empty {folder}: {error.strerror}") from error
+    make_folder(folder)
 
 
 def write_png(path: Path, pixels: np.ndarray, *, quick: bool = False) -> bytes:

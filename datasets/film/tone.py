@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 PQ, HLG = "PQ", "HLG"
+_ROWS = 256  # at a time: a light takes several times the memory of its pixel
 MASTER, SCREEN = 1000.0, 203.0  # peaks in cd/m²
 
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
@@ -32,6 +33,11 @@ def to_sdr(pixels: np.ndarray, transfer: str) -> np.ndarray:
     Returns:
         uint8 (H, W, 3), BT.709 primaries, for a display gamma of 2.4.
     """
+    parts = range(0, pixels.shape[0], _ROWS)
+    return np.concatenate([_toned(pixels[top : top + _ROWS], transfer) for top in parts])
+
+
+def _toned(pixels: np.ndarray, transfer: str) -> np.ndarray:
     signal = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     light = _pq_light(signal) if transfer == PQ else _hlg_light(signal)
     light = np.clip(light @ _BT709_OF_BT2020.T, 0, None)
