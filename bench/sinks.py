@@ -28,7 +28,8 @@ def github_action_benchmark(results: Results) -> tuple[str, str]:
 
     A metric whose best is zero goes to the second as its distance from zero.
     """
-    bigger, smaller = [], []
+    bigger: list[dict[str, Any]] = []
+    smaller: list[dict[str, Any]] = []
     for name, figure, value, spread in _figures(results):
         entry = {"name": f"{name} {figure['title']}", "unit": figure["unit"], "value": value}
         if spread is not None:
@@ -67,9 +68,8 @@ def _figures(results: Results) -> Iterator[tuple[str, dict[str, Any], float, flo
             value = line.get(column)
             if value is None or not math.isfinite(value):
                 continue
-            spread = line["psnr_std"] if figure["name"] == "psnr" else None
-            known = spread is not None and math.isfinite(spread)
-            yield name, figure, float(value), float(spread) if known else None
+            spread = float(line["psnr_std"] or math.nan) if figure["name"] == "psnr" else math.nan
+            yield name, figure, float(value), spread if math.isfinite(spread) else None
 
 
 def junit_of_run(results: Results) -> str:
@@ -179,7 +179,9 @@ def _mean_psnr(cells: Sequence[Measurement]) -> float | None:
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:
     """pytest-benchmark's statistics of the rounds."""
     q1, middle, q3 = (
-        statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
+        statistics.quantiles(seconds, n=4, method="inclusive")
+        if len(seconds) > 1
+        else [seconds[0]] * 3
     )
     mean = statistics.fmean(seconds)
     deviation = statistics.stdev(seconds) if len(seconds) > 1 else 0.0

@@ -52,11 +52,13 @@ class Look:
 
     def slower(self, share: float) -> np.ndarray:
         """Whether HEAD takes longer than BASE by that share of BASE's time, or more."""
-        return np.logical_and(self.pvalue <= SIGNIFICANT, self.log_change >= np.log1p(share))
+        found: np.ndarray = (self.pvalue <= SIGNIFICANT) & (self.log_change >= np.log1p(share))
+        return found
 
     def faster(self, share: float) -> np.ndarray:
         """Whether BASE takes longer than HEAD, by the same measure."""
-        return np.logical_and(self.pvalue <= SIGNIFICANT, self.log_change <= -np.log1p(share))
+        found: np.ndarray = (self.pvalue <= SIGNIFICANT) & (self.log_change <= -np.log1p(share))
+        return found
 
 
 def look(base: ArrayLike, head: ArrayLike) -> Look:

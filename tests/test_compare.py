@@ -1,0 +1,491 @@
+"""Verdicts: on stored runs, on launches in turn, and how often the rule for times is wrong."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from conftest import COMMAND
+from denoisebench.cells import Cell, Measurement, Score, Status
+from denoisebench.compare import decision
+from denoisebench.compare.calibration import calibrate
+from denoisebench.compare.findings import Finding, Verdict, exit_code
+from denoisebench.compare.limits import Limits, read_fail_on
+from denoisebench.compare.runs import compare_runs
+from denoisebench.report.results import Results, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Bench
+
+ROOT = Path(__file__).parents[1]
+FRAMES = [f"frame{i}" for i in range(8)]
+
+
+def run(
+    psnr: Callable[[int], float] = lambda frame: 30.0 + frame,
+    ms: float = 4.0,
+    mb: float = 100.0,
+    method: str = "x",
+    **manifest: Any,
+) -> Results:
+    """A stored run of one method on eight frames at one sigma."""
+    row = {"method": method, "name": method, "title": method.upper(), "device": "cpu"}
+    row |= {"family": "local", "licence": "", "note": "", "asked_by_name": True, "problem": None}
+    about = {
+        "rows": [row],
+        "options": {"sigmas": [25.0], "seeds": 1},
+        "dataset": {
+            "name": "made up",
+            "split": "test",
+            "frames": [{"id": frame, "digest": "0"} for frame in FRAMES],
+        },
+        "protocol": {"version": 1, "digest": "0123456789ab"},
+        "threads": 2,
+        "timing": {},
+        "environment": {"cpu": "abacus", "machine": "m1", "cuda": {}},
+    } | manifest
+    measured = [
+        Measurement(
+            Cell(method, "cpu", frame, 25.0, 0),
+            Status.OK,
+            psnr=psnr(i),
+            ssim=0.9,
+            call_ns=(round(ms * 1e6 * (1 + i)),),
+            peak_memory=round(mb * 1e6),
+            pixels=1000,
+            noisy_digest=f"noise{i}",
+        )
+        for i, frame in enumerate(FRAMES)
+    ]
+    return Results(about, {m.cell: m for m in measured})
+
+
+def found(base: Results, head: Results, limits: Limits | None = None) -> dict[str, Finding]:
+    return {f.metric: f for f in compare_runs(base, head, limits or Limits())}
+
+
+def changed(results: Results, **values: Any) -> Results:
+    """The same run with other values in every measurement."""
+    measured = {cell: replace(m, **values) for cell, m in results.measurements.items()}
+    return Results(results.manifest, measured)
+
+
+def test_a_run_is_the_same_as_itself() -> None:
+    assert {f.verdict for f in compare_runs(run(), run(), Limits())} == {Verdict.SAME}
+
+
+@pytest.mark.parametrize(
+    ("loss", "verdict"),
+    [
+        (0.05, Verdict.WORSE),
+        (0.0199, Verdict.SAME),
+        (-0.0199, Verdict.SAME),
+        (-0.05, Verdict.BETTER),
+    ],
+)
+def test_a_small_loss_is_seen_though_frames_differ_by_decibels(
+    loss: float, verdict: Verdict
+) -> None:
+    finding = found(run(), run(lambda i: 30.0 + i - loss))["psnr"]
+    assert finding.verdict is verdict
+    assert finding.change == pytest.approx(-loss)
+    assert finding.low is not None
+    assert finding.high is not None
+    assert finding.low <= -loss + 1e-9
+    assert finding.high >= -loss - 1e-9
+
+
+def test_a_loss_on_frames_that_come_and_go_is_no_verdict_on_the_method() -> None:
+    scatter = [0.4, -0.45, 0.3, -0.4, 0.35, -0.42, 0.2, -0.2]
+    assert np.mean(scatter) < -0.02
+    assert found(run(), run(lambda i: 30.0 + i + scatter[i]))["psnr"].verdict is Verdict.SAME
+
+
+def test_one_broken_frame_is_seen_and_named() -> None:
+    finding = found(run(), run(lambda i: 30.0 + i - 3 * (i == 5)))["psnr"]
+    assert finding.verdict is Verdict.WORSE
+    assert "frame5 -3" in finding.reason
+
+
+def test_a_perfect_frame_that_is_lost_is_worse() -> None:
+    base = run(lambda i: math.inf if i == 2 else 30.0)
+    assert found(base, base)["psnr"].verdict is Verdict.SAME
+    assert found(base, run(lambda i: 30.0))["psnr"].verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        ({"protocol": {"version": 2, "digest": "f"}}, "protocol differs: 0123456789ab and f"),
+        ({"threads": 1}, "thread count differs: 2 and 1"),
+        ({"timing": {"warmup_s": 1}}, "timing differs"),
+        (
+            {"environment": {"cpu": "slide rule", "machine": "m2", "cuda": {}}},
+            "machine differs: abacus (m1) and slide rule (m2)",
+        ),
+    ],
+)
+def test_what_was_measured_otherwise_is_not_compared_and_the_difference_named(
+    difference: dict[str, Any], words: str
+) -> None:
+    finding = found(run(), run(ms=40, **difference))["time"]
+    assert finding.verdict is Verdict.NOT_COMPARABLE
+    assert words in finding.reason
+
+
+def test_scores_do_not_mind_the_machine() -> None:
+    other = {"environment": {"cpu": "slide rule", "machine": "m2", "cuda": {}}, "threads": 8}
+    assert found(run(), run(lambda i: 29.0, **other))["psnr"].verdict is Verdict.WORSE
+
+
+def test_other_data_another_split_and_other_noise_are_named() -> None:
+    data = run().manifest["dataset"]
+    for key, value in (("name", "else"), ("split", "val")):
+        finding = found(run(), run(dataset=data | {key: value}))["psnr"]
+        assert finding.verdict is Verdict.NOT_COMPARABLE
+        assert f"differs: {data[key]} and {value}" in finding.reason
+    assert found(run(), changed(run(), noisy_digest="?"))["psnr"].reason.startswith("the noise of")
+    pixels = copy.deepcopy(data)
+    for frame in pixels["frames"]:
+        frame["digest"] = "1"
+    assert "pixels" in found(run(), run(dataset=pixels))["psnr"].reason
+
+
+def test_a_metric_under_another_definition_is_not_compared() -> None:
+    about = [
+        {"name": "sharp", "title": "Sharp", "direction": "lower", "decimals": 3, "unit": ""},
+    ]
+    base, head = (
+        changed(run(metrics=about), scores={"sharp": Score(value, key)})
+        for value, key in ((0.5, "k1"), (0.7, "k2"))
+    )
+    assert found(base, head, Limits(gated=frozenset({"sharp"})))["sharp"].reason == (
+        "definition of the metric differs: k1 and k2"
+    )
+    same = changed(base, scores={"sharp": Score(0.7, "k1")})
+    finding = found(base, same, Limits(gated=frozenset({"sharp"})))["sharp"]
+    assert finding.verdict is Verdict.WORSE  # lower is better
+    assert finding.change == pytest.approx(0.2)
+
+
+def test_only_common_frames_count() -> None:
+    part = run(lambda i: 30.0 + i)
+    some = {cell: m for cell, m in part.measurements.items() if cell.frame in FRAMES[:3]}
+    kept = part.manifest["dataset"] | {"frames": part.manifest["dataset"]["frames"][:3]}
+    finding = found(run(), Results(part.manifest | {"dataset": kept}, some))["psnr"]
+    assert (finding.verdict, finding.frames) == (Verdict.SAME, 3)
+
+
+def test_new_missing_and_failed_methods() -> None:
+    findings = compare_runs(run(), run(method="y"), Limits())
+    verdicts = {(f.method, f.verdict) for f in findings}
+    assert verdicts == {("y", Verdict.NEW), ("x", Verdict.MISSING)}
+    assert exit_code(findings) == 0
+    failed = changed(run(), status=Status.ERROR, reason="no", psnr=None)
+    findings = compare_runs(run(), failed, Limits())
+    assert {f.verdict for f in findings} == {Verdict.FAILED}
+    assert exit_code(findings) == 3
+    assert {f.verdict for f in compare_runs(failed, run(), Limits())} == {Verdict.NEW}
+
+
+@pytest.mark.parametrize(
+    ("ms", "mb", "time", "memory"),
+    [
+        (4.1, 110, Verdict.SAME, Verdict.SAME),
+        (4.4, 130, Verdict.WORSE, Verdict.WORSE),
+        (3.5, 70, Verdict.BETTER, Verdict.BETTER),
+    ],
+)
+def test_costs_are_judged_by_share(ms: float, mb: float, time: Verdict, memory: Verdict) -> None:
+    findings = found(run(), run(ms=ms, mb=mb))
+    assert (findings["time"].verdict, findings["memory"].verdict) == (time, memory)
+    assert not findings["time"].fails  # not asked for
+    asked = found(run(), run(ms=ms), Limits(gated=frozenset({"time"})))["time"]
+    assert asked.fails == (time is Verdict.WORSE)
+
+
+def test_costs_too_small_to_matter_do_not_get_worse() -> None:
+    findings = found(run(ms=0.001, mb=1), run(ms=0.002, mb=3))
+    assert findings["time"].verdict is findings["memory"].verdict is Verdict.SAME
+
+
+def test_a_calibration_raises_the_share_of_time_and_never_lowers_it() -> None:
+    limits = Limits({"time": 0.05}, frozenset({"time"}), {"x": 0.2})
+    assert found(run(), run(ms=4.4), limits)["time"].verdict is Verdict.SAME
+    assert Limits({"time": 0.05}, calibrated={"x": 0.01}).share("time", "x") == 0.05
+
+
+def test_fail_on_is_read_and_nonsense_refused() -> None:
+    assert read_fail_on("psnr=0.02, time=10%,memory") == (
+        {"psnr": 0.02, "time": 0.1},
+        frozenset({"psnr", "time", "memory"}),
+    )
+    for text in ("", "psnr=2%", "time=5", "psnr=x", "psnr=0", "time=-1%", "psnr=nan", "psnr=inf"):
+        with pytest.raises(ValueError, match=r"give|number"):
+            read_fail_on(text)
+
+
+# --- the rule for times, on simulated launches --------------------------------------------------
+
+
+def launches(
+    trials: int, slowdown: float, *, scatter: float, drift: float, tails: float, pairs: int = 10
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times of launches in the order base, head, head, base, …; (trials, pairs) each.
+
+    Args:
+        scatter: standard deviation of a launch's logarithm, however fast the machine is.
+        drift: standard deviation of the step of the machine's own random walk, a launch.
+        tails: the share of launches that are slower by another 30 % on average.
+    """
+    generator = np.random.default_rng(round(1e4 * (slowdown + scatter + drift + tails)))
+    shape = (trials, 2 * pairs)
+    log = generator.normal(0, scatter, shape) + generator.normal(0, drift, shape).cumsum(axis=1)
+    log += np.where(generator.random(shape) < tails, generator.exponential(0.3, shape), 0)
+    turns = np.exp(log).reshape(trials, pairs, 2)
+    turns[:, 1::2] = turns[:, 1::2, ::-1]
+    return turns[..., 0], turns[..., 1] * (1 + slowdown)
+
+
+def called_slower(slowdown: float, trials: int = 1500, **machine: float) -> float:
+    """The share of comparisons in which both looks say so."""
+    # The second look is at other launches: twice as many trials, split.
+    base, head = launches(2 * trials, slowdown, **machine)
+    slower = decision.look(base, head).slower(0.05)
+    return float(np.mean(slower[:trials] & slower[trials:]))
+
+
+QUIET = {"scatter": 0.015, "drift": 0.005, "tails": 0.02}
+USUAL = {"scatter": 0.03, "drift": 0.01, "tails": 0.05}
+ROUGH = {"scatter": 0.05, "drift": 0.03, "tails": 0.10}
+
+
+@pytest.mark.parametrize("machine", [QUIET, USUAL, ROUGH])
+def test_equal_versions_are_not_called_slower(machine: dict[str, float]) -> None:
+    assert called_slower(0.0, **machine) <= 0.001
+
+
+def test_the_test_alone_is_wrong_as_often_as_it_says() -> None:
+    pvalues = decision.look(*launches(4000, 0.0, **ROUGH)).pvalue
+    assert np.mean(pvalues <= decision.SIGNIFICANT) == pytest.approx(0.05, abs=0.012)
+
+
+@pytest.mark.parametrize(("machine", "seen"), [(QUIET, 0.98), (USUAL, 0.90), (ROUGH, 0.40)])
+def test_a_tenth_slower_is_seen(machine: dict[str, float], seen: float) -> None:
+    assert called_slower(0.10, **machine) >= seen
+
+
+def test_drift_that_would_fool_runs_one_after_the_other_does_not_matter() -> None:
+    """A machine that slows by 30 % over the comparison: all launches of HEAD last would be late."""
+    speed = np.linspace(1, 1.3, 20).reshape(10, 2)
+    speed[1::2] = speed[1::2, ::-1]
+    found = decision.look(speed[:, 0], speed[:, 1])
+    assert not found.slower(0.05)
+    assert abs(found.log_change) < 0.01
+
+
+def test_one_launch_that_went_wrong_does_not_decide() -> None:
+    generator = np.random.default_rng(4)
+    base, head = 1 + generator.normal(0, 0.01, (2, 10))
+    head[3] *= 20
+    assert not decision.look(base, head).slower(0.05)
+    base[7] *= 20
+    assert decision.look(base, 1.15 * head).slower(0.05)
+    assert decision.look(1.15 * base, head).faster(0.05)
+
+
+def test_equal_times_are_no_change() -> None:
+    found = decision.look(np.ones(10), np.ones(10))
+    assert (found.log_change, found.pvalue) == (0, 1)
+
+
+def test_a_rough_machine_is_given_a_larger_share_than_a_quiet_one() -> None:
+    quiet, rough = (
+        calibrate(*(side[0] for side in launches(1, 0.0, **m, pairs=30)), 10, 0.05)
+        for m in (QUIET, ROUGH)
+    )
+    assert quiet.share == 0.05
+    assert quiet.detected > 0.95
+    assert rough.share > quiet.share
+    assert max(quiet.alarms, rough.alarms) <= 0.001
+    assert quiet.scatter == pytest.approx(0.015, rel=0.5)
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stored(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run of two fast methods."""
+    folder = tmp_path_factory.mktemp("compare")
+    words = ["--methods", "gaussian,median", "--dataset", f"folder:{photos}", "--sigma", "25"]
+    subprocess.run([COMMAND, "run", *words, "--out", folder / "run"], check=True, cwd=folder)
+    return folder / "run"
+
+
+def altered(run: Path, out: Path, statement: str) -> Path:
+    """A copy of a run with its measurements changed by an SQL statement."""
+    shutil.copytree(run, out)
+    with sqlite3.connect(out / "run.sqlite") as store:
+        store.execute(f"UPDATE measurements SET {statement}")
+    store.close()
+    return out
+
+
+def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> None:
+    same = bench("compare", stored, stored)
+    assert same.returncode == 0
+    assert same.stdout.startswith("No regression (PSNR, SSIM) in 2 methods.")
+
+    worse = altered(stored, tmp_path / "worse", "psnr = psnr - 0.05 WHERE method = 'median'")
+    result = bench("compare", stored, worse, "--format", "json,md,junit", "--out", "verdicts")
+    assert result.returncode == 1
+    verdicts = json.loads(result.stdout)
+    [bad] = [f for f in verdicts["findings"] if f["fails"]]
+    assert (bad["method"], bad["metric"], bad["verdict"]) == ("median", "psnr", "worse")
+    assert bad["change"] == pytest.approx(-0.05)
+    assert {p.name for p in (tmp_path / "verdicts").iterdir()} == {
+        "compare.json",
+        "compare.md",
+        "compare.xml",
+    }
+    assert "**worse** -0.050 dB" in (tmp_path / "verdicts" / "compare.md").read_text()
+    assert bench("compare", stored, worse, "--fail-on", "psnr=0.1").returncode == 0
+
+    failed = altered(stored, tmp_path / "failed", "status = 'error', reason = 'a | b'")
+    result = bench("compare", stored, failed)
+    assert result.returncode == 3
+    assert "a \\| b" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["nowhere", "nowhere"], "holds no run"),
+        (["RUN", "RUN", "--fail-on", "bogus=1"], "unknown metric 'bogus'"),
+        (["RUN", "RUN", "--fail-on", "time=1"], "give a share"),
+        (["RUN", "RUN", "--format", "md,json"], "give --out"),
+        (["RUN", "RUN", "--calibration", "nowhere.toml"], "cannot be read"),
+    ],
+)
+def test_bad_requests_end_in_a_line(
+    bench: Bench, stored: Path, words: list[str], complaint: str
+) -> None:
+    result = bench("compare", *(stored if word == "RUN" else word for word in words))
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+STAND_IN = """#!{python}
+# Takes the place of an installed bench: answers with a stored run, its times scaled.
+import json, pathlib, shutil, sqlite3, sys
+if "--version" in sys.argv:
+    raise SystemExit(print("bench, version 0"))
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+order = pathlib.Path({order!r})
+turn = len(order.read_text().split()) if order.exists() else 0
+with order.open("a") as file:
+    file.write("{name} ")
+shutil.copytree({run!r}, out, dirs_exist_ok=True)
+factor = {factor} * (1 + 0.01 * ((turn * 7) % 5))
+store = sqlite3.connect(out / "run.sqlite")
+for row, ns in store.execute("SELECT rowid, call_ns FROM measurements").fetchall():
+    scaled = json.dumps([int(1e6 * factor + 100 * x) for x in json.loads(ns)])
+    store.execute("UPDATE measurements SET call_ns = ? WHERE rowid = ?", (scaled, row))
+store.commit()
+"""
+
+
+def stand_in(folder: Path, name: str, run: Path, factor: str) -> Path:
+    path = folder / name
+    order = str(folder / "order")
+    path.write_text(
+        STAND_IN.format(python=sys.executable, order=order, name=name, run=str(run), factor=factor)
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_both_versions_are_launched_in_turn_and_a_slower_one_is_found_twice(
+    bench: Bench, stored: Path, tmp_path: Path
+) -> None:
+    base = stand_in(tmp_path, "base", stored, "100")
+    head = stand_in(tmp_path, "head", stored, "115")
+    result = bench("ab", base, head, "--launches", "6", "--", "--methods", "gaussian,median")
+    assert result.returncode == 1
+    order = (tmp_path / "order").read_text().split()
+    assert order == 6 * ["base", "head", "head", "base"]  # two looks at 6 launches of each
+    assert "Slower at first look: gaussian, median" in result.stderr
+    assert re.search(r"\*\*worse\*\* \+1[3-7]\.\d %", result.stdout)
+
+
+def test_what_a_second_look_does_not_confirm_is_no_regression(
+    bench: Bench, stored: Path, tmp_path: Path
+) -> None:
+    base = stand_in(tmp_path, "base", stored, "100")
+    head = stand_in(tmp_path, "head", stored, "(115 if turn < 12 else 100)")
+    result = bench("ab", base, head, "--launches", "6", "--", "--methods", "gaussian,median")
+    assert result.returncode == 0
+    assert "a second did not confirm it" in result.stdout
+
+
+def test_bad_launches_end_in_a_line(bench: Bench, tmp_path: Path) -> None:
+    for words, complaint in (
+        (["nowhere", "nowhere", "--", "--methods", "median"], "no bench to start there"),
+        ([sys.executable, sys.executable], "say what to launch"),
+        ([sys.executable, sys.executable, "--", "--methods", "x", "--out", "y"], "leave it out"),
+        ([sys.executable, COMMAND, "--", "--methods", "medain"], "did you mean median"),
+    ):
+        result = bench("ab", *words)
+        assert result.returncode == 2
+        assert complaint in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_calibration_is_written_read_and_bound_to_its_machine(
+    bench: Bench, stored: Path, tmp_path: Path
+) -> None:
+    this = stand_in(tmp_path, "this", stored, "100")
+    words = ["--pairs", "6", "--launches", "6", "--out", "cal", "--", "--methods", "median"]
+    result = bench("calibrate", "--env", this, *words)
+    assert result.returncode == 0
+    assert "+10 % is seen" in result.stdout
+    path = tmp_path / "cal" / "calibration.toml"
+    assert bench("compare", stored, stored, "--calibration", path).returncode == 0
+    path.write_text(re.sub(r'machine = ".*"', 'machine = "other"', path.read_text()))
+    refused = bench("compare", stored, stored, "--calibration", path)
+    assert refused.returncode == 2
+    assert "another machine" in refused.stderr
+
+
+# --- this project's own guard -------------------------------------------------------------------
+
+
+def test_our_methods_score_as_in_the_committed_baseline(
+    bench: Bench, documentary_root: Path, tmp_path: Path
+) -> None:
+    """The fast methods on two of its frames, on whatever machine this is; times do not count."""
+    fast = "gaussian,median,bilateral,wiener,wavelet-bayes,nlm-opencv,wgan-gp-unet-best"
+    words = ["--methods", fast, "--dataset", "documentary", "--frames", "2", "--sigma", "25"]
+    measured = bench("run", *words, "--threads", "1", "--out", "head")
+    assert measured.returncode == 0, measured.stderr
+    result = bench("compare", ROOT / "results" / "baseline", "head", "--format", "json")
+    assert result.returncode == 0, result.stdout
+    judged = {f["method"] for f in json.loads(result.stdout)["findings"] if f["verdict"] == "same"}
+    assert judged == set(fast.split(","))
+    assert load(tmp_path / "head").failures() == []
