@@ -99,7 +99,7 @@ def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
     _detach(task.log)
     start = perf_counter_ns()
     try:
-        denoiser, card = _load(task)
+        denoiser, card = load(task)
     except BaseException as error:  # a plugin may raise anything
         connection.send(Ready(0, {}, _explain(error)))
         return
@@ -144,7 +144,8 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _load(task: Task) -> tuple[Denoiser, Card]:
+def load(task: Task) -> tuple[Denoiser, Card]:
+    """Build the method that a task names; it may raise anything."""
     for plugin in task.plugins:
         registry.load_file(plugin)
     [method] = registry.select([task.method])
@@ -170,7 +171,7 @@ class _Session:
         self.denoiser = denoiser
         self.card = card
         self.rules = task.rules
-        self.device: _Device = _TorchDevice(task.device) if card.array == "torch" else _HostDevice()
+        self.device = device_of(card, task.device)
         self.shapes: set[tuple[int, ...]] = set()
 
     def run(self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float) -> _Outcome:
@@ -216,7 +217,7 @@ def _fault(estimate: object, noisy: np.ndarray) -> str | None:
     return None
 
 
-class _Device(Protocol):
+class Device(Protocol):
     """Where a method's arrays live. Transfers are timed where there are any."""
 
     clock: Clock
@@ -225,6 +226,11 @@ class _Device(Protocol):
     def download(self, output: Any) -> tuple[Any, int | None]: ...
     def reset_peak(self) -> None: ...
     def peak(self) -> int | None: ...
+
+
+def device_of(card: Card, name: str) -> Device:
+    """Where a method's arrays live that runs on the device of that name."""
+    return _TorchDevice(name) if card.array == "torch" else _HostDevice()
 
 
 class _HostDevice:

@@ -1,0 +1,44 @@
+"""A pytest plugin for authors of methods: one test that guards scores and time.
+
+    def test_my_method(denoisebench):
+        result = denoisebench("my-method", sigma=25)
+        assert result.psnr > 29.5
+        result.not_worse_than("tests/baseline")  # a run's folder, kept beside the tests
+
+The time is pytest-benchmark's: ``pytest --benchmark-compare --benchmark-compare-fail=median:10%``
+guards it. Nothing but pytest is imported before a test asks for the fixture.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from denoisebench.trial import Trial
+
+
+@pytest.fixture
+def denoisebench(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Trial]:
+    """Score a method as ``bench run`` does, and have pytest-benchmark time it on the first frame.
+
+    ``denoisebench(method, *, dataset="stills", split="test", sigma=25, frames=2, plugin=None)``
+    returns a `denoisebench.trial.Trial`. Once a test: pytest-benchmark times one function.
+    """
+    if not request.config.pluginmanager.has_plugin("benchmark"):
+        pytest.fail("the fixture denoisebench needs pytest-benchmark: pip install pytest-benchmark")
+    benchmark = request.getfixturevalue("benchmark")
+
+    def run(method: str, *, plugin: str | Path | None = None, **choices: Any) -> Trial:
+        from denoisebench import trial
+
+        plugins = () if plugin is None else (Path(plugin),)
+        found = trial.run(method, tmp_path / "run", benchmark, plugins=plugins, **choices)
+        benchmark.extra_info.update(method=method, psnr=found.psnr, ssim=found.ssim)
+        return found
+
+    return run

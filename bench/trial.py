@@ -1,0 +1,134 @@
+"""One method tried on a few frames: for its author's tests (`denoisebench.pytest_plugin`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisebench import threads
+from denoisebench.compare.findings import Verdict
+from denoisebench.compare.limits import Limits
+from denoisebench.compare.render import change_in_words
+from denoisebench.compare.runs import compare_runs
+from denoisebench.folder import RunFolder
+from denoisebench.plan import Options, make_plan
+from denoisebench.progress import PlainProgress
+from denoisebench.report.results import Results, load
+from denoisebench.runner import carry_out
+from denoisebench.worker import Task, device_of
+from denoisebench.worker import load as load_method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from denoisebench.plan import Plan
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was measured.
+
+    Attributes:
+        results: as of a stored run.
+    """
+
+    results: Results
+
+    @property
+    def psnr(self) -> float:
+        """Mean over frames, in dB."""
+        return fmean(m.psnr for m in self.results.measurements.values() if m.psnr is not None)
+
+    @property
+    def ssim(self) -> float:
+        """Mean over frames."""
+        return fmean(m.ssim for m in self.results.measurements.values() if m.ssim is not None)
+
+    def not_worse_than(self, run: str | Path, psnr: float = 0.02) -> None:
+        """Compare with a stored run, frame by frame.
+
+        Args:
+            run: the folder of a run of the same method on the same data, at least.
+            psnr: the loss in dB that is too much.
+
+        Raises:
+            AssertionError: it is worse, or there is nothing to compare with.
+        """
+        from pathlib import Path
+
+        limits = Limits({"psnr": psnr}, frozenset({"psnr"}))
+        [row] = self.results.manifest["rows"]
+        found = compare_runs(load(Path(run)), self.results, limits)
+        mine = [f for f in found if f.metric == "psnr" and f.method == row["method"]]
+        for finding in mine:
+            if finding.fails:
+                words = change_in_words(finding)
+                raise AssertionError(f"{finding.method} is worse than in {run}: {words}")
+        if not any(f.verdict in (Verdict.SAME, Verdict.BETTER) for f in mine):
+            reason = mine[0].reason if mine else "no score in common"
+            raise AssertionError(f"{row['method']} cannot be compared with {run}: {reason}")
+
+
+def run(
+    method: str,
+    folder: Path,
+    clock: Callable[[Callable[[], Any]], Any],
+    *,
+    dataset: str = "stills",
+    split: str = "test",
+    sigma: float = 25.0,
+    frames: int = 2,
+    plugins: tuple[Path, ...] = (),
+) -> Trial:
+    """Score a method as ``bench run`` does, then time it on the first frame in this process.
+
+    Args:
+        method: its spec.
+        folder: takes the run.
+        clock: calls what it is given, often.
+        dataset, split, sigma, frames, plugins: as of ``bench run``.
+
+    Raises:
+        UsageError: something asked for does not exist.
+        AssertionError: the method failed.
+    """
+    options = Options(
+        methods=(method,),
+        dataset=dataset,
+        split=split,
+        sigmas=(float(sigma),),
+        frames=frames,
+        device="cpu",
+        plugins=plugins,
+        keep_images=0,
+        fresh=True,
+    )
+    plan, _ = make_plan(options)
+    with RunFolder(folder, plan) as opened:
+        opened.write_manifest("running")
+        carry_out(plan, opened, PlainProgress())
+        opened.write_manifest("complete")
+    results = load(folder)
+    if failed := results.failures():
+        raise AssertionError(f"{method}: {failed[0].status.value}: {failed[0].reason}")
+    clock(_call(plan, folder))
+    return Trial(results)
+
+
+def _call(plan: Plan, folder: Path) -> Callable[[], Any]:
+    """The method at work on the first frame: what is timed."""
+    [row] = plan.rows
+    cell, frame = next(iter(plan.cells(row)))
+    noisy = np.empty(frame.shape, np.float32)
+    sigma = plan.observation.observe(cell, frame, frame.read(), noisy)
+    log = folder / "logs" / "trial.log"
+    task = Task(cell.method, cell.device, plan.options.plugins, plan.threads, plan.rules, log)
+    denoiser, card = load_method(task)
+    threads.pin(plan.threads)
+    given, _ = device_of(card, cell.device).upload(noisy)
+    told = np.nan if card.blind else sigma / 255
+    return lambda: denoiser.denoise(given, told)
