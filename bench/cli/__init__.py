@@ -17,6 +17,7 @@ EXIT_INTERRUPTED = 130
 _VERBS = (
     "run",
     "report",
+    "schema",
     "list",
     "data",
     "tune",

@@ -1,4 +1,4 @@
-"""``bench report``: a run's tables, rebuilt offline from what it stored."""
+"""``bench report``: reports of runs, rebuilt offline from what they stored."""
 
 from __future__ import annotations
 
@@ -6,20 +6,83 @@ from pathlib import Path
 
 import click
 
+from denoisebench.cli.types import CommaList
+from denoisebench.errors import UsageError, unknown
+from denoisebench.report import FORMATS
 
-@click.command(short_help="Rebuild the tables of a run.")
-@click.argument("run", type=click.Path(path_type=Path))
+
+def _format(item: object) -> str:
+    if item not in FORMATS:
+        raise ValueError(unknown("format", str(item), FORMATS))
+    return str(item)
+
+
+@click.command(short_help="Write the tables and the page of runs.")
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--format",
+    "formats",
+    type=CommaList("format,…", lambda text: text.split(","), _format),
+    default="html,md,csv",
+    show_default=True,
+    help="Of html, md, latex, csv and json.",
+)
+@click.option(
+    "--against",
+    metavar="METHOD",
+    help="The method that others are compared with.  [default: the best]",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for the tables; the run's own folder by default.",
+    help="Folder for the reports; the run's own folder by default.",
 )
-def report(run: Path, out: Path | None) -> None:
-    """Rebuild the tables of a RUN folder: frames.csv, table1.csv and table1.md.
+@click.option("--open", "show", is_flag=True, help="Write the page, and open it in a browser.")
+def report(
+    runs: tuple[Path, ...],
+    formats: tuple[str, ...],
+    against: str | None,
+    out: Path | None,
+    show: bool,
+) -> None:
+    """Write reports of RUN folders, from what they stored.
 
-    The Markdown table is also printed.
+    html is one page that needs no network (report.html); md the table and a report with figures
+    (table1.md, report.md, plots); latex a booktabs table (table1.tex); csv table1.csv and
+    frames.csv; json report.json, as `bench schema` describes it. The Markdown tables are also
+    printed.
     """
     from denoisebench.report.results import load
-    from denoisebench.report.write import write_tables
+    from denoisebench.report.write import PAGE, write_reports
 
-    click.echo(write_tables(load(run), out or run), nl=False)
+    if out is None and len(runs) > 1:
+        raise UsageError("several runs: say where their report goes with --out FOLDER")
+    folder = out or runs[0]
+    if show:
+        formats = tuple(dict.fromkeys([*formats, "html"]))
+    known = {name: (path, load(path)) for name, path in _named(runs).items()}
+    click.echo(write_reports(known, folder, formats, against), nl=False)
+    if "html" in formats:
+        click.echo(f"Wrote {folder / PAGE}", err=True)
+    if show:
+        _open(folder / PAGE)
+
+
+def _open(page: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        click.echo(f"No browser was found; open {page} yourself", err=True)
+
+
+def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
+    """The runs by their folders' names, numbered where they share one."""
+    named: dict[str, Path] = {}
+    for path in runs:
+        plain = name = path.resolve().name
+        number = 1
+        while name in named:
+            number += 1
+            name = f"{plain}-{number}"
+        named[name] = path
+    return named

@@ -1,0 +1,126 @@
+r"""Table 1 for LaTeX: a ``table*`` of the booktabs package, to be ``\input``."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from denoisebench.report.table import full_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from denoisebench.report.results import Results
+    from denoisebench.report.table import Column, Entry, Line, Table
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
+    "σ": r"$\sigma$",
+    "Δ": r"$\Delta$",
+    "∞": r"$\infty$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "²": r"\textsuperscript{2}",
+    "\n": " ",
+    "\r": " ",
+    "\t": " ",
+}
+_LAST_LATIN = "\u017f"
+"""LaTeX sets the letters up to here without further packages."""
+
+
+def table1_latex(results: Results) -> str:
+    """The table with its footnotes; what its figures rest on stands in comments above it.
+
+    It needs the packages booktabs and textcomp, and T1 fonts.
+    """
+    table = full_table(results)
+    comments = ["Table 1, by bench report. In the preamble:", *_PREAMBLE, *table.remarks]
+    return "\n".join([*(f"% {' '.join(line.split())}" for line in comments), *_float(table), ""])
+
+
+_PREAMBLE = (
+    r"\usepackage[T1]{fontenc}",
+    r"\usepackage{textcomp}",
+    r"\usepackage{booktabs}",
+)
+
+
+def _float(table: Table) -> Iterator[str]:
+    yield r"\begin{table*}"
+    yield r"\centering\footnotesize"
+    yield r"\setlength{\tabcolsep}{3pt}"
+    yield rf"\caption{{{' '.join(escape(remark) for remark in table.remarks[:2])}}}"
+    yield r"\label{tab:denoisebench}"
+    yield rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}"
+    yield r"\toprule"
+    yield from _head(table.columns)
+    yield r"\midrule"
+    was_control = False
+    for line in table.lines:
+        if line.is_control and not was_control:
+            yield r"\midrule"
+        was_control = line.is_control
+        yield _row(line)
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    for number, note in enumerate(table.footnotes, 1):
+        yield rf"\par\smallskip\raggedright\textsuperscript{{{number}}} {escape(note)}"
+    yield r"\end{table*}"
+
+
+def _head(columns: list[Column]) -> Iterator[str]:
+    """What neighbours share above a rule of its own, then what tells them apart."""
+    groups = [(name, len(list(same))) for name, same in groupby(c.group for c in columns)]
+    cells, rules, start = [""], [], 2
+    for name, width in groups:
+        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+        start += width
+    yield " & ".join(cells) + r" \\"
+    yield " ".join(rules)
+    yield " & ".join(["Method", *(escape(column.name) for column in columns)]) + r" \\"
+
+
+def _row(line: Line) -> str:
+    notes = ",".join(map(str, line.notes))
+    mark = rf"\textsuperscript{{{notes}}}" if notes else ""
+    return " & ".join([escape(line.title) + mark, *map(_cell, line.entries)]) + r" \\"
+
+
+def _cell(entry: Entry | None) -> str:
+    if entry is None:
+        return "--"
+    text = escape(entry.text)
+    if text.startswith("-"):
+        text = f"$-${text[1:]}"
+    return rf"\textbf{{{text}}}" if entry.best else text
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it. What it has no letter for becomes a question mark."""
+    return "".join(
+        _ESCAPES.get(letter, letter if " " <= letter <= _LAST_LATIN else "?")
+        for letter in text.replace("`", "")
+    )

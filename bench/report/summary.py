@@ -1,0 +1,233 @@
+"""Runs as one document, ready for JSON: what every report shows, and what scripts read.
+
+Its JSON Schema is published by ``bench schema``. Infinite figures are the strings ``inf`` and
+``-inf``; what is not known is null.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisebench import statistics
+from denoisebench.cells import Status
+from denoisebench.errors import UsageError, unknown
+from denoisebench.report import scores
+from denoisebench.report.results import frames_table, table1
+from denoisebench.report.table import at_level, full_table, head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+    from denoisebench.cells import Level, Measurement
+    from denoisebench.report.results import Results
+
+SCHEMA = "denoisebench-report-1"
+_MANIFEST = ("command", "written", "state", "threads", "busy_percent", "environment", "protocol")
+_METHOD = ("method", "title", "family", "reference", "licence", "note", "parameters")
+_COSTS = ("ms_per_frame", "ms_per_megapixel", "transfer_ms", "cold_ms", "peak_memory_mb")
+
+
+def document(runs: Mapping[str, Results], against: str | None) -> dict[str, Any]:
+    """Several runs, each for itself: what was measured under different conditions is not merged.
+
+    Args:
+        runs: by name.
+        against: the method that others are compared with; None takes each run's best by PSNR.
+
+    Raises:
+        UsageError: no run has that method among those that can be compared.
+    """
+    known = {method for results in runs.values() for method in scores.contestants(results)}
+    if against is not None and against not in known:
+        raise UsageError(f"--against: {unknown('method', against, known)}")
+    return {
+        "schema": SCHEMA,
+        "runs": [summary(name, results, against) for name, results in runs.items()],
+    }
+
+
+def summary(name: str, results: Results, against: str | None = None) -> dict[str, Any]:
+    """One run; see `document`."""
+    manifest = results.manifest
+    table = full_table(results)
+    order = [line.method for line in table.lines]
+    rows = {row["method"]: row for row in reversed(manifest["rows"])}
+    reference = against if against in rows else _best(results, order)
+    found = {
+        "name": name,
+        **{key: manifest.get(key) for key in _MANIFEST},
+        "dataset": manifest["dataset"],
+        "seeds": manifest["options"]["seeds"],
+        "noise": results.noise,
+        "levels": [_level(level, results) for level in results.levels],
+        "metrics": [_metric(metric) for metric in results.metrics],
+        "methods": [{key: rows[m].get(key) for key in _METHOD} for m in order],
+        "reference": reference,
+        "table": _rows(results, order),
+        "best": _best_of_all(results),
+        "differences": [] if reference is None else differences(results, reference),
+        "ranks": _ranks(results),
+        "failures": [_failure(m) for m in results.failures()],
+        "remarks": table.remarks,
+    }
+    plain: dict[str, Any] = _plain(found)
+    return plain
+
+
+def differences(results: Results, reference: str) -> list[dict[str, Any]]:
+    """How every method differs from a reference by PSNR, level by level, paired by frame.
+
+    P-values are Holm's, over the methods of a level.
+    """
+    return [
+        line
+        for number, level in enumerate(results.levels)
+        for line in _level_differences(results, number, level, reference)
+    ]
+
+
+def _level_differences(
+    results: Results, number: int, level: Level, reference: str
+) -> list[dict[str, Any]]:
+    found = _psnr(results, level)
+    rivals = [m for m in scores.contestants(results) if m in found and m != reference]
+    if reference not in found or not rivals:
+        return []
+    paired = {m: statistics.paired_differences(found[m], found[reference]) for m in rivals}
+    pvalues = statistics.holm([statistics.wilcoxon(paired[m]) for m in rivals])
+    intervals = {m: statistics.mean_interval(paired[m]) for m in rivals}
+    return [
+        {
+            "level": number,
+            "method": method,
+            "mean": intervals[method].mean,
+            "low": intervals[method].low,
+            "high": intervals[method].high,
+            "win_rate": statistics.win_rate(paired[method]),
+            "p": float(p),
+            "frames": len(paired[method]),
+        }
+        for method, p in zip(rivals, pvalues, strict=True)
+    ]
+
+
+def _psnr(results: Results, level: Level) -> dict[str, np.ndarray]:
+    """PSNR by frame of those methods that compete; scored by every run that has clean frames."""
+    found = scores.frame_scores(results, level, {"name": "psnr"})
+    return {m: found[m] for m in scores.contestants(results) if m in found}
+
+
+def _best(results: Results, order: Iterable[str]) -> str | None:
+    """The first in the table that can be compared at some level."""
+    comparable = {method for level in results.levels for method in _psnr(results, level)}
+    return next((method for method in order if method in comparable), None)
+
+
+def _best_of_all(results: Results) -> list[dict[str, Any]]:
+    """By metric and level: the methods that are best, or not significantly worse."""
+    return [
+        {
+            "metric": metric["name"],
+            "level": number,
+            "methods": sorted(scores.not_worse(results, level, metric)),
+        }
+        for metric in results.metrics
+        if not metric["unavailable"] and metric["direction"] != "zero"
+        for number, level in enumerate(results.levels)
+    ]
+
+
+def _ranks(results: Results) -> list[dict[str, Any]]:
+    """Average ranks by PSNR at each level, 1 is best, with Nemenyi's critical difference."""
+    found = []
+    for number, level in enumerate(results.levels):
+        psnr = _psnr(results, level)
+        if len(psnr) > 1:
+            ranking = statistics.ranking(np.array(list(psnr.values())))
+            average = dict(zip(psnr, map(float, ranking.average), strict=True))
+            found.append(
+                {
+                    "level": number,
+                    "average": dict(sorted(average.items(), key=lambda item: item[1])),
+                    "critical_difference": ranking.critical_difference,
+                }
+            )
+    return found
+
+
+def _rows(results: Results, order: list[str]) -> list[dict[str, Any]]:
+    """The tidy table with each row's PSNR by frame, methods in the order of Table 1."""
+    tidy, frames = table1(results), frames_table(results)
+    means = [f"{m['name']}_mean" for m in results.metrics if not m["unavailable"]]
+    found = []
+    for number, level in enumerate(results.levels):
+        for _, line in tidy[at_level(tidy, level)].iterrows():
+            loads = frames[
+                (frames["method"] == line["method"]) & (frames["device"] == line["device"])
+            ]["load_ms"].dropna()
+            found.append(
+                {
+                    "method": line["method"],
+                    "device": line["device"],
+                    "level": number,
+                    "status": str(line["status"]),
+                    "note": line["note"],
+                    "frames": line["frames"],
+                    "scores": {key.removesuffix("_mean"): line.get(key) for key in means},
+                    "psnr_std": line["psnr_std"],
+                    "psnr_paper": line["psnr_paper"],
+                    **{key: line[key] for key in _COSTS},
+                    "load_ms": None if loads.empty else loads.median(),
+                    "psnr_by_frame": _by_frame(results, line, level),
+                }
+            )
+    return sorted(found, key=lambda row: (order.index(row["method"]), row["device"], row["level"]))
+
+
+def _by_frame(results: Results, line: pd.Series[Any], level: Level) -> dict[str, float]:
+    """Mean PSNR over noise draws of the frames that were scored."""
+    row = next(
+        row
+        for row in results.manifest["rows"]
+        if (row["method"], row["device"]) == (line["method"], line["device"])
+    )
+    found: dict[str, list[float]] = {}
+    for m in results.measured(row, level):
+        if m.status is Status.OK and m.psnr is not None:
+            found.setdefault(m.cell.frame, []).append(m.psnr)
+    return {frame: float(np.mean(values)) for frame, values in found.items()}
+
+
+def _level(level: Level, results: Results) -> dict[str, Any]:
+    return {"sigma": level.sigma, "told": level.told, "label": head(level, results) or "recorded"}
+
+
+def _metric(metric: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metric.items() if key != "key"}
+
+
+def _failure(m: Measurement) -> dict[str, Any]:
+    cell = {"method": m.cell.method, "device": m.cell.device, "frame": m.cell.frame}
+    where = {"sigma": m.cell.sigma, "told": m.cell.told, "seed": m.cell.seed}
+    return {**cell, **where, "status": m.status.value, "reason": m.reason}
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries, lists, text and numbers only; six significant digits of each measurement."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    if math.isnan(number):
+        return None
+    return float(f"{number:.6g}") if math.isfinite(number) else str(number)
