@@ -145,6 +145,8 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
     def enter(factory: type) -> type:
         if not (is_dataclass(factory) and callable(getattr(factory, "denoise", None))):
             raise TypeError(f"{factory.__name__} must be a dataclass with a denoise method")
+        if not isinstance(card.get("weights", ()), tuple):
+            raise TypeError(f"{name}: weights must be a tuple of paths")
         known = _cards.get(name)
         if known is not None and known.factory is not None:
             raise ValueError(f"two methods are called {name!r}: {known.factory} and {factory}")

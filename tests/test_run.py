@@ -120,7 +120,7 @@ def test_results_are_not_reused_when_the_method_changes(
         "import numpy as np\n"
         "from denoisebench.denoisers import register\n"
         "WEIGHTS = Path(__file__).with_suffix('.weights')\n"
-        "@register('mine', title='Mine', family='local', blind=True, weights=WEIGHTS)\n"
+        "@register('mine', title='Mine', family='local', blind=True, weights=(WEIGHTS,))\n"
         "@dataclass(frozen=True)\n"
         "class Mine:\n"
         "    def load(self, device): self.factor.append(float(WEIGHTS.read_text()))\n"
