@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Bench
 
 METHOD = """
@@ -38,7 +39,6 @@ def test_mine(denoisebench):
 
 
 def run_pytest(folder: Path, *words: str) -> CompletedProcess[str]:
-    # Not installed by the checkout's tests: the plugin is named, which an installation does.
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=120, check=False

@@ -50,7 +50,7 @@ def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"svg.hashsalt": "denoisebench", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        figure = Figure(figsize=(9, max(4.5, 0.2 * len(courses) + 1)), layout="constrained")
         axes = figure.subplots()
         for course in courses:
             [line] = axes.plot(course.values, marker=".", label=course.name.replace("$", "\\$"))

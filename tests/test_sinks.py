@@ -1,0 +1,195 @@
+"""What other tools read, checked against what they ask for; and histories."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from denoisebench import reference, sinks
+from denoisebench.cells import Status
+from denoisebench.compare.findings import Finding, Verdict
+from denoisebench.history import changes, courses, read
+from denoisebench.report.history import history_markdown, history_svg
+from denoisebench.report.results import Results, load
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+BASELINE = Path(__file__).parents[1] / "results" / "baseline"
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return load(BASELINE)
+
+
+def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one(
+    results: Results,
+) -> None:
+    bigger, smaller = map(json.loads, sinks.github_action_benchmark(results))
+    for entry in (*bigger, *smaller):
+        assert {"name", "unit", "value"} <= entry.keys() <= {"name", "unit", "value", "range"}
+        assert math.isfinite(entry["value"])
+    by_name = {entry["name"]: entry for entry in bigger}
+    assert by_name["bm3d cpu sigma 25 PSNR"]["value"] == pytest.approx(30.03, abs=0.005)
+    assert by_name["bm3d cpu sigma 25 PSNR"]["unit"] == "dB"
+    assert "bm3d cpu sigma 25 SSIM" in by_name
+    assert {entry["name"].split()[-1] for entry in smaller} == {"time", "memory"}
+    assert len({e["name"] for e in (*bigger, *smaller)}) == len(bigger) + len(smaller)
+
+
+def test_bencher_gets_its_metric_format(results: Results) -> None:
+    found = json.loads(sinks.bencher(results))
+    measures = found["bm3d cpu sigma 25"]
+    assert measures.keys() == {"psnr", "ssim", "time", "memory"}
+    psnr = measures["psnr"]
+    assert psnr["lower_value"] < psnr["value"] < psnr["upper_value"]
+    assert "psnr" not in found["oracle cpu sigma 25"]  # infinite: JSON has no such number
+
+
+def test_junit_says_which_methods_failed_and_why(results: Results) -> None:
+    measured = {
+        cell: replace(m, status=Status.ERROR, reason='bad "<&>" \x1b[31m')
+        if cell.method == "median"
+        else m
+        for cell, m in results.measurements.items()
+    }
+    suite = ElementTree.fromstring(sinks.junit_of_run(Results(results.manifest, measured)))[0]
+    assert suite.attrib["tests"] == "39"
+    assert suite.attrib["failures"] == "3"
+    [failure, *_] = suite.iter("failure")
+    assert 'bad "<&>"' in failure.attrib["message"]
+
+
+def test_junit_of_a_comparison_fails_on_what_was_asked_for() -> None:
+    worse = Finding("m", "M", "cpu", "psnr", Verdict.WORSE, change=-0.1, unit="dB")
+    findings = [
+        replace(worse, gated=True),
+        worse,
+        replace(worse, verdict=Verdict.FAILED),
+        replace(worse, verdict=Verdict.NOT_COMPARABLE, reason="machine differs"),
+    ]
+    suite = ElementTree.fromstring(sinks.junit_of_comparison(findings))[0]
+    assert [len(case) for case in suite] == [1, 0, 1, 1]
+    assert {case[0].tag for case in suite if len(case)} == {"failure", "error", "skipped"}
+    assert suite[0][0].attrib["message"] == "worse by -0.1 dB"
+
+
+def test_pytest_benchmark_compares_what_we_export(bench: Bench, tmp_path: Path) -> None:
+    assert bench("export", BASELINE, "--out", tmp_path).returncode == 0
+    command = Path(sys.executable).with_name("pytest-benchmark")
+    path = tmp_path / "pytest-benchmark.json"
+    result = subprocess.run(
+        [command, "compare", path, path, "--csv", tmp_path / "times"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "bm3d cpu sigma 25" in result.stdout
+    assert {p.name for p in tmp_path.glob("*.json")} == {
+        "bigger-is-better.json",
+        "smaller-is-better.json",
+        "bencher.json",
+        "pytest-benchmark.json",
+    }
+    assert (tmp_path / "junit.xml").is_file()
+
+
+def test_an_unknown_format_is_refused(bench: Bench) -> None:
+    result = bench("export", BASELINE, "--format", "excel")
+    assert result.returncode == 2
+    assert "'excel' is none of" in result.stderr
+
+
+# --- histories ----------------------------------------------------------------------------------
+
+
+@given(
+    st.integers(3, 12),
+    st.integers(1, 12),
+    st.floats(0.05, 5),
+    st.sampled_from([-1, 1]),
+)
+def test_a_step_in_a_steady_course_is_found_where_it_is(
+    before: int, after: int, step: float, sign: int
+) -> None:
+    course = np.array([30.0] * before + [30.0 + sign * step] * after)
+    assert changes(course, 0.02) == [before]
+
+
+def test_scatter_is_no_change_and_a_step_in_it_is() -> None:
+    generator = np.random.default_rng(0)
+    scatter = generator.normal(0, 0.03, (200, 30))
+    assert np.mean([bool(changes(course, 0.05)) for course in scatter]) < 0.05
+    stepped = scatter + np.where(np.arange(30) < 18, 0, 0.15)
+    found = [changes(course, 0.05) for course in stepped]
+    assert np.mean([any(abs(i - 18) <= 1 for i in where) for where in found]) > 0.95
+
+
+def test_changes_are_counted_in_runs_also_where_some_have_no_figure() -> None:
+    course = np.array([1.0, math.nan, 1.0, 1.0, math.nan, 2.0, 2.0, math.inf])
+    assert changes(course, 0.1) == [5]
+    assert changes(np.array([1.0]), 0.1) == []
+
+
+def test_a_history_of_real_runs(bench: Bench, photos: Path, tmp_path: Path) -> None:
+    words = ["--methods", "gaussian", "--dataset", f"folder:{photos}", "--sigma", "25"]
+    for commit in ("c1", "c2"):
+        assert bench("run", *words, "--out", commit).returncode == 0
+    shown = bench("history", "c2", "c1", "--svg", "psnr.svg")
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert lines[0].split("|")[2].strip() == "gaussian cpu σ25"
+    assert [line.split("|")[1].strip() for line in lines[2:4]] in (["c1", "c2"], ["c2", "c1"])
+    assert ElementTree.parse(tmp_path / "psnr.svg").getroot().tag.endswith("svg")
+    relative = bench("history", "c1", "c2", "--metric", "time")
+    values = [float(line.split("|")[2].split()[0]) for line in relative.stdout.splitlines()[2:4]]
+    assert all(0 < value < 100 for value in values)  # 3 small frames against 256 × 256 values
+
+    part = ["--frames", "1", "--out", "part"]
+    assert bench("run", *words, *part).returncode == 0
+    refused = bench("history", "c1", "part")
+    assert refused.returncode == 2
+    assert "frames differ" in refused.stderr
+    assert bench("history", "c1", "--metric", "bogus").returncode == 2
+
+
+def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
+    run = read([BASELINE])[0]
+
+    def lower(m: Results, psnr: float) -> Results:
+        measured = {
+            cell: replace(x, psnr=x.psnr - psnr if x.psnr is not None else None)
+            for cell, x in m.measurements.items()
+        }
+        return Results(m.manifest, measured)
+
+    runs = [
+        replace(run, label=f"c{i}", results=lower(run.results, 0.1 * (i > 3))) for i in range(6)
+    ]
+    found = courses(runs, "psnr")
+    labels = [r.label for r in runs]
+    assert {tuple(c.changes) for c in found if not c.name.startswith("oracle")} == {(4,)}
+    markdown = history_markdown(found, labels, "psnr")
+    marked = [line for line in markdown.splitlines() if "▼" in line]
+    assert marked[0].startswith("| c4")
+    assert history_svg(found, labels, "psnr") == history_svg(found, labels, "psnr")
+
+
+def test_the_reference_is_always_the_same_work() -> None:
+    samples = reference.times()
+    assert len(samples) == reference.ROUNDS
+    assert min(samples) > 0
