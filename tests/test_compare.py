@@ -23,6 +23,7 @@ from denoisebench.compare import decision
 from denoisebench.compare.calibration import calibrate
 from denoisebench.compare.findings import Finding, Verdict, exit_code
 from denoisebench.compare.limits import Limits, read_fail_on
+from denoisebench.compare.render import compare_markdown
 from denoisebench.compare.runs import compare_runs
 from denoisebench.report.results import Results, load
 
@@ -180,6 +181,17 @@ def test_a_metric_under_another_definition_is_not_compared() -> None:
     finding = found(base, same, Limits(gated=frozenset({"sharp"})))["sharp"]
     assert finding.verdict is Verdict.WORSE  # lower is better
     assert finding.change == pytest.approx(0.2)
+
+
+def test_a_guard_that_could_not_compare_anything_does_not_pass() -> None:
+    other = run(protocol={"version": 2, "digest": "f"})
+    assert exit_code(compare_runs(run(), other, Limits())) == 2
+    elsewhere = run(environment={"cpu": "slide rule", "machine": "m2", "cuda": {}})
+    assert exit_code(compare_runs(run(), elsewhere, Limits())) == 0
+    asked = Limits(gated=frozenset({"psnr", "time"}))
+    findings = compare_runs(run(), elsewhere, asked)
+    assert exit_code(findings) == 2
+    assert compare_markdown(findings, []).startswith("**Nothing to compare** (time) in 1 method.")
 
 
 def test_only_common_frames_count() -> None:

@@ -146,8 +146,8 @@ def compare(
     there are, or one frame broke. Times are compared on one machine only; to guard them, launch
     both versions in turn: bench ab.
 
-    Exit code 0: nothing got worse; 1: something that --fail-on names did; 2: they cannot be
-    compared; 3: methods failed in HEAD.
+    Exit code 0: nothing got worse; 1: something that --fail-on names did; 2: the request cannot be
+    carried out, or nothing of what --fail-on names could be compared; 3: methods failed in HEAD.
     """
     if len(formats) > 1 and out is None:
         raise UsageError("several formats need a folder: give --out")

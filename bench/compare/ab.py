@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from denoisebench.compare.launches import Pair, Row
 
+_JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
+
 
 def judge(
     pairs: Sequence[Pair], limits: Limits, again: Callable[[list[str]], list[Pair]]
@@ -31,9 +33,8 @@ def judge(
     """
     known = set(launches.rows(pairs))
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
-    judged = {Verdict.WORSE, Verdict.BETTER, Verdict.SAME}
     timed = [f for f in findings if f.metric == "time" and (f.method, f.device) in known]
-    first = {_row(f): time_finding(f, pairs, limits) for f in timed if f.verdict in judged}
+    first = {_row(f): time_finding(f, pairs, limits) for f in timed if f.verdict in _JUDGED}
     if suspects := [f.method for f in first.values() if f.fails]:
         second = again(list(dict.fromkeys(suspects)))
         first |= {
@@ -89,8 +90,11 @@ def _confirmed(first: Finding, second: Finding) -> Finding:
 
 
 def _memory(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
+    """The finding, if it is of memory by the medians over launches."""
+    if finding.metric != "memory" or finding.verdict not in _JUDGED:
+        return finding
     peaks = launches.peaks(pairs, _row(finding))
-    if finding.metric != "memory" or finding.verdict is Verdict.FAILED or not peaks.size:
+    if not peaks.size:
         return finding
 
     def make(verdict: Verdict, **figures: Any) -> Finding:

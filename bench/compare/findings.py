@@ -22,6 +22,9 @@ class Verdict(StrEnum):
     SAME = "same"
 
 
+_JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One verdict, and what it rests on.
@@ -63,12 +66,24 @@ class Finding:
 
 
 EXIT_REGRESSION = 1
+EXIT_BLIND = 2
 EXIT_FAILED = 3
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0: fine; 1: something gated got worse; 3: methods failed, and nothing got worse."""
+    """0: fine; else the first that holds. 1: something gated got worse; 3: methods failed; 2:
+    something gated could not be judged of any method: what guards nothing must not pass for fine.
+    """
     findings = list(findings)
     if any(finding.fails for finding in findings):
         return EXIT_REGRESSION
-    return EXIT_FAILED if any(f.verdict is Verdict.FAILED for f in findings) else 0
+    if any(f.verdict is Verdict.FAILED for f in findings):
+        return EXIT_FAILED
+    return EXIT_BLIND if unguarded(findings) else 0
+
+
+def unguarded(findings: Iterable[Finding]) -> set[str]:
+    """The gated metrics of which nothing could be compared, though both versions have it."""
+    gated = [f for f in findings if f.gated]
+    judged = {f.metric for f in gated if f.verdict in _JUDGED}
+    return {f.metric for f in gated if f.verdict is Verdict.NOT_COMPARABLE} - judged

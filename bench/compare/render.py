@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from denoisebench.compare.findings import Finding, Verdict, exit_code
+from denoisebench.compare.findings import (
+    EXIT_BLIND,
+    EXIT_FAILED,
+    EXIT_REGRESSION,
+    Finding,
+    Verdict,
+    exit_code,
+    unguarded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,10 +61,18 @@ def headline(findings: Sequence[Finding]) -> str:
         for verdict in (Verdict.WORSE, Verdict.FAILED, Verdict.BETTER)
     }
     counts = ", ".join(f"{count} {verdict}" for verdict, count in worst.items() if count)
-    state = {0: "No regression", 1: "**Regression**", 3: "**Methods failed**"}
-    gated = ", ".join(dict.fromkeys(_TITLES.get(f.metric, f.metric) for f in findings if f.gated))
+    code = exit_code(findings)
+    state = {
+        0: "No regression",
+        EXIT_REGRESSION: "**Regression**",
+        EXIT_BLIND: "**Nothing to compare**",
+        EXIT_FAILED: "**Methods failed**",
+    }
+    asked = unguarded(findings) if code == EXIT_BLIND else {f.metric for f in findings if f.gated}
+    metrics = dict.fromkeys(f.metric for f in findings if f.metric in asked)
+    gated = ", ".join(_TITLES.get(metric, metric) for metric in metrics)
     return (
-        f"{state[exit_code(findings)]} ({gated}) in {methods} "
+        f"{state[code]} ({gated}) in {methods} "
         f"method{'s' if methods != 1 else ''}{': ' + counts if counts else ''}."
     )
 

@@ -175,6 +175,8 @@ class _Comparison:
         ours: dict[Cell, Measurement],
         theirs: dict[Cell, Measurement],
     ) -> Finding:
+        if not theirs:
+            return finding(Verdict.NEW, "this noise level is not in BASE")
         pairs = self._pairs(ours, theirs)
         if not pairs:
             changed = sorted({cell.frame for cell in ours} & self.changed_frames)
