@@ -83,6 +83,7 @@ def _section(
         "forests": _forests(results, run),
         "extremes": _extremes(run),
         "failures": _grouped(run["failures"]),
+        "leaders": _leaders(run),
         "ranked": list(dict.fromkeys(m for rank in run["ranks"] for m in rank["average"])),
         "viewer": viewer(folder, results, run),
         "timed": list({(r["method"], r["device"]): r for r in reversed(run["table"])}.values())[
@@ -202,7 +203,7 @@ def viewer(
         "left_out": left_out,
         "titles": {m["method"]: m["title"] for m in run["methods"]},
         "levels": [level["label"] for level in run["levels"]],
-        "start": {"level": middle, "methods": _first_two(run)},
+        "start": {"level": middle, "methods": _leaders(run)},
     }
 
 
@@ -244,11 +245,11 @@ def _psnr_of(run: dict[str, Any], level: int, frame: str) -> dict[str, Any]:
     }
 
 
-def _first_two(run: dict[str, Any]) -> list[str]:
-    """The two methods to compare first: the best by PSNR."""
+def _leaders(run: dict[str, Any]) -> list[str]:
+    """The two methods that are best by PSNR; fewer where fewer have one."""
     controls = {m["method"] for m in run["methods"] if m["family"] == "control"}
-    rows = dict.fromkeys(r["method"] for r in run["table"] if r["status"] == "ok")
-    return [method for method in rows if method not in controls][:2]
+    scored = dict.fromkeys(r["method"] for r in run["table"] if r["scores"].get("psnr"))
+    return [method for method in scored if method not in controls][:2]
 
 
 def _grouped_columns(columns: Iterable[Column]) -> list[tuple[str, list[Column]]]:

@@ -182,7 +182,7 @@ def _label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequ
     figure.draw_without_rendering()  # type: ignore[union-attr]
     inside = axes.get_window_extent()
     spots = axes.transData.transform(points)
-    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    taken: list[Sequence[float]] = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     for point, name in zip(points, names, strict=True):
         best, least = None, math.inf
         for penalty, (dx, dy, across, up) in enumerate(_PLACES):
@@ -231,14 +231,17 @@ def _frames(run: dict[str, Any], number: int, label: str, rows: list[dict[str, A
     ]
 
     def draw(axes: Axes, tips: _Tips) -> None:
+        thin: dict[str, Any] = {"color": INK, "linewidth": 0.8}
         axes.boxplot(
             [list(v.values()) for v in values],
             positions=range(len(rows)),
             orientation="horizontal",
             widths=0.55,
             showfliers=False,
+            boxprops=thin,
+            whiskerprops=thin,
+            capprops=thin,
             medianprops={"color": INK, "linewidth": 2},
-            **{key: {"color": INK, "linewidth": 0.8} for key in _BOX_PARTS},
         )
         for place, (row, frames) in enumerate(zip(rows, values, strict=True)):
             spread = [place + 0.2 * math.sin(2.4 * i) for i in range(len(frames))]
@@ -263,9 +266,6 @@ def _frames(run: dict[str, Any], number: int, label: str, rows: list[dict[str, A
         + ".",
         _svg(draw, 0.9 + 0.33 * len(rows), f"frames{number}"),
     )
-
-
-_BOX_PARTS = ("boxprops", "whiskerprops", "capprops")
 
 
 def _three_of(values: list[float]) -> str:
@@ -345,7 +345,7 @@ def _course(run: dict[str, Any], lines: dict[str, list[tuple[float, float]]]) ->
     return Plot(
         "course",
         None,
-        "PSNR against sigma",
+        "Mean PSNR at each sigma",
         "; ".join(
             f"{titles[m]} " + ", ".join(f"{y:.2f} dB at sigma {x:g}" for x, y in points)
             for m, points in lines.items()
@@ -374,7 +374,7 @@ def _label_ends(axes: Axes, ends: dict[str, tuple[float, float]]) -> None:
             va="center",
             fontsize=9,
             color=colors[name],
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7},
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "relpos": (0, 0.5)},
         )
     axes.set_xlim(start, right + (right - start) * 0.42)
     axes.set_ylim(min(low, place - gap), high)

@@ -87,6 +87,7 @@ class Viewer {
     this.mode = "slider";
     this.build();
     root.hidden = false;
+    root.previousElementSibling.remove(); // what stands there without JavaScript
     this.pick(data.scenes.findIndex((scene) => scene.level === data.start.level));
   }
 
@@ -95,7 +96,7 @@ class Viewer {
     const methods = Object.keys(data.titles).filter((method) => data.scenes.some((scene) => method in scene.pictures));
     const all = [NOISY, ...methods, CLEAN].filter((what) => data.scenes.some((scene) => what in scene.pictures));
     const choice = (words, pairs) => {
-      const select = make("select", {}, ...pairs.map(([value, text]) => make("option", { value }, text)));
+      const select = make("select", { "aria-label": words }, ...pairs.map(([value, text]) => make("option", { value }, text)));
       select.addEventListener("change", () => this.update());
       return [make("label", {}, words, select), select];
     };
