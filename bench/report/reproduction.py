@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tabulate import tabulate
 
+from denoisebench.denoisers.gan import study
 from denoisebench.errors import UsageError, unknown
 from denoisebench.report.results import PAPER_PSNR, load, table1
 
@@ -36,7 +37,7 @@ class Evidence:
     Attributes:
         rows: a row a method and sigma, as `table1` has them, of all runs.
         cards: of the trained rows' weights, by file name.
-        ablations: of the trainings that differ by one thing, likewise; each with a ``question``.
+        ablations: of the trainings that differ by one thing, likewise, by the study's names.
     """
 
     rows: pd.DataFrame
@@ -137,9 +138,12 @@ def ablations(evidence: Evidence) -> str:
     """What one change to the paper's recipe does, on the val frames at sigma 25."""
     base = evidence.cards[BASE]
     rows = [["the recipe `paper`", *_scores(base), ""]]
-    for card in evidence.ablations.values():
+    for training in study.load("paper", reduced=False):
+        if training.name not in evidence.ablations:
+            continue
+        card = evidence.ablations[training.name]
         difference = card["val_psnr"]["25"] - base["val_psnr"]["25"]
-        rows.append([card["question"], *_scores(card), f"{difference:+.2f}"])
+        rows.append([training.question, *_scores(card), f"{difference:+.2f}"])
     return _markdown(rows, ["change", "PSNR (dB)", "saturation (ΔC*)", "against `paper` (dB)"])
 
 
