@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisebench.compare import decision, launches
-from denoisebench.compare.findings import Finding, Verdict
+from denoisebench.compare.findings import JUDGED, Finding, Verdict
 from denoisebench.compare.limits import FLOORS, Limits
 from denoisebench.compare.runs import compare_runs, judge_memory
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from denoisebench.compare.launches import Pair, Row
-
-_JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
 
 
 def judge(
@@ -34,7 +32,7 @@ def judge(
     known = set(launches.rows(pairs))
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
     timed = [f for f in findings if f.metric == "time" and (f.method, f.device) in known]
-    first = {_row(f): time_finding(f, pairs, limits) for f in timed if f.verdict in _JUDGED}
+    first = {_row(f): time_finding(f, pairs, limits) for f in timed if f.verdict in JUDGED}
     if suspects := [f.method for f in first.values() if f.fails]:
         second = again(list(dict.fromkeys(suspects)))
         first |= {
@@ -91,7 +89,7 @@ def _confirmed(first: Finding, second: Finding) -> Finding:
 
 def _memory(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
     """The finding, if it is of memory by the medians over launches."""
-    if finding.metric != "memory" or finding.verdict not in _JUDGED:
+    if finding.metric != "memory" or finding.verdict not in JUDGED:
         return finding
     peaks = launches.peaks(pairs, _row(finding))
     if not peaks.size:

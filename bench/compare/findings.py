@@ -22,7 +22,8 @@ class Verdict(StrEnum):
     SAME = "same"
 
 
-_JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
+JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
+"""The verdicts that rest on figures of both."""
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,5 @@ def exit_code(findings: Iterable[Finding]) -> int:
 def unguarded(findings: Iterable[Finding]) -> set[str]:
     """The gated metrics of which nothing could be compared, though both versions have it."""
     gated = [f for f in findings if f.gated]
-    judged = {f.metric for f in gated if f.verdict in _JUDGED}
+    judged = {f.metric for f in gated if f.verdict in JUDGED}
     return {f.metric for f in gated if f.verdict is Verdict.NOT_COMPARABLE} - judged
