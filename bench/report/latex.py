@@ -73,6 +73,7 @@ def _float(table: Table) -> Iterator[str]:
     yield r"\setlength{\tabcolsep}{3pt}"
     yield rf"\caption{{{' '.join(escape(remark) for remark in table.remarks[:2])}}}"
     yield r"\label{tab:denoisebench}"
+    yield r"\smallskip"
     yield rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}"
     yield r"\toprule"
     yield from _head(table.columns)
@@ -92,15 +93,21 @@ def _float(table: Table) -> Iterator[str]:
 
 def _head(columns: list[Column]) -> Iterator[str]:
     """What neighbours share above a rule of its own, then what tells them apart."""
-    groups = [(name, len(list(same))) for name, same in groupby(c.group for c in columns)]
     cells, rules, start = [""], [], 2
-    for name, width in groups:
-        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}")
-        rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
-        start += width
+    for group, same in groupby(columns, lambda c: c.group):
+        named = [bool(column.name) for column in same]
+        end = start + len(named) - 1
+        if any(named):
+            cells.append(rf"\multicolumn{{{len(named)}}}{{c}}{{{escape(group)}}}")
+            rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
+        else:
+            cells.append("")
+        start = end + 1
     yield " & ".join(cells) + r" \\"
-    yield " ".join(rules)
-    yield " & ".join(["Method", *(escape(column.name) for column in columns)]) + r" \\"
+    if rules:
+        yield " ".join(rules)
+    names = (escape(column.name or column.group) for column in columns)
+    yield " & ".join(["Method", *names]) + r" \\"
 
 
 def _row(line: Line) -> str:
