@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,6 @@ from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
 
 
 def write_text(path: Path, text: str) -> None:
@@ -38,23 +35,6 @@ def write_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Keep a frame as a PNG; its folder is made if need be.
-
-    Args:
-        pixels: uint8 (H, W, C), C = 3 (RGB) or 1.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    from PIL import Image
-
-    make_folder(path.parent)
-    content = io.BytesIO()
-    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(content, "png")
-    write_bytes(path, content.getvalue())
 
 
 def make_folder(path: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,12 +19,10 @@ from denoisebench.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from denoisebench.cells import Cell
     from denoisebench.plan import Plan
 
 STORE = "run.sqlite"
 MANIFEST = "manifest.json"
-ESTIMATES = "estimates"
 MANIFEST_VERSION = 1
 _PARTS = {"options", "threads", "protocol", "dataset", "rows", "environment", "busy_percent"}
 BUSY_PERCENT = 15
@@ -84,10 +80,6 @@ class RunFolder:
         """Where the methods' own output goes."""
         return self.path / "logs"
 
-    def estimate(self, cell: Cell) -> Path:
-        """Where a cell's estimate is kept as a picture, if it cannot be scored."""
-        return estimate_file(self.path, cell)
-
     def _set_aside(self) -> None:
         """Keep what was measured before: nothing is deleted."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
@@ -122,13 +114,6 @@ class RunFolder:
         manifest = _manifest(self._plan)
         manifest |= {"state": state, "costs": costs, "busy_percent": self.busy_percent}
         write_text(self.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-
-def estimate_file(folder: Path, cell: Cell) -> Path:
-    """Where a run's folder keeps the picture of a cell's estimate."""
-    identity = hashlib.sha256(repr(cell).encode()).hexdigest()[:8]
-    name = re.sub(r"[^A-Za-z0-9.=_-]", "_", f"{cell.frame}-{cell.method}-{cell.device}")[:150]
-    return folder / ESTIMATES / f"{name}-{identity}.png"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

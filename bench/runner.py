@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from denoisebench import memory, metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.datasets.base import spread
-from denoisebench.files import write_picture
 from denoisebench.identity import Identities
 from denoisebench.pictures import Pictures
 from denoisebench.scoring import Scorer
@@ -148,11 +147,7 @@ def _jobs(plan: Plan, folder: RunFolder, scorer: Scorer) -> dict[Row, list[Job]]
             and known.status is Status.OK
             and (known.quality_key, known.timing_key) == (job.quality_key, job.timing_key)
             and job.cell.method not in plan.forced
-            and (
-                scorer.is_complete(known.scores)
-                if job.frame.has_clean
-                else folder.estimate(job.cell).is_file()
-            )
+            and scorer.is_complete(known.scores)
         )
 
     def job(row: Row, cell: Cell, frame: Frame) -> Job:
@@ -252,9 +247,8 @@ class _RowRun:
     def _scored(
         self, outcome: Measurement, job: Job, clean: np.ndarray, scored: np.ndarray
     ) -> Measurement:
-        """The outcome with its scores; an estimate that cannot be scored is kept to be seen."""
+        """The outcome with its scores, where there is a clean frame to score against."""
         if not job.frame.has_clean:
-            write_picture(self._folder.estimate(job.cell), scored)
             return outcome
         known = job.known_scores(outcome.output_digest)
         return replace(

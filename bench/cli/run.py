@@ -228,10 +228,12 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _conclude(path: Path, options: Options, *, interrupted: bool) -> int:
     """Write and print the tables, and say how it went."""
     from denoisebench.report.results import load
+    from denoisebench.report.strip import STRIP, write_strip
     from denoisebench.report.write import write_tables
 
     results = load(path)
     click.echo(write_tables(results, path), nl=False)
+    pictures = f"{STRIP}, " if write_strip(results, path, path) else ""
     failures = results.failures()
     if failures:
         first = failures[0]
@@ -244,5 +246,5 @@ def _conclude(path: Path, options: Options, *, interrupted: bool) -> int:
     if interrupted:
         click.echo(f"Interrupted. To go on from here: {options.command}", err=True)
         return EXIT_INTERRUPTED
-    click.echo(f"Wrote table1.md, table1.csv and frames.csv to {path}", err=True)
+    click.echo(f"Wrote {pictures}table1.md, table1.csv and frames.csv to {path}", err=True)
     return EXIT_CELLS_FAILED if failures else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.files import make_folder, write_text
 from denoisebench.report.markdown import table1_markdown
 from denoisebench.report.results import Results, frames_table, table1
+from denoisebench.report.strip import write_strip
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -60,7 +61,7 @@ def write_reports(
 
         figures = {run["name"]: list(plots(run)) for run in summaries["runs"]}
     printed = []
-    for run, (_, results) in zip(summaries["runs"], runs.values(), strict=True):
+    for run, (folder, results) in zip(summaries["runs"], runs.values(), strict=True):
         own = out if len(runs) == 1 else out / run["name"]
         make_folder(own)
         if "csv" in formats:
@@ -73,6 +74,7 @@ def write_reports(
             printed.append(table1_markdown(results))
             write_text(own / "table1.md", printed[-1])
             _write_overview(results, run, figures[run["name"]], own)
+            write_strip(results, folder, own)
     if "json" in formats:
         text = json.dumps(summaries, indent=1, ensure_ascii=False, allow_nan=False)
         write_text(out / "report.json", text + "\n")
