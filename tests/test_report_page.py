@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 from made_up_run import make_run
+
+from denoisebench.report.results import load
+from denoisebench.report.write import write_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +40,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a made-up run, on disk."""
-    from denoisebench.report.results import load
-    from denoisebench.report.write import write_reports
-
     folder: Path = make_run(tmp_path_factory.mktemp("runs") / "made-up")
     out = tmp_path_factory.mktemp("report")
     write_reports({"made-up": (folder, load(folder))}, out, ["html"])
@@ -101,6 +103,30 @@ def test_one_level_of_noise_is_shown_at_a_time_and_all_without_javascript(
     assert plain.get_by_text("Comparing pictures needs JavaScript").is_visible()
     assert not plain.locator(".levels:visible").count()
     plain.close()
+
+
+def test_runs_that_are_empty_or_perfect_on_a_frame_have_a_page_without_complaints(
+    browser: Browser, tmp_path: Path
+) -> None:
+    changes = {
+        "empty": "DELETE FROM measurements",
+        "perfect": "UPDATE measurements SET psnr = 9e999 WHERE method = 'poor' AND frame = 'sea/a'",
+    }
+    opened = browser.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    for name, change in changes.items():
+        folder = make_run(tmp_path / name)
+        with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as connection:
+            connection.execute(change)
+            connection.commit()
+        write_reports({name: (folder, load(folder))}, folder, ["html"])
+        opened.goto((folder / "report.html").as_uri())
+        assert opened.locator(".results tbody tr").count() == 7
+    assert "+∞ dB" in (folder / "report.html").read_text(encoding="utf-8")
+    opened.close()
+    assert complaints == []
 
 
 def visible(found: Locator) -> list[Locator]:

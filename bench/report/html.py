@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import shlex
 from dataclasses import dataclass, field
 from importlib import resources
@@ -101,20 +102,19 @@ def _forests(results: Results, run: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for reference in [run["reference"], *sorted(others, key=listed.index)]:
         lines = [
-            line
+            line | {"is_bounded": all(map(math.isfinite, (line["low"], line["high"])))}
             for line in summary.differences(results, reference)
-            if isinstance(line["mean"], float)
         ]
         if lines:
-            lines.sort(key=lambda line: (line["level"], -line["mean"]))
+            lines.sort(key=lambda line: (line["level"], math.isnan(line["mean"]), -line["mean"]))
             found.append({"reference": reference, "lines": lines, **_axis(lines)})
     return found
 
 
 def _axis(lines: list[dict[str, Any]]) -> dict[str, float]:
-    """Where an axis that holds all intervals and zero begins and ends, in dB."""
-    ends = [line[end] for line in lines for end in ("low", "high")]
-    low, high = min(0.0, *ends), max(0.0, *ends)
+    """Where an axis that holds zero and all bounded intervals begins and ends, in dB."""
+    ends = [line[end] for line in lines for end in ("low", "high") if line["is_bounded"]]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.04 * (high - low) or 0.1
     return {"low": low - margin, "high": high + margin}
 

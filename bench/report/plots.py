@@ -310,7 +310,7 @@ def interval(line: dict[str, Any]) -> str:
 
 def signed(value: float | str | None) -> str:
     """Decibels with their sign."""
-    if value is None:
+    if value is None or math.isnan(float(value)):
         return "–"
     return f"{float(value):+.2f}".replace("inf", "∞").replace("-", "−")
 
