@@ -144,7 +144,8 @@ class Correlated:
         """The window along one axis, float32, of unit energy: white noise keeps its variance."""
         reach = math.ceil(4 * self.width)
         weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * self.width**2))
-        return (weights / np.sqrt((weights**2).sum())).astype(np.float32)
+        window: np.ndarray = (weights / np.sqrt((weights**2).sum())).astype(np.float32)
+        return window
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,8 @@ def spec(noise: Noise) -> str:
 
 def values(noise: Noise) -> dict[str, Any]:
     """All its parameters."""
-    return asdict(noise)  # type: ignore[call-overload]
+    found: dict[str, Any] = asdict(noise)  # type: ignore[call-overload]
+    return found
 
 
 def rms(noisy: np.ndarray, clean: np.ndarray) -> float:

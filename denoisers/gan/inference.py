@@ -147,7 +147,8 @@ def load_generator(weights: Path, device: str, compiled: bool = False) -> Networ
         network = generator_from(json.loads(file.metadata()["generator"]))
         network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     network.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
-    return torch.compile(network, dynamic=False) if compiled else network
+    loaded: Network = torch.compile(network, dynamic=False) if compiled else network
+    return loaded
 
 
 def by_symmetries(run: Callable[[torch.Tensor], torch.Tensor], image: torch.Tensor) -> torch.Tensor:
