@@ -86,7 +86,7 @@ def _value(name: str, key: str, text: str, wanted: Any) -> Any:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        value = text
+        value = {"true": True, "false": False}.get(text, text)  # as in TOML
     if wanted is float and type(value) is int:
         value = float(value)
     allowed: Sequence[Any] = typing.get_args(wanted) or (wanted,)

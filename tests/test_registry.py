@@ -117,6 +117,12 @@ def test_a_spec_names_its_method_again(overrides: dict[str, float]) -> None:
     assert method.build() == card.factory(**overrides)  # type: ignore[misc]
 
 
+def test_truth_is_written_as_in_python_or_in_toml() -> None:
+    [plain] = select(["tv-chambolle[opponent=false]"])
+    assert plain.spec == "tv-chambolle[opponent=False]"
+    assert select([plain.spec]) == [plain]
+
+
 def test_a_plugin_file_joins_once(tmp_path: Path) -> None:
     path = plugin(tmp_path, GOOD)
     load_file(path)
