@@ -119,7 +119,10 @@ def choose(noise: str | None, dataset: Dataset, frames: Sequence[Frame]) -> Obse
     Raises:
         UsageError: there is no such noise, or the frames have their own.
     """
-    if all(frame.read_noisy is not None for frame in frames):
+    recorded = [frame for frame in frames if frame.read_noisy is not None]
+    if recorded:
+        if len(recorded) < len(frames):
+            raise UsageError(f"{dataset.name}: only some of its frames bring their own noise")
         if noise is not None:
             raise UsageError(f"--noise {noise}: {dataset.name} brings its own noise; leave it out")
         return Recorded()
