@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sqlite3
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +23,24 @@ from denoisebench.plan import Options, make_plan
 from denoisebench.store import Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Bench
 
-BASELINE = Path(__file__).parents[1] / "results" / "baseline" / "run.sqlite"
+FIRST_VERSION = """
+CREATE TABLE measurements (
+    method, device, frame, sigma, seed, status, reason, psnr, ssim, call_ns, event_ns, transfer_ns,
+    cold_ns, load_ns, peak_memory, peak_device_memory, pixels, quality_key, timing_key,
+    noisy_digest, output_digest, session, PRIMARY KEY (method, device, frame, sigma, seed)
+);
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
+INSERT INTO measurements VALUES (
+    'bm3d', 'cpu', 'a', 25.0, 0, 'ok', '', 30.5, 0.9, '[7, 8]', '[]', '[]',
+    NULL, NULL, NULL, NULL, 100, 'q', 't', 'n', 'o', 1
+);
+PRAGMA application_id = 1684164163;
+PRAGMA user_version = 1;
+"""
 
 
 def frames(folder: Path) -> pd.DataFrame:
@@ -283,16 +298,21 @@ def test_identities_of_white_gaussian_noise_are_those_of_earlier_runs(photos: Pa
 
 def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
-    shutil.copy(BASELINE, path)
-    with Store(BASELINE, read_only=True) as store:
-        before = store.measurements()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(FIRST_VERSION)
+    connection.close()
+    cell = Cell("bm3d", "cpu", "a", 25.0, 0)
+    with Store(path, read_only=True) as store:
+        [before] = store.measurements().values()
+    assert before.cell == cell
+    assert (before.psnr, before.call_ns, before.quality_key) == (30.5, (7, 8), "q")
     with Store(path) as store:
-        assert store.measurements() == before
-        known = next(iter(before))
-        store.save(replace(before[known], cell=replace(known, told=20.0)))
+        assert store.measurements() == {cell: before}
+        store.save(replace(before, cell=replace(cell, told=20.0)))
+        store.save(replace(before, psnr=31.0))
     with Store(path) as store:
-        assert len(store.measurements()) == len(before) + 1
-        assert store.measurements()[known] == before[known]
+        found = store.measurements()
+    assert {c.told: m.psnr for c, m in found.items()} == {None: 31.0, 20.0: 30.5}
 
 
 def test_a_cell_of_recorded_noise_is_stored_once(tmp_path: Path) -> None:
