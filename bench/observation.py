@@ -110,20 +110,21 @@ class Recorded:
         return self._estimates[frame.id]
 
 
-def choose(noise: str | None, dataset: Dataset, frames: Sequence[Frame]) -> Observation:
+def choose(model: Noise | None, dataset: Dataset, frames: Sequence[Frame]) -> Observation:
     """The noise that the frames bring along, or the one that the user names.
 
     Args:
-        noise: its expression; None where the user names none.
+        model: None where the user names none.
 
     Raises:
-        UsageError: there is no such noise, or the frames have their own.
+        UsageError: the frames have their own.
     """
     recorded = [frame for frame in frames if frame.read_noisy is not None]
-    if recorded:
-        if len(recorded) < len(frames):
-            raise UsageError(f"{dataset.name}: only some of its frames bring their own noise")
-        if noise is not None:
-            raise UsageError(f"--noise {noise}: {dataset.name} brings its own noise; leave it out")
-        return Recorded()
-    return Drawn(noises.select(noise or noises.GAUSSIAN), dataset.name)
+    if not recorded:
+        return Drawn(model or protocol.GAUSSIAN, dataset.name)
+    if len(recorded) < len(frames):
+        raise UsageError(f"{dataset.name}: only some of its frames bring their own noise")
+    if model is not None:
+        spec = noises.spec(model)
+        raise UsageError(f"--noise {spec}: {dataset.name} brings its own noise; leave it out")
+    return Recorded()

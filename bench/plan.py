@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from denoisebench import devices, protocol, threads
+from denoisebench import devices, noise, protocol, threads
 from denoisebench import observation as observations
 from denoisebench.cells import Cell, Level, told_to
 from denoisebench.datasets import catalogue
@@ -16,7 +16,6 @@ from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.metrics.registry import PROTOCOL, Metric
 from denoisebench.metrics.registry import select as select_metrics
-from denoisebench.noise import GAUSSIAN
 from denoisebench.timing import TimingRules
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Plan:
         parts = [self.dataset.name]
         if self.options.split != "test":
             parts.append(self.options.split)
-        if self.observation.noise not in (GAUSSIAN, protocol.RECORDED):
+        if self.observation.noise not in (noise.GAUSSIAN, protocol.RECORDED):
             parts.append(self.observation.noise)
         return re.sub(r"[^A-Za-z0-9._=-]+", "-", "-".join(parts)).strip("-")
 
@@ -169,6 +168,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         registry.load_file(plugin)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)
+    model = None if options.noise is None else noise.select(options.noise)
     forced = frozenset(method.spec for method in registry.select(options.force))
     if unused := forced - {row.method.spec for row in rows}:
         raise UsageError(f"--force {', '.join(sorted(unused))}: not among --methods; add it there")
@@ -179,7 +179,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         dataset = catalogue.open_dataset(options.dataset)
         line = f"Frames: {dataset.title}"
     frames = spread(dataset.frames(options.split), options.frames)
-    observation = observations.choose(options.noise, dataset, frames)
+    observation = observations.choose(model, dataset, frames)
     if observation.noise == protocol.RECORDED:
         rows = _with_noisy(rows)
     if not all(frame.has_clean for frame in frames):
@@ -213,7 +213,7 @@ def _levels(options: Options, dataset: Dataset, observation: Observation) -> lis
         if options.seeds > 1:
             raise UsageError(f"--seeds: {dataset.name} has one recording of each frame")
         sigmas = (None,)
-    truth_known = observation.noise == GAUSSIAN
+    truth_known = observation.noise == noise.GAUSSIAN
     return [
         Level(sigma, None if truth_known and told == sigma else told)
         for sigma in sigmas
