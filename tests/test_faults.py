@@ -295,11 +295,11 @@ def test_an_interruption_before_anything_runs_is_no_crash(tmp_path: Path) -> Non
 def test_a_full_disk_keeps_what_was_measured(bench: Bench, photos: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=260k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting a small disk needs root")
     try:
-        words = run_words(photos, "noisy,gaussian,median", "--seeds", "100")
+        words = run_words(photos, "noisy,gaussian,median", "--seeds", "100", "--keep-images", "0")
         words[words.index("out")] = disk / "out"
         result = bench(*words)
         assert result.returncode == 2

@@ -154,7 +154,9 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
     (tmp_path / "bench.toml").write_text(
         f'dataset = "folder:{photos}"\n'
         'methods = ["noisy", "gaussian[width=2]"]\n'
+        'noise = "correlated[width=2]"\n'
         "sigma = [10, 20.5]\n"
+        "told = [12, 30]\n"
         "seeds = 3\n"
         "frames = 2\n"
         'metrics = ["ssim", "psnr-y"]\n'
@@ -164,6 +166,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "threads = 1\n"
         f'plugin = "{plugin}"\n'
         'force = "noisy"\n'
+        "keep_images = 1\n"
         'out = "from-toml"\n'
         "fresh = true\n"
     )
@@ -174,7 +177,9 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "methods": ["noisy", "gaussian[width=2]"],
         "dataset": f"folder:{photos}",
         "split": "test",
+        "noise": "correlated[width=2]",
         "sigmas": [10.0, 20.5],
+        "told": [12.0, 30.0],
         "seeds": 1,
         "frames": 2,
         "metrics": ["ssim", "psnr-y"],
@@ -184,6 +189,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "threads": 1,
         "plugins": [str(plugin)],
         "force": ["noisy"],
+        "keep_images": 1,
         "out": "from-toml",
         "fresh": True,
     }

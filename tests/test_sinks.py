@@ -45,14 +45,15 @@ def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one
     assert by_name["bm3d cpu sigma 25 PSNR"]["value"] == pytest.approx(30.03, abs=0.005)
     assert by_name["bm3d cpu sigma 25 PSNR"]["unit"] == "dB"
     assert "bm3d cpu sigma 25 SSIM" in by_name
-    assert {entry["name"].split()[-1] for entry in smaller} == {"time", "memory"}
+    assert {entry["name"].split()[-1] for entry in smaller} == {"time", "memory", "Saturation"}
+    assert min(entry["value"] for entry in smaller) >= 0  # of a signed error, its size
     assert len({e["name"] for e in (*bigger, *smaller)}) == len(bigger) + len(smaller)
 
 
 def test_bencher_gets_its_metric_format(results: Results) -> None:
     found = json.loads(sinks.bencher(results))
     measures = found["bm3d cpu sigma 25"]
-    assert measures.keys() == {"psnr", "ssim", "time", "memory"}
+    assert measures.keys() == {"psnr", "ssim", "saturation", "time", "memory"}
     psnr = measures["psnr"]
     assert psnr["lower_value"] < psnr["value"] < psnr["upper_value"]
     assert "psnr" not in found["oracle cpu sigma 25"]  # infinite: JSON has no such number
@@ -66,7 +67,8 @@ def test_junit_says_which_methods_failed_and_why(results: Results) -> None:
         for cell, m in results.measurements.items()
     }
     suite = ElementTree.fromstring(sinks.junit_of_run(Results(results.manifest, measured)))[0]
-    assert suite.attrib["tests"] == "39"
+    rows, levels = len(results.manifest["rows"]), len(results.levels)
+    assert suite.attrib["tests"] == str(rows * levels)
     assert suite.attrib["failures"] == "3"
     [failure, *_] = suite.iter("failure")
     assert 'bad "<&>"' in failure.attrib["message"]
