@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +13,6 @@ from hypothesis import strategies as st
 from denoisebench import estimation, noise, protocol
 from denoisebench.datasets.images import read_image
 from denoisebench.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = {"dataset": "set", "frame": "a", "seed": 0}
 SIGMA = 25
@@ -250,3 +247,14 @@ def test_camera_noise_is_estimated(documentary_root: Path) -> None:
         finest.append(np.mean(planes) / truth)
     assert 0.6 < min(ours) < max(ours) < 1.3
     assert max(finest) < 0.4
+
+
+def test_the_help_and_the_guide_know_every_noise() -> None:
+    from denoisebench.cli.run import run
+
+    [option] = [p for p in run.params if p.name == "noise"]
+    guide = (Path(__file__).parents[1] / "docs" / "noise.md").read_text(encoding="utf-8")
+    for name, model in noise.NOISES.items():
+        assert name in str(option.help)  # type: ignore[attr-defined]
+        for key, value in noise.values(model()).items():
+            assert f"| `{name}` | `{key}={value}` |" in guide
