@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from denoisebench import memory, metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.datasets.base import spread
@@ -22,8 +24,6 @@ from denoisebench.worker import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import numpy as np
 
     from denoisebench.cells import Score
     from denoisebench.datasets import Frame
@@ -209,16 +209,20 @@ class _RowRun:
             return job.outcome(Status.UNAVAILABLE, "nobody knows the clean frame")
         first = self._worker is None
         with self._costs.counted("load"):
+            clean = self._read(job.frame)
+            noisy = np.empty(clean.shape, np.float32)
+            strength = self._plan.observation.observe(job.cell, job.frame, clean, noisy)
+            told = strength if job.cell.told is None else job.cell.told
+            unfit = card.unfit(told)
+            if unfit is not None and not self._row.asked_by_name:
+                return job.outcome(Status.UNAVAILABLE, unfit)
             worker = self._worker = self._worker or self._start()
             if worker.ready.problem is not None:
                 return job.outcome(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
-            clean = self._read(job.frame)
-            noisy = worker.frame("noisy", clean.shape)
-            strength = self._plan.observation.observe(job.cell, job.frame, clean, noisy)
+            worker.frame("noisy", clean.shape)[:] = noisy
             noisy_digest = _digest(noisy)
             if card.sees_clean:
                 worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
-        told = strength if job.cell.told is None else job.cell.told
         # A method that says it is blind and looks at sigma is found out: its output is not finite.
         reply = worker.denoise(clean.shape, math.nan if card.blind else told / 255)
         self._costs.call += reply.busy_ns

@@ -25,6 +25,9 @@ if typing.TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "denoisebench.denoisers"
 
+REACH = 1.2
+"""How many times a sigma may be one that a method is made for, or the other way round."""
+
 
 class Denoiser(Protocol):
     """What a plugin's class offers: a dataclass of parameters with this one method.
@@ -71,8 +74,8 @@ class Card:
         sees_clean: a control that is also given the clean frame, as ``clean=``.
         note: what a reader of its results must know.
         weights: the files of its trained weights.
-        sigmas: those that it can be used for, on the 8-bit scale, and a little to either side;
-            empty for a method that works at any.
+        sigmas: those that it is made for, on the 8-bit scale (see `serves`); empty for a method
+            that works at any.
         factory: the dataclass; None when the plugin could not be imported.
         problem: why it could not.
     """
@@ -104,10 +107,23 @@ class Card:
             return f"its weights are missing: {', '.join(lost)}"
         return plugins.lacking(self.requires)
 
+    def unfit(self, sigma: float) -> str | None:
+        """Why the method is not for this sigma, on the 8-bit scale, or None if it is."""
+        if not self.sigmas or serves(self.sigmas, sigma):
+            return None
+        made_for = ", ".join(f"{one:g}" for one in self.sigmas)
+        return f"made for sigma {made_for}, not for {sigma:.3g}"
+
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters' names and default values."""
         return {} if self.factory is None else parameters.defaults(self.factory)
+
+
+def serves(sigmas: Iterable[float], sigma: float) -> bool:
+    """Whether what is made for some sigmas can be used for another: within `REACH` of one."""
+    rounding = 1e-9
+    return any(max(sigma, one) <= REACH * (1 + rounding) * min(sigma, one) for one in sigmas)
 
 
 @dataclass(frozen=True)

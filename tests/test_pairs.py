@@ -228,6 +228,49 @@ def test_a_sweep_of_told_sigmas_reuses_the_true_one_and_asks_blind_methods_once(
     assert "--told 15,25,50" in before
 
 
+SPECIALIST = """
+from dataclasses import dataclass
+from denoisebench.denoisers import register
+@register('only-25', title='Only 25', family='learned', sigmas=(25,))
+@dataclass(frozen=True)
+class Only25:
+    def denoise(self, noisy, sigma):
+        if not 20 < sigma * 255 < 31:
+            raise ValueError('I know 25 alone')
+        return noisy.copy()
+"""
+
+
+def test_a_method_for_certain_sigmas_is_left_out_elsewhere_unless_asked_for_by_name(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "specialist.py").write_text(SPECIALIST)
+    words = ["run", "--plugin", "specialist.py", "--dataset", f"folder:{photos}"]
+    words += ["--frames", "1", "--sigma", "25,30,100"]
+    among_others = bench(*words, "--methods", "only-*,gaussian", "--out", "out")
+    assert among_others.returncode == 0, among_others.stderr
+    found = frames(tmp_path / "out").set_index(["method", "sigma"])
+    assert (found.loc["gaussian"].status == "ok").all()
+    assert found.loc["only-25"].status.tolist() == ["ok", "ok", "unavailable"]
+    assert "unavailable (CPU σ=100): made for sigma 25, not for 100." in among_others.stdout
+    by_name = bench(*words, "--methods", "only-25", "--out", "named")
+    assert by_name.returncode == 3
+    assert frames(tmp_path / "named").status.tolist() == ["ok", "ok", "error"]
+
+
+def test_what_is_told_of_recorded_noise_decides_which_methods_are_left_out(
+    bench: Bench, pairs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "specialist.py").write_text(SPECIALIST)
+    words = ["run", "--plugin", "specialist.py", "--methods", "only-*", "--out", "out"]
+    words += ["--dataset", f"pairs:{pairs}", "--told", "8,25"]
+    result = bench(*words)
+    assert result.returncode == 0, result.stderr
+    found = frames(tmp_path / "out").set_index("method").loc["only-25"]
+    assert found.status.tolist() == ["unavailable", "ok"] * 2
+    assert found.reason.iloc[0] == "made for sigma 25, not for 8"
+
+
 def test_a_run_with_another_noise_says_so_and_keeps_to_itself(
     bench: Bench, photos: Path, tmp_path: Path
 ) -> None:

@@ -287,7 +287,8 @@ def _verdict(
     if failed:
         status = Counter(m.status for m in failed).most_common(1)[0][0]
         reason = next(m.reason for m in failed if m.status is status)
-        share = "" if len(failed) == planned else f"{len(failed)} of {planned} cells failed: "
+        how = "were not tried" if status is Status.UNAVAILABLE else "failed"
+        share = "" if len(failed) == planned else f"{len(failed)} of {planned} cells {how}: "
         return status.value, f"{share}{reason}"
     if len(ok) < planned:
         return INCOMPLETE, f"mean over {len(ok)} of {planned} cells"
