@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
+from denoisebench.datasets.announced import announced, open_announced
 from denoisebench.datasets.base import DataError, Dataset
 from denoisebench.datasets.documentary import Documentary
 from denoisebench.datasets.folder import Folder
@@ -16,15 +15,10 @@ from denoisebench.datasets.real import SETS as REAL
 from denoisebench.datasets.standard import SETS as STANDARD
 from denoisebench.datasets.stills import Stills
 from denoisebench.errors import UsageError, unknown
-from denoisebench.plugins import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-ENTRY_POINT_GROUP = "denoisebench.datasets"
-ASKED = ("name", "title", "licence", "splits", "frames", "folder", "size", "missing", "fetch")
 
 
 class StoredDataset(Dataset, Protocol):
@@ -72,7 +66,7 @@ PREFIXED: dict[str, Callable[[str], StoredDataset]] = {
 
 def names() -> list[str]:
     """Every data set that needs no path: ours, then those that other packages announce."""
-    return [*NAMED, *(name for name in _announced() if name not in NAMED)]
+    return [*NAMED, *(name for name in announced() if name not in NAMED)]
 
 
 def open_dataset(spec: str) -> StoredDataset:
@@ -86,36 +80,13 @@ def open_dataset(spec: str) -> StoredDataset:
     prefix, colon, rest = spec.partition(":")
     if colon and prefix in PREFIXED:
         return PREFIXED[prefix](rest)
-    if spec in _announced():
-        return _open_announced(spec)
+    if spec in announced():
+        return open_announced(spec)
     if os.path.isdir(spec):
         raise UsageError(
             f"unknown data set {spec!r}; for the images in a folder write folder:{spec}"
         )
     raise UsageError(unknown("data set", spec, [*names(), *(f"{p}:PATH" for p in PREFIXED)]))
-
-
-@cache
-def _announced() -> dict[str, importlib.metadata.EntryPoint]:
-    return {e.name: e for e in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
-
-
-def _open_announced(name: str) -> StoredDataset:
-    """Call what a package announces: a class or function without arguments.
-
-    Raises:
-        UsageError: it fails, or what it returns is no data set.
-    """
-    made: list[StoredDataset] = []
-    entry = _announced()[name]
-    problem = attempt(lambda: made.append(entry.load()()))
-    if problem is None:
-        lacking = [what for what in ASKED if not hasattr(made[0], what)]
-        problem = f"it has no {', '.join(lacking)}" if lacking else None
-    if problem is not None:
-        origin = entry.dist.name if entry.dist else entry.value
-        raise UsageError(f"the data set {name} (of {origin}) cannot be used: {problem}")
-    return made[0]
 
 
 def default_dataset(split: str) -> tuple[StoredDataset, str]:

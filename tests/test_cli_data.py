@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from denoisebench.cli import main
+from denoisebench.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +173,9 @@ def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 # --- data sets of other packages --------------------------------------------------------------
 
 PLUGINS = """
+from dataclasses import replace
 from pathlib import Path
+import numpy as np
 from denoisebench.datasets import Published
 
 def whole():
@@ -189,18 +192,47 @@ class Grumpy(Published):
         super().__init__(Path(__file__).with_name("third.toml"))
     def missing(self, split):
         raise RuntimeError("not today")
+
+class Rotten(Published):
+    def __init__(self):
+        super().__init__(Path(__file__).with_name("third.toml"))
+    def frames(self, split):
+        return self.spoil(super().frames(split))
+
+class Crash(Rotten):
+    def spoil(self, frames):
+        raise OSError("the shelf\\nfell down")
+
+class Empty(Rotten):
+    def spoil(self, frames):
+        return []
+
+class Twice(Rotten):
+    def spoil(self, frames):
+        return frames * 2
+
+class Late(Rotten):
+    def spoil(self, frames):
+        def read():
+            raise RuntimeError("the second frame is torn")
+        return frames + [replace(frames[0], id="torn", read=read)]
+
+class Grown(Rotten):
+    def spoil(self, frames):
+        return [replace(frames[0], read=lambda: np.zeros((400, 300, 3)))]
 """
 
 
 @pytest.fixture
 def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package that announces four data sets, three of them bad, and one of ours."""
+    """An installed package that announces a good data set, many bad ones, and one of ours."""
     site = tmp_path / "site"
     (site / "third-1.0.dist-info").mkdir(parents=True)
     (site / "third.py").write_text(PLUGINS)
     (site / "third-1.0.dist-info" / "METADATA").write_text("Name: third\nVersion: 1.0\n")
     points = {"mine": "whole", "gone": "broken", "half": "Half", "grumpy": "Grumpy"}
     points |= {"missing": "nothing", "stills": "whole"}
+    points |= {name.lower(): name for name in ("Crash", "Empty", "Twice", "Late", "Grown")}
     (site / "third-1.0.dist-info" / "entry_points.txt").write_text(
         "[denoisebench.datasets]\n" + "".join(f"{k} = third:{v}\n" for k, v in points.items())
     )
@@ -240,6 +272,30 @@ def test_a_data_set_of_another_package_is_used_like_ours(bench: Bench, third_par
     refused = bench("run", "--dataset", "gone", "--methods", "noisy")
     assert refused.returncode == 2
     assert refused.stderr.startswith("bench: the data set gone (of third) cannot be used: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("crash", "OSError: the shelf"),
+        ("empty", "ValueError: it has no frames"),
+        ("twice", "ValueError: 2 frames have the id 'a'"),
+        ("late", "RuntimeError: the second frame is torn"),
+        ("grown", "a was read as float64 (400, 300, 3), not as uint8 (40, 30, 3)"),
+    ],
+)
+def test_frames_of_another_package_that_cannot_be_had_are_told_in_one_line(
+    bench: Bench, third_party: None, tmp_path: Path, name: str, problem: str
+) -> None:
+    run = bench("run", "--dataset", name, "--methods", "noisy", "--sigma", "25", "--out", "out")
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith(f"bench: the data set {name} (of third)")
+    assert last.endswith(problem)
+    if name == "late":  # what was measured before stays
+        with Store(tmp_path / "out" / "run.sqlite", read_only=True) as store:
+            assert [cell.frame for cell in store.measurements()] == ["a"]
 
 
 # --- what is not on disk ----------------------------------------------------------------------

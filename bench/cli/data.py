@@ -65,7 +65,6 @@ def list_(form: str) -> None:
 def _row(name: str) -> dict[str, Any]:
     from denoisebench.datasets.catalogue import open_dataset
     from denoisebench.errors import UsageError
-    from denoisebench.plugins import one_line
 
     try:
         dataset = open_dataset(name)
@@ -75,8 +74,6 @@ def _row(name: str) -> dict[str, Any]:
         }
     except UsageError as problem:
         return {"name": name, "unavailable": str(problem)}
-    except Exception as error:  # a stranger's data set may raise anything
-        return {"name": name, "unavailable": one_line(error)}
     return {"name": name, "splits": splits, "licence": dataset.licence}
 
 
