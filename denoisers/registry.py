@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import logging
 import re
 import typing
 from dataclasses import dataclass, field, is_dataclass
@@ -24,6 +25,8 @@ if typing.TYPE_CHECKING:
     import numpy as np
 
 ENTRY_POINT_GROUP = "denoisebench.denoisers"
+
+log = logging.getLogger("denoisebench")
 
 REACH = 1.2
 """How many times a sigma may be one that a method is made for, or the other way round."""
@@ -197,6 +200,7 @@ def load_file(path: Path) -> None:
     _loaded_files.add(path)
     problem = plugins.attempt(lambda: plugins.import_file(path))
     if problem is not None:
+        log.warning("--plugin %s: %s", path.name, problem)
         _list_broken(path.stem, problem)
 
 

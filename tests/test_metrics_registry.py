@@ -42,6 +42,15 @@ def vandal(clean, estimate):
 """
 
 
+TAKEN = """
+from denoisebench.metrics import register
+
+@register("ms", title="Mean of squares")
+def ms(clean, estimate):
+    return 0.0
+"""
+
+
 @pytest.fixture
 def words(photos: Path) -> list[str]:
     """A small run into the folder ``out``."""
@@ -73,6 +82,10 @@ def test_a_metric_is_a_function_with_a_name_of_its_own(monkeypatch: pytest.Monke
         registry.register("psnr", title="Mine")(lambda clean, estimate: 0.0)
     with pytest.raises(TypeError, match="a metric is a function"):
         registry.register("mine", title="Mine")(max.__call__)
+    with pytest.raises(ValueError, match=r"no metric can be called 'status', as frames\.csv has"):
+        registry.register("status", title="Mine")(lambda clean, estimate: 0.0)
+    with pytest.raises(ValueError, match="no metric can be called 'all', as"):
+        registry.register("all", title="Mine")(lambda clean, estimate: 0.0)
     with pytest.raises(ValueError, match="mine: direction is one of higher, lower, zero"):
         registry.register("mine", title="Mine", direction="up")(lambda clean, estimate: 0.0)
 
@@ -155,6 +168,20 @@ def test_a_faulty_metric_costs_its_own_score_and_nothing_else(
     (tmp_path / "mine.py").write_text(METRICS.replace("+ 0", "+ 7"))
     assert "measured before" not in bench(*words).stderr
     assert (cells(tmp_path / "out").darkest == found.darkest + 7).all()
+
+
+def test_a_metric_that_would_hide_a_column_is_refused_in_one_line(
+    bench: Bench, words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "taken.py").write_text(TAKEN)
+    result = bench(*words, "--plugin", "taken.py", "--metrics", "psnr,ms")
+    assert result.returncode == 2
+    why, unknown = result.stderr.splitlines()
+    assert why.startswith("--plugin taken.py: plugin fails to import: ValueError: no metric can be")
+    assert unknown.startswith("bench: unknown metric 'ms'")
+    assert bench(*words).returncode == 0
+    columns = set(cells(tmp_path / "out").columns)
+    assert columns == registry.COLUMNS | set(registry.PROTOCOL)
 
 
 def test_the_metric_that_the_documents_add_works_as_they_say(

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import math
 import os
+import re
 import typing
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -25,6 +26,33 @@ ENTRY_POINT_GROUP = "denoisebench.metrics"
 
 PROTOCOL = ("psnr", "ssim")
 """What the protocol defines and every run scores. Other metrics carry their own identity."""
+
+COLUMNS = frozenset(
+    [
+        "method",
+        "device",
+        "frame",
+        "sigma",
+        "told",
+        "seed",
+        "status",
+        "reason",
+        "ms",
+        "event_ms",
+        "transfer_ms",
+        "cold_ms",
+        "load_ms",
+        "rounds",
+        "peak_memory_mb",
+        "peak_device_memory_mb",
+        "pixels",
+        "noisy_digest",
+        "output_digest",
+        "quality_key",
+        "timing_key",
+    ]
+)
+"""What else frames.csv has, where a metric's name is a column, too."""
 
 Function = typing.Callable[["np.ndarray", "np.ndarray"], "float | None"]
 """Takes the clean frame and the estimate, both uint8 (H, W, C), C = 3 (RGB) or 1, neither to be
@@ -146,6 +174,10 @@ def register(name: str, **card: Any) -> Callable[[F], F]:
     """Decorator: enter a function into the registry. The arguments are those of `Metric`."""
 
     def enter(function: F) -> F:
+        if name in COLUMNS:
+            raise ValueError(f"no metric can be called {name!r}, as frames.csv has such a column")
+        if name == "all" or re.search(r"[][*?,\s]", name):
+            raise ValueError(f"no metric can be called {name!r}, as --metrics reads it otherwise")
         if not inspect.isfunction(function):
             raise TypeError(f"{name}: a metric is a function of two frames, not {function!r}")
         known = _metrics.get(name)
