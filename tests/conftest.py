@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from loopback import Server
 from PIL import Image
+
+from denoisebench.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,5 +86,21 @@ def bench(tmp_path: Path) -> Bench:
             timeout=120,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The same command within this process, without the second or two that a new one takes.
+
+    For requests that are refused or answered. What loads plugins, takes signals or must survive
+    a crash needs `bench`. An exception that the command does not handle reaches the test.
+    """
+
+    def run(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
+        monkeypatch.chdir(cwd or tmp_path)
+        result = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+        return CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
 
     return run
