@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -14,7 +15,9 @@ from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from denoisebench.datasets.film.extraction import FilmFile
+    from collections.abc import Callable
+
+    from denoisebench.datasets.film.request import FilmFile
 
 _HEARTBEAT_S = 30
 
@@ -81,7 +84,8 @@ def extract(
     command goes on with the films that are left. The command that uses the data set goes to stdout,
     everything else to stderr.
     """
-    from denoisebench.datasets.film.extraction import Request, extract
+    from denoisebench.datasets.film.extraction import extract
+    from denoisebench.datasets.film.request import Request
 
     request = Request(
         name=name,
@@ -97,8 +101,7 @@ def extract(
     try:
         manifest = extract(request, progress)
     except KeyboardInterrupt:
-        progress.end()
-        click.echo("Interrupted. The same command goes on with the films left.", err=True)
+        progress.say("Interrupted. The same command goes on with the films left.")
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         progress.end()
@@ -107,35 +110,39 @@ def extract(
 
 
 def _grouped(films: tuple[Path, ...], groups: tuple[str, ...]) -> tuple[FilmFile, ...]:
-    """Each film once, in the order given, with its group."""
-    from denoisebench.datasets.film.extraction import FilmFile, plain_name
+    """Each film once, however it is written, in the order given, with its group."""
+    from denoisebench.datasets.film.request import FilmFile, plain_name
 
-    named: dict[Path, str] = {}
+    paths = {os.path.realpath(film): film for film in films}
+    named: dict[str, str] = {}
     for group in groups:
         name, equals, film = group.partition("=")
         if not equals or not film:
             raise UsageError(f"--group {group}: write it as NAME=FILM, such as marine=reef.mp4")
-        if named.setdefault(Path(film), name) != name:
-            raise UsageError(f"--group {group}: the film is in group {named[Path(film)]} already")
-    if not films and not named:
+        path = Path(os.path.expanduser(film))  # not every shell does it behind =
+        place = os.path.realpath(path)
+        if named.setdefault(place, name) != name:
+            raise UsageError(f"--group {group}: the film is in group {named[place]} already")
+        paths.setdefault(place, path)
+    if not paths:
         raise UsageError("no film is given; write bench data extract FILM… --name NAME")
-    every = dict.fromkeys([*films, *named])
-    return tuple(FilmFile(film, named.get(film) or plain_name(film.stem)) for film in every)
+    return tuple(
+        FilmFile(path, named.get(place, plain_name(path.stem))) for place, path in paths.items()
+    )
 
 
 class _Lines:
     """A line a film, and a sign of life now and then."""
 
     def __init__(self) -> None:
-        self._film = ""
         self._spoke = time.monotonic()
 
     def film(self, path: Path, seconds: float) -> None:
-        self._film = f"{path}: {{}} of {_clock(seconds)}" if seconds else f"{path}: {{}}"
+        self._at = _place_in(str(path), seconds)
 
     def reached(self, seconds: float) -> None:
         if time.monotonic() - self._spoke > _HEARTBEAT_S:
-            self.say(self._film.format(_clock(seconds)))
+            self.say(self._at(seconds))
 
     def say(self, line: str) -> None:
         click.echo(line, err=True)
@@ -152,21 +159,19 @@ class _Bar:
 
         self._bar = live_bar()
         self._task: Any = None
-        self._film = ""
 
     def film(self, path: Path, seconds: float) -> None:
         self._bar.start()
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(path.name, total=round(seconds) or None)
-        self._film, self._length = path.name, _clock(seconds) if seconds else "?"
+        self._at = _place_in(path.name, seconds)
 
     def reached(self, seconds: float) -> None:
-        words = f"seconds; {self._film}: {_clock(seconds)} of {self._length}"
-        self._bar.update(self._task, completed=int(seconds), description=words)
+        self._bar.update(self._task, completed=int(seconds), description=self._at(seconds))
 
     def say(self, line: str) -> None:
-        self._bar.console.print(line, markup=False, highlight=False)
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def end(self) -> None:
         self._bar.stop()
@@ -176,7 +181,9 @@ def _for_stderr() -> _Bar | _Lines:
     return _Bar() if sys.stderr.isatty() else _Lines()
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def _place_in(film: str, length: float) -> Callable[[float], str]:
+    """What to say of a place in a film, given in seconds."""
+    from denoisebench.datasets.film.output import clock
+
+    of = f" of {clock(length)}" if length else ""
+    return lambda seconds: f"{film}: {clock(seconds)}{of}"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 VIEW = (18, 32)  # rows and columns
 SHIFT = (2, 4)  # of them, by which a camera may have moved: an eighth of the picture
@@ -46,9 +41,6 @@ class Views:
         self._middles = np.empty((64, rows * columns), np.float32)
         self._count = 0
 
-    def __len__(self) -> int:
-        return self._count
-
     def add(self, view: np.ndarray) -> None:
         """Remember a view, under the next number."""
         if self._count == len(self._middles):
@@ -56,6 +48,11 @@ class Views:
         windows = self._windows(view)
         self._middles[self._count] = windows[len(windows) // 2]
         self._count += 1
+
+    def remove(self, number: int) -> None:
+        """Forget a view; those after it close up."""
+        self._middles[number : self._count - 1] = self._middles[number + 1 : self._count]
+        self._count -= 1
 
     def alike(self, view: np.ndarray) -> np.ndarray:
         """The numbers of the views that this one nearly repeats, where it may be shifted."""
@@ -71,17 +68,26 @@ class Views:
         return unit
 
 
-def distance(one: np.ndarray, other: np.ndarray) -> int:
-    """Between two thumbnails, uint8: the sum of squared differences."""
-    step = one.astype(np.int64) - other
-    return int((step * step).sum())
+def distances(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """From a thumbnail to others: sums of squared differences.
+
+    Args:
+        one: uint8 (H, W, 3).
+        others: uint8 (N, H, W, 3).
+
+    Returns:
+        int64 (N,).
+    """
+    steps = others.astype(np.int32) - one
+    sums: np.ndarray = (steps * steps).sum(axis=(1, 2, 3), dtype=np.int64)
+    return sums
 
 
-def farthest_first(thumbnails: Sequence[np.ndarray], count: int) -> list[int]:
+def farthest_first(thumbnails: np.ndarray, count: int) -> list[int]:
     """Choose thumbnails: the first, then each time the farthest from those chosen (Gonzalez 1985).
 
     Args:
-        thumbnails: uint8, of one shape, at least ``count``.
+        thumbnails: uint8 (N, H, W, 3), N at least ``count``.
 
     Returns:
         Their indices, in the order of choice.
@@ -91,7 +97,6 @@ def farthest_first(thumbnails: Sequence[np.ndarray], count: int) -> list[int]:
     while len(chosen) < count:
         best = int(nearest.argmax())
         chosen.append(best)
-        from_best = [distance(thumbnails[best], other) for other in thumbnails]
-        nearest = np.minimum(nearest, from_best)
+        nearest = np.minimum(nearest, distances(thumbnails[best], thumbnails))
         nearest[best] = -1  # never again, even if all others are its equals
     return chosen

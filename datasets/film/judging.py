@@ -20,6 +20,8 @@ LEAST_PICTURE = 0.4  # of the frame that the bars must leave
 _BAR_LEVEL = 20  # black as coded, with the ringing of the picture's edge
 _BRIGHT_SHARE = 0.01  # of a row, above which it is no bar: bars may have specks
 _BAR_EDGE = 2  # rows that the edge of a bar may blend
+_BAR_SKEW = 0.02  # of the height or width: how unequal bars are; a dark side has no like opposite
+_BAR_JITTER = 4  # rows, by which the edge of a bar is found elsewhere beside a dark picture
 _LETTER_CONTRAST, _LETTER_LEVEL = 100, 190
 _TEXT_LINES = 270  # rows of the frame in which text is sought
 _STROKES, _QUIET = 6, 3  # strokes in each row of a line of text; and at most in those around it
@@ -42,9 +44,14 @@ class Bars(NamedTuple):
         """The bars that two frames share."""
         return Bars(*map(min, self, other))
 
+    def is_close(self, other: Bars) -> bool:
+        """Whether the two frames may have the same bars, measured on different pictures."""
+        pairs = zip(self, other, strict=True)
+        return any(self) == any(other) and max(abs(one - two) for one, two in pairs) <= _BAR_JITTER
+
 
 def bars(pixels: np.ndarray) -> Bars:
-    """The black bars round a picture, with the rows in which they blend into it.
+    """The black bars above and below a picture or beside it, with the rows that blend into it.
 
     Args:
         pixels: uint8 (H, W, 3), full range.
@@ -54,8 +61,14 @@ def bars(pixels: np.ndarray) -> Bars:
     columns = bright[rows].mean(axis=0) > _BRIGHT_SHARE if rows.any() else rows
     if not columns.any():
         return Bars()
-    sides = rows.argmax(), rows[::-1].argmax(), columns.argmax(), columns[::-1].argmax()
-    return Bars(*(int(side) + _BAR_EDGE if side else 0 for side in sides))
+    return Bars(*_pair_of_bars(rows), *_pair_of_bars(columns))
+
+
+def _pair_of_bars(shown: np.ndarray) -> tuple[int, int]:
+    first, last = int(shown.argmax()), int(shown[::-1].argmax())
+    if not first or not last or abs(first - last) > _BAR_SKEW * len(shown):
+        return 0, 0
+    return first + _BAR_EDGE, last + _BAR_EDGE
 
 
 def fault(pixels: np.ndarray, around: Bars) -> str:

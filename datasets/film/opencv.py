@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from denoisebench.datasets.film.reading import SCAN_LINES, THUMBNAIL, no_film, refuse_size
+from denoisebench.datasets.film.reading import THUMBNAIL, no_film, refuse_size, scan_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,11 +84,9 @@ class CvPicture:
 
     def grey(self) -> np.ndarray:
         """Luma, uint8 (H, W), of at most `SCAN_LINES` rows."""
-        height, width = self._pixels.shape[:2]
-        scale = min(1.0, SCAN_LINES / height)
-        size = max(16, round(width * scale)), max(16, round(height * scale))
+        rows, columns = scan_size(*self._pixels.shape[:2])
         grey = cv2.cvtColor(self._pixels, cv2.COLOR_BGR2GRAY)
-        small: np.ndarray = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        small: np.ndarray = cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA)
         return small
 
     def rgb(self) -> np.ndarray:

@@ -13,17 +13,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from denoisebench.datasets.film.reading import (
-    SCAN_LINES,
-    THUMBNAIL,
-    FilmError,
-    no_film,
-    refuse_size,
-)
-from denoisebench.datasets.film.tone import HLG, PQ, to_sdr
+from denoisebench.datasets.film.pyav_picture import AvPicture, Converters, converts
+from denoisebench.datasets.film.reading import FilmError, no_film, refuse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +23,6 @@ if TYPE_CHECKING:
 
 _NOT_FILMS = ("tty", "image2", "hls", "dash", "concat", "lrc", "srt", "webvtt", "ass")
 _STILLS = "_pipe"  # ends the names of FFmpeg's readers of single images
-_EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-_SHRINK = Interpolation.AREA | _EXACT
-_CONVERT = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | _EXACT
-_HD_LINES = 576  # above them, an untagged film is taken to have the colours of HD
-# AVColorSpace, ITU-T H.273: those that swscale converts
-_UNSPECIFIED, _RGB = 2, 0
-_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
-_TRANSFERS = {16: PQ, 18: HLG}
 _EARLY = 0.5  # seconds by which a film may end before its time without being called truncated
 
 
@@ -57,7 +41,6 @@ class PyavFilm:
         self.decoder = f"PyAV {av.__version__}, libavcodec {_version('libavcodec')}"
         self.damaged: set[int] = set()
         self.notes: list[str] = []
-        self._converters = _Converters()
         with self._opened() as (container, stream):
             refuse_size(path, stream.codec_context.height, stream.codec_context.width)
             self.codec: str = stream.codec_context.name
@@ -71,18 +54,15 @@ class PyavFilm:
         Raises:
             FilmError: it holds what cannot be made a frame.
         """
+        converters = Converters()
         group, whole = 0, True
         ordinal, seconds = -1, 0.0
         start: float | None = None
-        fields = 0
+        interlaced, transfer = False, ""
         with self._opened() as (container, stream):
             for frame in _frames(container, stream):
-                if frame is None:
-                    self.damaged.add(group)
-                    whole = False
-                    continue
-                ordinal += 1
-                if frame.is_corrupt:
+                ordinal += frame is not None
+                if frame is None or frame.is_corrupt:
                     self.damaged.add(group)
                     whole = False
                     continue
@@ -92,26 +72,25 @@ class PyavFilm:
                 seconds = self._seconds(frame, ordinal)
                 start = seconds if start is None else start
                 if whole:
-                    fields += bool(frame.interlaced_frame)
-                    yield self._picture(frame, ordinal, max(0.0, seconds - start), group)
-        self._take_notes(seconds - (start or 0.0), fields)
+                    self._check(frame)
+                    since = max(0.0, seconds - start)
+                    picture = AvPicture(frame, ordinal, since, group, converters)
+                    interlaced |= picture.interlaced
+                    transfer = picture.transfer or transfer
+                    yield picture
+        self._take_notes(seconds - (start or 0.0), interlaced, transfer)
 
-    def _picture(self, frame: Any, ordinal: int, seconds: float, group: int) -> AvPicture:
+    def _check(self, frame: Any) -> None:
         refuse_size(self.path, frame.height, frame.width)
-        matrix = frame.colorspace
-        if matrix not in (_UNSPECIFIED, _RGB) and matrix not in _MATRICES:
+        if not converts(frame.colorspace):
             raise FilmError(
                 f"{self.path}: its colours are coded in a way that is not supported "
-                f"(matrix {matrix} of ITU-T H.273; Dolby Vision profile 5, perhaps); "
+                f"(matrix {frame.colorspace} of ITU-T H.273; Dolby Vision profile 5, perhaps); "
                 "convert the film to BT.709 first"
             )
-        return AvPicture(frame, ordinal, seconds, group, self._converters)
 
     def _seconds(self, frame: Any, ordinal: int) -> float:
-        if frame.pts is not None:
-            seconds: float = float(frame.pts * self._base)
-            return seconds
-        return ordinal / self._rate
+        return ordinal / self._rate if frame.pts is None else float(frame.pts * self._base)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
@@ -141,22 +120,27 @@ class PyavFilm:
             only = f"it holds {' and '.join(kinds)} only" if kinds else "it holds nothing"
             raise no_film(self.path, f"{only}, no moving pictures")
         best = container.streams.best("video")
-        return best if best in moving else moving[0]
+        stream = best if best in moving else moving[0]
+        if stream.codec_context is None:
+            raise FilmError(
+                f"{self.path}: there is no decoder for its pictures; convert it to H.264 first"
+            )
+        return stream
 
-    def _take_notes(self, last: float, fields: int) -> None:
+    def _take_notes(self, last: float, interlaced: bool, transfer: str) -> None:
         if self.seconds - last > _EARLY + 1 / self._rate:
             self.notes.append(
                 f"it ends after {last:.1f} of {self.seconds:.1f} s, truncated: what decoded is used"
             )
         if self.damaged:
             self.notes.append(
-                f"it is damaged: {len(self.damaged)} runs of frames, each from one key frame to "
-                "the next, are left out; frame numbers count the frames that decoded"
+                f"it is damaged in {len(self.damaged)} of its runs of frames from one key frame to "
+                "the next, which are left out; frame numbers count the frames that decoded"
             )
-        if fields:
+        if interlaced:
             self.notes.append("it is interlaced: of each frame one field is used")
-        if self._converters.hdr:
-            self.notes.append(f"it is HDR ({self._converters.hdr}): toned down to SDR")
+        if transfer:
+            self.notes.append(f"it is HDR ({transfer}): toned down to SDR")
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
@@ -182,114 +166,6 @@ def _declared_seconds(container: Any, stream: Any) -> float:
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return float(container.duration or 0) / float(av.time_base)
-
-
-class AvPicture:
-    """A frame of PyAV, see `Picture`.
-
-    Args:
-        frame: as decoded.
-        converters: shared by a film's frames.
-    """
-
-    def __init__(
-        self, frame: Any, ordinal: int, seconds: float, group: int, converters: _Converters
-    ) -> None:
-        self.ordinal = ordinal
-        self.seconds = seconds
-        self.group = group
-        self.interlaced = bool(frame.interlaced_frame)
-        self._frame = converters.field(frame) if self.interlaced else frame
-        self._transfer = _TRANSFERS.get(frame.color_trc)
-        matrix = frame.colorspace
-        if matrix in (_UNSPECIFIED, _RGB):
-            matrix = 1 if frame.height > _HD_LINES else 5
-        self._matrix = Colorspace(_MATRICES[matrix])
-        self._turns = round(frame.rotation / 90) % 4
-        self._converters = converters
-
-    def thumbnail(self) -> np.ndarray:
-        """uint8 (*`THUMBNAIL`, 3), YCbCr."""
-        rows, columns = THUMBNAIL if self._turns % 2 == 0 else THUMBNAIL[::-1]
-        small = self._converters.thumbnail.reformat(
-            self._frame, columns, rows, "yuv444p", interpolation=_SHRINK, threads=1
-        )
-        return self._upright(np.moveaxis(small.to_ndarray(), 0, -1))
-
-    def grey(self) -> np.ndarray:
-        """Luma, uint8 (H, W), of at most `SCAN_LINES` rows."""
-        frame = self._frame
-        scale = min(1.0, SCAN_LINES / frame.height)
-        size = max(16, round(frame.width * scale)), max(16, round(frame.height * scale))
-        small = self._converters.grey.reformat(
-            frame, *size, "gray", interpolation=_SHRINK, threads=1
-        )
-        return self._upright(small.to_ndarray())
-
-    def rgb(self) -> np.ndarray:
-        """All its pixels, uint8 (H, W, 3), sRGB."""
-        frame = self._frame
-        deep = any(component.bits > 8 for component in frame.format.components)
-        colours = self._converters.rgb.reformat(
-            frame,
-            format="rgb48le" if deep else "rgb24",
-            src_colorspace=self._matrix,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=_CONVERT,
-            threads=1,
-        ).to_ndarray()
-        if self._transfer is not None:
-            self._converters.hdr = self._transfer
-            colours = to_sdr(colours, self._transfer)
-        elif deep:
-            colours = ((colours.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-        return self._upright(_halve_columns(colours) if self.interlaced else colours)
-
-    def _upright(self, pixels: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.rot90(pixels, self._turns))
-
-
-def _halve_columns(pixels: np.ndarray) -> np.ndarray:
-    """Give a field the proportions of its frame: averages of two columns, rounded half up."""
-    wide = pixels[:, : pixels.shape[1] // 2 * 2].astype(np.uint16)
-    return ((wide[:, ::2] + wide[:, 1::2] + 1) // 2).astype(np.uint8)
-
-
-class _Converters:
-    """swscale's contexts, one for each use: setting one up takes longer than using it."""
-
-    def __init__(self) -> None:
-        self.thumbnail = VideoReformatter()
-        self.grey = VideoReformatter()
-        self.rgb = VideoReformatter()
-        self.field = _FieldFilter()
-        self.hdr = ""
-
-
-class _FieldFilter:
-    """Takes the upper field out of an interlaced frame, before its chroma is interpolated."""
-
-    def __init__(self) -> None:
-        self._graph: Any = None
-        self._kind: tuple[int, int, str] | None = None
-
-    def __call__(self, frame: Any) -> Any:
-        kind = frame.width, frame.height, frame.format.name
-        if kind != self._kind:
-            self._kind, self._graph = kind, _field_graph(frame)
-        self._graph.vpush(frame)
-        return self._graph.vpull()
-
-
-def _field_graph(frame: Any) -> Any:
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
-    )
-    field = graph.add("field", "type=top")
-    sink = graph.add("buffersink")
-    graph.link_nodes(source, field, sink).configure()
-    return graph
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -124,6 +124,12 @@ def refuse_size(path: Path, height: int, width: int) -> None:
         )
 
 
+def scan_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of `Picture.grey`."""
+    scale = min(1.0, SCAN_LINES / height)
+    return max(16, round(height * scale)), max(16, round(width * scale))
+
+
 def no_film(path: Path, reason: str) -> FilmError:
     """The refusal of a file that holds no moving pictures."""
     return FilmError(f"{path}: {reason}; give a film file (MP4, MKV, MOV, MPEG-TS, AVI, WebM, …)")

@@ -10,12 +10,15 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from denoisebench.datasets.film.diversity import Views, farthest_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from denoisebench.datasets.film.survey import Candidate, Survey
+    from denoisebench.datasets.film.pool import Candidate
+    from denoisebench.datasets.film.survey import Survey
 
 SPLITS = ("train", "val", "test")
 
@@ -74,7 +77,8 @@ def choose(surveys: Sequence[Survey], needs: Sequence[dict[str, int]]) -> list[T
         if any(len(fit[split]) < need[split] for split in SPLITS):
             raise ShortError(film, {split: len(fit[split]) for split in SPLITS})
         for split in SPLITS:
-            picked = farthest_first([one.thumbnail for one in fit[split]], need[split])
+            thumbnails = np.array([one.thumbnail for one in fit[split]])
+            picked = farthest_first(thumbnails, need[split])
             taken += [Taken(film, fit[split][i], split) for i in picked]
     return taken
 

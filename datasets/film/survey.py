@@ -1,8 +1,8 @@
 """One film, gone through once: its candidate frames, as different from each other as can be.
 
 Of each second of a shot the sharpest frame is judged, and if it is good, offered to a pool of
-bounded size. When the pool is full, the closest two in it meet, and the less sharp one goes. The
-pixels of those in the pool lie in a folder, so that memory does not grow with the film.
+bounded size. The pixels of those in the pool lie in a folder, so that memory does not grow with the
+film.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from denoisebench.datasets.base import DataError
 from denoisebench.datasets.documentary import halve
 from denoisebench.datasets.film import judging
-from denoisebench.datasets.film.diversity import VIEW, Views, distance, view
+from denoisebench.datasets.film.disk import make_empty, write_png
+from denoisebench.datasets.film.diversity import VIEW, Views, view
 from denoisebench.datasets.film.judging import Bars
+from denoisebench.datasets.film.pool import Candidate, Pool
 from denoisebench.datasets.film.reading import THUMBNAIL, FilmError
 from denoisebench.datasets.film.shots import ShotFrame, by_shot
-from denoisebench.files import make_folder, write_text
+from denoisebench.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,34 +38,6 @@ WINDOW = 1.0  # seconds of which one frame is a candidate
 TAIL = 16  # last frames, never used: where a film is cut short, some of them are missing
 SMALLEST = 64  # rows or columns of a frame
 RECORD = "survey.json"
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A good frame.
-
-    Attributes:
-        ordinal: its number in the film.
-        seconds: from the film's start.
-        shot: number of its shot in the film.
-        group: see `Picture`.
-        sharpness: see `judging.sharpness`.
-        view: see `diversity.view`.
-        thumbnail: uint8 (*`THUMBNAIL`, 3).
-    """
-
-    ordinal: int
-    seconds: float
-    shot: int
-    group: int
-    sharpness: float
-    view: np.ndarray
-    thumbnail: np.ndarray
-
-    @property
-    def file(self) -> str:
-        """Where its pixels are, in the survey's folder."""
-        return f"{self.ordinal:07d}.png"
 
 
 @dataclass
@@ -96,52 +68,6 @@ class Survey:
     bars: dict[int, Bars] = field(default_factory=dict)
 
 
-class Pool:
-    """Up to so many candidates, no two of them near-duplicates."""
-
-    def __init__(self, capacity: int) -> None:
-        self.candidates: list[Candidate] = []
-        self._capacity = capacity
-        size = capacity + 1
-        self._distances = np.full((size, size), np.iinfo(np.int64).max)
-
-    def offer(self, new: Candidate) -> list[Candidate]:
-        """Take a candidate in.
-
-        Returns:
-            Who has to go: the near-duplicates that it outdoes, one of the closest two, or itself.
-        """
-        views = Views()
-        for one in self.candidates:
-            views.add(one.view)
-        similar = [self.candidates[i] for i in views.alike(new.view)]
-        if any(one.sharpness >= new.sharpness for one in similar):
-            return [new]
-        for one in similar:
-            self._remove(one)
-        self._add(new)
-        if len(self.candidates) <= self._capacity:
-            return similar
-        closest = np.unravel_index(self._distances.argmin(), self._distances.shape)
-        loser = min((self.candidates[i] for i in closest), key=lambda c: (c.sharpness, -c.ordinal))
-        self._remove(loser)
-        return [*similar, loser]
-
-    def _add(self, new: Candidate) -> None:
-        count = len(self.candidates)
-        for i, one in enumerate(self.candidates):
-            self._distances[i, count] = distance(one.thumbnail, new.thumbnail)
-        self.candidates.append(new)
-
-    def _remove(self, one: Candidate) -> None:
-        """Its row and column close up; only the half above the diagonal is ever in use."""
-        place = self.candidates.index(one)
-        del self.candidates[place]
-        kept = np.delete(np.delete(self._distances, place, 0), place, 1)
-        self._distances[:-1, :-1] = kept
-        self._distances[:, -1] = self._distances[-1] = np.iinfo(np.int64).max
-
-
 def make_survey(
     film: Film, folder: Path, *, capacity: int, halved: bool, tell: Callable[[float], None]
 ) -> Survey:
@@ -155,14 +81,24 @@ def make_survey(
 
     Raises:
         FilmError: nothing in the film can be used.
-        DataError: the folder cannot be written to.
+        UsageError: the folder cannot be written to.
     """
-    record = folder / RECORD
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or not ours
-        return _from_json(record.read_text(encoding="utf-8"))
+        return _finished(folder)
     make_empty(folder)
-    survey = _Surveyor(film, folder, Pool(capacity), halved, tell).go()
-    write_text(record, _to_json(survey))
+    try:
+        survey = _Surveyor(film, folder, Pool(capacity), halved, tell).go()
+        write_text(folder / RECORD, _to_json(survey))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return survey
+
+
+def _finished(folder: Path) -> Survey:
+    survey = _from_json((folder / RECORD).read_text(encoding="utf-8"))
+    if not all((folder / one.file).stat().st_size for one in survey.candidates):
+        raise ValueError("a candidate's file is empty, as after a loss of power")
     return survey
 
 
@@ -194,6 +130,7 @@ class _Surveyor:
             self._judge(*best)
         survey.notes = list(film.notes)
         survey.candidates = self._settled()
+        survey.bars = {shot: _aligned(own, survey.bars) for shot, own in survey.bars.items()}
         return survey
 
     def _counted(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
@@ -269,44 +206,10 @@ def _window(frame: ShotFrame) -> tuple[int, int]:
     return frame.shot, int(frame.picture.seconds / WINDOW)
 
 
-def make_empty(folder: Path) -> None:
-    """Make a folder, or empty the one that is there.
-
-    Raises:
-        UsageError: it cannot be.
-    """
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-    except OSError as error:
-        raise DataError(f"cannot empty {folder}: {error.strerror}") from error
-    make_folder(folder)
-
-
-def write_png(path: Path, pixels: np.ndarray, *, quick: bool = False) -> bytes:
-    """Write pixels losslessly.
-
-    Args:
-        pixels: uint8 (H, W, 3).
-        quick: rather than small.
-
-    Returns:
-        The file's content.
-
-    Raises:
-        DataError: the disk is full, or the folder cannot be written to.
-    """
-    effort = [cv2.IMWRITE_PNG_COMPRESSION, 1 if quick else 6]
-    _, data = cv2.imencode(".png", pixels[..., ::-1], effort)
-    content = data.tobytes()
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror}; make room, or choose another --out: films "
-            "that have been gone through need not be again"
-        ) from error
-    return content
+def _aligned(own: Bars, of_shots: dict[int, Bars]) -> Bars:
+    """The widest of the bars that are hardly wider, so that a film's frames have one size."""
+    close = [bars for bars in of_shots.values() if own.is_close(bars)]
+    return Bars(*map(max, zip(*close, strict=True)))
 
 
 def _to_json(survey: Survey) -> str:
