@@ -111,7 +111,7 @@ class Published:
             return "sha256 of every file in the manifest"
         if self._first_use.path.exists():
             return f"sha256 of first use, recorded in {self._first_use.path}"
-        return "sha256 not known to the manifest: recorded on first use"
+        return "nothing yet: the sha256 of the first use is recorded"
 
     def size(self, split: str) -> int:
         """How many frames a split has."""

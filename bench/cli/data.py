@@ -58,8 +58,8 @@ def list_(form: str) -> None:
     for row in rows:
         if "unavailable" in row:
             click.echo(f"{row['name']}: unavailable: {row['unavailable']}", err=True)
-    paths = " and ".join(f"{prefix}:PATH" for prefix in catalogue.PREFIXED)
-    click.echo(f"{paths} stand for your own images.", err=True)
+    paths = ", ".join(f"{prefix}:PATH" for prefix in catalogue.PREFIXED)
+    click.echo(f"For your own images: {paths}.", err=True)
 
 
 def _row(name: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def verify(name: str, splits: tuple[str, ...]) -> None:
         listed = ", ".join(several[:LISTED]) + (", …" if len(several) > LISTED else "")
         raise UsageError(
             f"{name}: {len(missing)} files in {dataset.folder} are missing or damaged ({listed}); "
-            f"`bench data fetch {name}` restores them"
+            f"`bench data fetch {name}` restores them, or says what to do"
         )
     _tell_trust(dataset)
 
