@@ -50,5 +50,5 @@ def _holds(known: Mapping[str, Score], metric: Metric) -> bool:
 def _score(metric: Metric, clean: np.ndarray, estimate: np.ndarray) -> Score:
     try:
         return Score(metric(clean, estimate), metric.key)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a stranger's metric may raise anything
         return Score(None, metric.key, plugins.one_line(error))

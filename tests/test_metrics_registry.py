@@ -39,6 +39,10 @@ def nan(clean, estimate):
 @register("vandal", title="Vandal")
 def vandal(clean, estimate):
     clean[:] = 0
+
+@register("leaver", title="Leaver")
+def leaver(clean, estimate):
+    raise SystemExit(3)
 """
 
 
@@ -88,6 +92,15 @@ def test_a_metric_is_a_function_with_a_name_of_its_own(monkeypatch: pytest.Monke
         registry.register("all", title="Mine")(lambda clean, estimate: 0.0)
     with pytest.raises(ValueError, match="mine: direction is one of higher, lower, zero"):
         registry.register("mine", title="Mine", direction="up")(lambda clean, estimate: 0.0)
+
+
+def test_a_metric_that_cannot_say_where_its_weights_are_is_unavailable() -> None:
+    def lost() -> tuple[Path, ...]:
+        raise KeyError("WHERE")
+
+    assert registry.Metric("mine", "Mine", weights=lost).unavailable == "KeyError: 'WHERE'"
+    with pytest.raises(TypeError, match="mine: requires must be a tuple of modules"):
+        registry.Metric("mine", "Mine", requires="torch")  # type: ignore[arg-type]
 
 
 def test_the_scores_of_further_metrics_can_be_computed_by_hand(
@@ -152,7 +165,7 @@ def test_a_faulty_metric_costs_its_own_score_and_nothing_else(
     bench: Bench, words: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(METRICS)
-    words += ["--plugin", "mine.py", "--metrics", "psnr,darkest,nan,vandal,psnr-y"]
+    words += ["--plugin", "mine.py", "--metrics", "psnr,darkest,nan,vandal,leaver,psnr-y"]
     result = bench(*words)
     assert result.returncode == 0
     found = cells(tmp_path / "out")
@@ -160,6 +173,7 @@ def test_a_faulty_metric_costs_its_own_score_and_nothing_else(
     assert found[["psnr", "darkest", "psnr-y"]].notna().all(axis=None)
     assert found.reason.str.contains("nan: ValueError: it is not a number").all()
     assert found.reason.str.contains("vandal: ValueError: .*read-only").all()
+    assert found.reason.str.contains("leaver: SystemExit: 3").all()
     assert "Darkest \\| pixel σ25" in result.stdout
     assert "Darkest \\| pixel in levels: lower is better." in result.stdout
     assert "Vandal: no mean, 3 of 3 cells have no score: ValueError" in result.stdout

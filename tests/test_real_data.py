@@ -122,7 +122,7 @@ def write_manifest(folder: Path, url: str | None, frames: list[dict[str, Any]]) 
 def test_digests_are_recorded_on_first_use_and_said_to_be(
     unseen: Path, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert "not known" in Published(unseen).trust
+    assert "nothing yet" in Published(unseen).trust
     assert [f.id for f in Published(unseen).frames("test")] == ["a", "b", "größe"]
     record = cache / "x" / "Set" / "FIRST_USE.sha256"
     assert len(caplog.messages) == 1

@@ -98,6 +98,8 @@ class Metric:
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
             raise ValueError(f"{self.name}: direction is one of {', '.join(get_args(Direction))}")
+        if not isinstance(self.requires, tuple):
+            raise TypeError(f"{self.name}: requires must be a tuple of modules")
 
     @property
     def unavailable(self) -> str | None:
@@ -108,6 +110,8 @@ class Metric:
             files = self.weights()
         except FileNotFoundError as error:
             return str(error)
+        except Exception as error:  # a stranger's function may raise anything
+            return plugins.one_line(error)
         if unreadable := [str(file) for file in files if not os.access(file, os.R_OK)]:
             return f"cannot read {', '.join(unreadable)}"
         return plugins.lacking(self.requires)
