@@ -59,9 +59,9 @@ def test_links_within_the_project_lead_somewhere(document: str) -> None:
         assert (path.parent / target).exists(), target
 
 
-def test_the_readme_knows_every_verb(bench: Bench) -> None:
+def test_the_readme_knows_every_verb(ask: Bench) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = bench("--help").stdout.partition("Commands:")[2]
+    listed = ask("--help").stdout.partition("Commands:")[2]
     for verb in re.findall(r"^  (\w+)", listed, re.MULTILINE):
         assert f"bench {verb}" in text
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ BROKEN = Path(__file__).parent / "plugins" / "fails_at_import.py"
 
 def run_words(photos: Path, methods: str, *more: str | Path) -> list[str | Path]:
     words = ["run", "--dataset", f"folder:{photos}", "--methods", methods, "--sigma", "25"]
-    return [*words, "--plugin", FAULTY, "--out", "out", *more]
+    plugin = ["--plugin", FAULTY] if "faulty" in methods else []
+    return [*words, *plugin, "--out", "out", *more]
 
 
 def one_line(text: str) -> str:
@@ -79,7 +81,7 @@ def test_a_hanging_method_is_stopped_at_the_time_limit_and_given_up(
     bench: Bench, photos: Path, tmp_path: Path
 ) -> None:
     start = time.monotonic()
-    result = bench(*run_words(photos, "faulty-hangs,gaussian", "--timeout", "2"))
+    result = bench(*run_words(photos, "faulty-hangs,noisy", "--timeout", "2"))
     assert time.monotonic() - start < 30
     assert result.returncode == 3
     cells = pd.read_csv(tmp_path / "out" / "frames.csv")
@@ -87,18 +89,18 @@ def test_a_hanging_method_is_stopped_at_the_time_limit_and_given_up(
     assert hung.status.tolist() == ["timeout", "timeout", "unavailable"]
     assert hung.reason.tolist()[0] == "no result within 2 s (--timeout)"
     assert "not tried after 2 losses in a row" in hung.reason.tolist()[2]
-    assert (cells[cells.method == "gaussian"].status == "ok").all()
+    assert (cells[cells.method == "noisy"].status == "ok").all()
 
 
 def test_a_method_that_takes_all_memory_is_stopped(
     bench: Bench, photos: Path, tmp_path: Path
 ) -> None:
-    result = bench(*run_words(photos, "faulty-hogs,gaussian", "--memory-limit", "0.6"))
+    result = bench(*run_words(photos, "faulty-hogs,gaussian", "--memory-limit", "0.4"))
     assert result.returncode == 3
     cells = pd.read_csv(tmp_path / "out" / "frames.csv")
     hogs = cells[cells.method == "faulty-hogs"]
     assert hogs.status.tolist()[:2] == ["killed", "killed"]
-    assert hogs.reason.tolist()[0] == "used more than 0.6 GB (--memory-limit)"
+    assert hogs.reason.tolist()[0] == "used more than 0.4 GB (--memory-limit)"
 
 
 def test_a_method_that_dies_once_loses_one_cell_and_a_second_run_mends_it(
@@ -198,11 +200,13 @@ def wait_for_cells(folder: Path, count: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if (folder / "run.sqlite").exists():
-            try:
-                if len(stored(folder)) >= count:
+            with (
+                suppress(sqlite3.Error),  # it is just being created
+                closing(sqlite3.connect(folder / "run.sqlite")) as connection,
+            ):
+                [found] = connection.execute("SELECT count(*) FROM measurements").fetchone()
+                if found >= count:
                     return
-            except (sqlite3.Error, pd.errors.DatabaseError):
-                pass  # it is just being created
         time.sleep(0.01)
     raise AssertionError(f"no {count} cells within a minute")
 
@@ -299,17 +303,17 @@ def test_a_full_disk_keeps_what_was_measured(bench: Bench, photos: Path, tmp_pat
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting a small disk needs root")
     try:
-        words = run_words(photos, "noisy,gaussian,median", "--seeds", "100", "--keep-images", "0")
+        words = run_words(photos, "noisy,gaussian,median", "--seeds", "20", "--keep-images", "0")
         words[words.index("out")] = disk / "out"
         result = bench(*words)
         assert result.returncode == 2
         assert "free some space and run the same command again" in one_line(result.stderr)
         kept = len(stored(disk / "out"))
-        assert kept > 20
+        assert 0 < kept < 180
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
         result = bench(*words)
         assert result.returncode == 0
-        assert f"900 cells, {kept} measured before" in result.stderr
+        assert f"180 cells, {kept} measured before" in result.stderr
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -324,9 +328,18 @@ def test_a_second_run_into_the_same_folder_is_refused(
     assert slow_run.wait(timeout=60) == 0
 
 
-def finished_run(bench: Bench, photos: Path, tmp_path: Path) -> Path:
-    assert bench(*run_words(photos, "gaussian")).returncode == 0
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def undamaged(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undamaged")
+    command = [COMMAND, *map(str, run_words(photos, "gaussian"))]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "out"
+
+
+@pytest.fixture
+def finished_run(undamaged: Path, tmp_path: Path) -> Path:
+    """The folder of a run, to be damaged."""
+    return shutil.copytree(undamaged, tmp_path / "out")
 
 
 DAMAGE = {
@@ -337,48 +350,44 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_store_is_refused_and_can_be_set_aside(
-    bench: Bench, photos: Path, tmp_path: Path, damage: str
+    bench: Bench, ask: Bench, photos: Path, finished_run: Path, damage: str
 ) -> None:
-    folder = finished_run(bench, photos, tmp_path)
     spoil, complaint = DAMAGE[damage]
-    spoil(folder / "run.sqlite")
-    spoilt = (folder / "run.sqlite").read_bytes()
+    spoil(finished_run / "run.sqlite")
+    spoilt = (finished_run / "run.sqlite").read_bytes()
     for words in (run_words(photos, "gaussian"), ["report", "out"]):
-        result = bench(*words)
+        result = ask(*words)
         assert result.returncode == 2
         assert complaint in one_line(result.stderr)
     assert bench(*run_words(photos, "gaussian", "--fresh")).returncode == 0
-    [aside] = folder.glob("before-*/run.sqlite")
+    [aside] = finished_run.glob("before-*/run.sqlite")
     assert aside.read_bytes() == spoilt
 
 
-def test_a_foreign_database_is_left_alone(bench: Bench, photos: Path, tmp_path: Path) -> None:
+def test_a_foreign_database_is_left_alone(ask: Bench, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with closing(sqlite3.connect(tmp_path / "out" / "run.sqlite")) as connection:
         connection.execute("CREATE TABLE precious (x)")
-    result = bench(*run_words(photos, "gaussian"))
+    result = ask(*run_words(photos, "gaussian"))
     assert result.returncode == 2
     assert "was not written by bench" in one_line(result.stderr)
     with closing(sqlite3.connect(tmp_path / "out" / "run.sqlite")) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("precious",)]
 
 
-def test_a_damaged_manifest_is_refused(bench: Bench, photos: Path, tmp_path: Path) -> None:
-    folder = finished_run(bench, photos, tmp_path)
+def test_a_damaged_manifest_is_refused(ask: Bench, finished_run: Path) -> None:
     for damaged in ('{"manifest": 1, "trunc', '{"manifest": 1}', "[]"):
-        (folder / "manifest.json").write_text(damaged)
-        result = bench("report", "out")
+        (finished_run / "manifest.json").write_text(damaged)
+        result = ask("report", finished_run)
         assert result.returncode == 2
         assert "manifest.json cannot be read" in one_line(result.stderr)
 
 
-def test_another_data_set_does_not_enter_the_same_folder(
-    bench: Bench, photos: Path, tmp_path: Path
-) -> None:
-    finished_run(bench, photos, tmp_path)
+@pytest.mark.usefixtures("finished_run")
+def test_another_data_set_does_not_enter_the_same_folder(ask: Bench, photos: Path) -> None:
     words = run_words(photos, "gaussian")
     words[words.index(f"folder:{photos}")] = "stills"
-    result = bench(*words)
+    result = ask(*words)
     assert result.returncode == 2
     assert "choose another --out, or pass --fresh" in one_line(result.stderr)
 
@@ -414,16 +423,15 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("case", BAD_REQUESTS)
-def test_a_bad_request_is_refused_in_one_line(bench: Bench, tmp_path: Path, case: str) -> None:
+def test_a_bad_request_is_refused_in_one_line(ask: Bench, tmp_path: Path, case: str) -> None:
     (tmp_path / "a-file").touch()
     (tmp_path / "bad.toml").write_text("sigma = ")
     (tmp_path / "odd.toml").write_text("sigmas = [25]")
     words, complaint = BAD_REQUESTS[case]
     chosen = [] if "--dataset" in words else ["--dataset", "stills"]
-    result = bench("run", *words, *chosen)
+    result = ask("run", *words, *chosen)
     assert result.returncode == 2
     assert complaint in one_line(result.stderr)
-    assert "Traceback" not in result.stderr
     assert result.stdout == ""
 
 
@@ -437,13 +445,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused(
     assert "cannot" in one_line(result.stderr)
 
 
-def test_bad_frames_are_refused_before_anything_runs(bench: Bench, tmp_path: Path) -> None:
+def test_bad_frames_are_refused_before_anything_runs(ask: Bench, tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
-    empty = bench("run", "--dataset", f"folder:{folder}", "--out", "out")
+    empty = ask("run", "--dataset", f"folder:{folder}", "--out", "out")
     assert empty.returncode == 2
     assert "holds no images" in one_line(empty.stderr)
     (folder / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
-    corrupt = bench("run", "--dataset", f"folder:{folder}", "--out", "out")
+    corrupt = ask("run", "--dataset", f"folder:{folder}", "--out", "out")
     assert corrupt.returncode == 2
     assert "corrupt.png" in one_line(corrupt.stderr)

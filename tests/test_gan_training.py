@@ -174,7 +174,7 @@ def slow(progress):
     time.sleep(0.05)
     return step(progress)
 trainer.step = slow
-run(trainer, Path(sys.argv[1]), 40)
+run(trainer, Path(sys.argv[1]), 20)
 """
 
 
@@ -189,10 +189,10 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
                 break
     assert process.returncode == -signal.SIGKILL
     whole, rest = make(tiny()), make(tiny())
-    run(whole, tmp_path / "whole.pt", 40)
+    run(whole, tmp_path / "whole.pt", 20)
     rest.load(path)
     assert 0 < rest.iteration <= 10
-    run(rest, path, 40)
+    run(rest, path, 20)
     assert_equal(whole, rest)
 
 
@@ -214,7 +214,7 @@ def test_time_ends_a_training_and_its_decay(tmp_path: Path) -> None:
     assert 1 <= time.monotonic() - begin < 10
     assert 0 < trainer.iteration < 10_000
     assert last.psnr
-    assert last.learning_rate < 0.003 / 10
+    assert last.learning_rate < 0.003 / 2  # by the iterations alone it would hardly have fallen
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_bad_study_gets_one_line(listed: Path, old: str, new: str, line: str) 
 
 
 def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
-    bench: Bench, listed: Path, photos: Path, tmp_path: Path
+    bench: Bench, ask: Bench, listed: Path, photos: Path, tmp_path: Path
 ) -> None:
     words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
     (tmp_path / "out" / "with-7.5").mkdir(parents=True)
@@ -107,7 +107,7 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     assert "with-7.5: at work elsewhere" in held.stdout
     cards = {path.parent.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/card.json")}
     assert set(cards) == {"with-25", "without-25"}
-    rest = bench(*words)
+    rest = ask(*words)
     assert rest.returncode == 0, rest.stderr
     assert [line.split(":")[0] for line in rest.stdout.splitlines()[-3:]] == [
         "with-25",
@@ -123,14 +123,14 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     assert -50 < card["val_saturation"]["25"] < 50
 
 
-def test_a_mistake_in_a_change_is_told(bench: Bench, tmp_path: Path) -> None:
+def test_a_mistake_in_a_change_is_told(ask: Bench, tmp_path: Path) -> None:
     for words, line in {
         "data.patch": "'data.patch' is not of the form KEY=VALUE",
         "data.patch=wide": "data.patch is of type int, not 'wide'",
         "losses.colour=": "recipe paper: losses.colour is missing",
         "adversary.penalti=": "adversary.penalti: there is none that could be left out",
     }.items():
-        result = bench("train", "paper", "--set", words, "--out", "out")
+        result = ask("train", "paper", "--set", words, "--out", "out")
         assert result.returncode == 2
         assert line in result.stderr
     assert not (tmp_path / "out").exists()
@@ -165,13 +165,13 @@ def test_a_block_is_replaced_and_the_words_around_it_stay() -> None:
 
 
 def test_the_figures_of_the_document_follow_from_the_stored_runs(
-    bench: Bench, tmp_path: Path
+    ask: Bench, tmp_path: Path
 ) -> None:
     document = ROOT / "docs" / "reproduction.md"
     copy = tmp_path / "reproduction.md"
     shutil.copy(document, copy)
     runs: list[Any] = [ROOT / "results" / "baseline", ROOT / "results" / "sigma-11.4"]
     ablations = ["--ablations", ROOT / "results" / "ablations"]
-    result = bench("reproduce", *runs, *ablations, "--into", copy)
+    result = ask("reproduce", *runs, *ablations, "--into", copy)
     assert result.returncode == 0, result.stderr
     assert copy.read_text(encoding="utf-8") == document.read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ class _Verbs(click.Group):
     """Imports a verb's module when it is asked for, and explains errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+        return [*_VERBS]  # once its module is imported, "list" is the verb
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
