@@ -6,6 +6,7 @@ Methods and noises are named alike; the dataclass's fields are the parameters.
 from __future__ import annotations
 
 import ast
+import math
 import re
 import typing
 from dataclasses import MISSING, fields
@@ -85,15 +86,15 @@ def _check(name: str, factory: Callable[..., Any], chosen: Overrides) -> None:
 def _value(name: str, key: str, text: str, wanted: Any) -> Any:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        if wanted is float and type(value) is int:
+            value = float(value)
+    except (ValueError, SyntaxError, TypeError, OverflowError):
         value = {"true": True, "false": False}.get(text, text)  # as in TOML
-    if wanted is float and type(value) is int:
-        value = float(value)
     allowed: Sequence[Any] = typing.get_args(wanted) or (wanted,)
     if typing.get_origin(wanted) is Literal:
         if value not in allowed:
             raise UsageError(f"{name}: {key} is one of {', '.join(map(str, allowed))}")
-    elif type(value) not in allowed:
+    elif type(value) not in allowed or value in (math.inf, -math.inf):
         kind = getattr(wanted, "__name__", str(wanted))
         raise UsageError(f"{name}: {key} takes {kind}, not {text!r}")
     return value

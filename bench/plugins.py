@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -44,8 +45,8 @@ def attempt(load: Callable[[], object]) -> str | None:
 
 
 def import_file(path: Path) -> None:
-    """Import a Python file under a name of its own."""
-    name = f"denoisebench_plugin_{path.stem}"
+    """Import a Python file under a name that it shares with no other file."""
+    name = f"denoisebench_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -56,8 +57,15 @@ def import_file(path: Path) -> None:
 
 def lacking(requires: Iterable[str]) -> str | None:
     """Which of these modules are not installed, in a few words, or None."""
-    missing = [module for module in requires if importlib.util.find_spec(module) is None]
+    missing = [module for module in requires if not _is_installed(module)]
     return f"needs {', '.join(missing)}, not installed" if missing else None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # of the package that it is said to be in
+        return False
 
 
 def one_line(error: BaseException) -> str:

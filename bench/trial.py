@@ -18,7 +18,8 @@ from denoisebench.plan import Options, make_plan
 from denoisebench.progress import PlainProgress
 from denoisebench.report.results import Results, load
 from denoisebench.runner import carry_out
-from denoisebench.worker import Task, device_of
+from denoisebench.transfer import device_of, without_gradients
+from denoisebench.worker import Task
 from denoisebench.worker import load as load_method
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def run(
     results = load(folder)
     if failed := results.failures():
         raise AssertionError(f"{method}: {failed[0].status.value}: {failed[0].reason}")
-    clock(_call(plan, folder))
+    [row] = plan.rows
+    with without_gradients(row.method.card):
+        clock(_call(plan, folder))
     return Trial(results)
 
 
@@ -130,5 +133,5 @@ def _call(plan: Plan, folder: Path) -> Callable[[], Any]:
     denoiser, card = load_method(task)
     threads.pin(plan.threads)
     given, _ = device_of(card, cell.device).upload(noisy)
-    told = np.nan if card.blind else sigma / 255
+    told = card.told(sigma)
     return lambda: denoiser.denoise(given, told)

@@ -7,26 +7,27 @@ import hashlib
 import importlib
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from statistics import fmean, median
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from denoisebench import devices, environment, files, identity, metrics, protocol, threads
+from denoisebench import devices, environment, files, identity, metrics, plugins, protocol, threads
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
+from denoisebench.transfer import device_of, without_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
+
     from denoisebench.datasets import Dataset, Frame
-    from denoisebench.denoisers.registry import Card, Denoiser
+    from denoisebench.denoisers.registry import Card
 
 SPLITS = ("val", "train")
 
@@ -139,6 +140,9 @@ def carry_out(search: Search, path: Path, tell: Callable[[str], None]) -> list[T
     Args:
         path: the CSV file; combinations that it holds for the same identity are not repeated.
         tell: is given a line after each combination.
+
+    Raises:
+        UsageError: the method fails on a frame, or the file cannot be read or written.
     """
     grid = {_key(parameters): parameters for parameters in search.grid}
     measured = _read(search, path)
@@ -210,43 +214,37 @@ def _prepare(card: Card) -> None:
 
 
 def _measure(search: Search, parameters: dict[str, Any]) -> Trial:
-    assert search.card.factory is not None
-    denoise = _on_device(search.card, search.card.factory(**parameters), search.device)
+    card = search.card
+    assert card.factory is not None
+    denoiser, device = card.factory(**parameters), device_of(card, search.device)
     times, scores = [], []
     for sigma in search.sigmas:
         of_sigma = []
-        for clean, noisy in _noisy_frames(search, sigma):
-            start = perf_counter_ns()
-            estimate = denoise(noisy, sigma / 255)
-            times.append(perf_counter_ns() - start)
-            of_sigma.append(metrics.psnr(clean, protocol.quantise(estimate)))
+        for frame in search.frames:
+            clean = frame.read()
+            given, _ = device.upload(_noisy(search, frame, clean, sigma))
+            call = partial(denoiser.denoise, given, card.told(sigma))
+            with _blamed(f"{card.name} on {frame.id} at sigma {sigma:g}"), without_gradients(card):
+                output, ns, _ = device.clock.time(call)
+                estimate = protocol.quantise(device.download(output)[0])
+            times.append(ns)
+            of_sigma.append(metrics.psnr(clean, estimate))
         scores.append(round(protocol.mean_psnr(of_sigma), 4))
     return Trial(parameters, tuple(scores), round(median(times) / 1e6, 1))
 
 
-def _noisy_frames(search: Search, sigma: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for frame in search.frames:
-        clean = frame.read()
-        name = search.dataset.name
-        yield clean, protocol.add_noise(clean, sigma, dataset=name, frame=frame.id, seed=0)
+@contextmanager
+def _blamed(what: str) -> Iterator[None]:
+    """Say what failed, in one line."""
+    try:
+        yield
+    except Exception as error:  # a method may raise anything
+        raise UsageError(f"{what}: {plugins.one_line(error)}") from error
 
 
-def _on_device(
-    card: Card, denoiser: Denoiser, device: str
-) -> Callable[[np.ndarray, float], np.ndarray]:
-    """The method as a function of numpy frames (H, W, C)."""
-    if card.array == "numpy":
-        return denoiser.denoise
-    import torch
-
-    def denoise(noisy: np.ndarray, sigma: float) -> np.ndarray:
-        batch = torch.from_numpy(np.ascontiguousarray(noisy.transpose(2, 0, 1)))[None]
-        with torch.no_grad():
-            estimate = denoiser.denoise(batch.to(device), sigma)
-        array: np.ndarray = estimate[0].cpu().numpy().transpose(1, 2, 0)
-        return array
-
-    return denoise
+def _noisy(search: Search, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
+    name = search.dataset.name
+    return protocol.add_noise(clean, sigma, dataset=name, frame=frame.id, seed=0)
 
 
 def _table(search: Search, trials: list[Trial]) -> str:
@@ -273,12 +271,17 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], Trial]:
         return {}
     grid = {_key(parameters): parameters for parameters in search.grid}
     trials = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+    try:
+        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
             key = tuple(row.get(name, "") for name in search.space)
             if row.get("identity") == search.identity and key in grid:
                 scores = tuple(float(row[column]) for column in _columns(search))
                 trials[key] = Trial(grid[key], scores, float(row["ms"]))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UsageError(
+            f"{path} is not what a search left ({plugins.one_line(error)}); move it away, or "
+            "choose another --out"
+        ) from error
     return trials
 
 

@@ -17,14 +17,15 @@ import traceback
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisebench import plugins, reference, threads
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
-from denoisebench.timing import Clock, CudaClock, Samples, TimingRules, WallClock, measure
+from denoisebench.timing import measure
+from denoisebench.transfer import device_of, without_gradients
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.denoisers.registry import Card, Denoiser
+    from denoisebench.timing import Samples, TimingRules
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,14 @@ def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
     _detach(task.log)
     start = perf_counter_ns()
     try:
-        denoiser, card = load(task)
+        session = _Session(*load(task), task)
     except BaseException as error:  # a plugin may raise anything
         connection.send(Ready(0, {}, _explain(error)))
         return
     load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
     connection.send(Ready(load_ns, threads.report(), reference_ns=reference.times()))
-    session = _Session(denoiser, card, task)
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError), without_gradients(session.card):
         while True:
             _serve(connection, session, frames)
 
@@ -174,8 +175,14 @@ class _Session:
         self.device = device_of(card, task.device)
         self.shapes: set[tuple[int, ...]] = set()
 
-    def run(self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float) -> _Outcome:
-        """Time the method on one frame, and check what it returned and what it touched."""
+    def run(
+        self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float
+    ) -> tuple[Reply, np.ndarray | None]:
+        """Time the method on one frame, and check what it returned and what it touched.
+
+        Returns:
+            The reply, and the estimate if it is ok.
+        """
         device = self.device
         given, upload_ns = device.upload(noisy)
         extra = {} if clean is None else {"clean": clean.copy()}
@@ -191,106 +198,30 @@ class _Session:
         busy_ns = perf_counter_ns() - start
         self.shapes.add(noisy.shape)
         peak = device.peak()
-        estimate, download_ns = device.download(output)
-        problem = _fault(estimate, noisy)
         if not np.array_equal(device.download(given)[0], noisy):
-            problem = "wrote into its input"
+            return _refused("wrote into its input", busy_ns)
+        if (difference := _difference(output, given)) is not None:
+            return _refused(difference, busy_ns)
+        estimate, download_ns = device.download(output)
+        if not np.isfinite(estimate).all():
+            return _refused("returned values that are not finite", busy_ns)
         transfer = () if upload_ns is None else (upload_ns + (download_ns or 0),)
-        if problem is not None:
-            return Reply(Status.INVALID_OUTPUT, problem, busy_ns), None
         return Reply(Status.OK, "", busy_ns, samples, transfer, peak), estimate
 
 
-_Outcome = tuple[Reply, np.ndarray | None]
+def _refused(reason: str, busy_ns: int) -> tuple[Reply, None]:
+    return Reply(Status.INVALID_OUTPUT, reason, busy_ns), None
 
 
-def _fault(estimate: object, noisy: np.ndarray) -> str | None:
-    """What is wrong with a method's output, or None."""
-    if not isinstance(estimate, np.ndarray):
-        return f"returned {type(estimate).__name__}, not an array"
-    if estimate.shape != noisy.shape:
-        return f"returned shape {estimate.shape}, not {noisy.shape}"
-    if estimate.dtype != np.float32:
-        return f"returned {estimate.dtype}, not float32"
-    if not np.isfinite(estimate).all():
-        return "returned values that are not finite"
+def _difference(output: Any, given: Any) -> str | None:
+    """How a method's output differs in kind from its input, an array or a tensor; or None."""
+    if not isinstance(output, type(given)):
+        return f"returned {type(output).__name__}, not {type(given).__name__}"
+    if output.shape != given.shape:
+        return f"returned shape {tuple(output.shape)}, not {tuple(given.shape)}"
+    if output.dtype != given.dtype:
+        return f"returned {output.dtype}, not {given.dtype}"
     return None
-
-
-class Device(Protocol):
-    """Where a method's arrays live. Transfers are timed where there are any."""
-
-    clock: Clock
-
-    def upload(self, frame: np.ndarray) -> tuple[Any, int | None]: ...
-    def download(self, output: Any) -> tuple[Any, int | None]: ...
-    def reset_peak(self) -> None: ...
-    def peak(self) -> int | None: ...
-
-
-def device_of(card: Card, name: str) -> Device:
-    """Where a method's arrays live that runs on the device of that name."""
-    return _TorchDevice(name) if card.array == "torch" else _HostDevice()
-
-
-class _HostDevice:
-    """Numpy arrays (H, W, C) in this process's memory."""
-
-    clock: Clock = WallClock()
-
-    def __init__(self) -> None:
-        self._given = np.empty(0, np.float32)
-
-    def upload(self, frame: np.ndarray) -> tuple[np.ndarray, None]:
-        """A copy, made where the last one was: fresh memory costs more than the copying."""
-        if self._given.shape != frame.shape:
-            self._given = np.empty_like(frame)
-        np.copyto(self._given, frame)
-        return self._given, None
-
-    def download(self, output: Any) -> tuple[Any, None]:
-        return output, None
-
-    def reset_peak(self) -> None: ...
-
-    def peak(self) -> None: ...
-
-
-class _TorchDevice:
-    """Torch tensors (1, C, H, W) on the CPU or on a CUDA device."""
-
-    def __init__(self, device: str) -> None:
-        import torch
-
-        torch.set_grad_enabled(False)
-        self._torch = torch
-        self._cuda = device == "cuda"
-        self._device = torch.device(device)
-        self.clock: Clock = CudaClock() if self._cuda else WallClock()
-
-    def upload(self, frame: np.ndarray) -> tuple[Any, int | None]:
-        batch = np.ascontiguousarray(frame.transpose(2, 0, 1))[None]
-        return self._timed(lambda: self._torch.from_numpy(batch).to(self._device))
-
-    def download(self, output: Any) -> tuple[Any, int | None]:
-        if not isinstance(output, self._torch.Tensor) or output.ndim != 4 or len(output) != 1:
-            return output, None
-        host, elapsed = self._timed(lambda: output.detach().cpu())
-        return np.ascontiguousarray(host[0].numpy().transpose(1, 2, 0)), elapsed
-
-    def _timed(self, transfer: Any) -> tuple[Any, int | None]:
-        moved, elapsed, _ = self.clock.time(transfer)
-        return moved, elapsed if self._cuda else None
-
-    def reset_peak(self) -> None:
-        if self._cuda:
-            self._torch.cuda.reset_peak_memory_stats()
-            self._level = self._torch.cuda.memory_allocated()
-
-    def peak(self) -> int | None:
-        if not self._cuda:
-            return None
-        return int(self._torch.cuda.max_memory_allocated() - self._level)
 
 
 def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import logging
+import math
 import re
 import typing
 from dataclasses import dataclass, field, is_dataclass
@@ -116,6 +117,13 @@ class Card:
             return None
         made_for = ", ".join(f"{one:g}" for one in self.sigmas)
         return f"made for sigma {made_for}, not for {sigma:.3g}"
+
+    def told(self, sigma: float) -> float:
+        """What ``denoise`` is given for a sigma on the 8-bit scale.
+
+        A method that says it is blind and looks at sigma is found out: its output is not finite.
+        """
+        return math.nan if self.blind else sigma / 255
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -239,14 +247,16 @@ def split_expressions(text: str) -> list[str]:
 
 def is_pattern(expression: str) -> bool:
     """True if an expression asks for whatever there is, not for a method by its name."""
-    return expression == "all" or bool(re.search(r"[*?]", expression.partition("[")[0]))
+    name = expression.partition("[")[0]
+    return name == "all" or bool(re.search(r"[*?]", name))
 
 
 def _resolve(expression: str) -> list[Method]:
     known = cards()
     if is_pattern(expression):
-        pattern = "*" if expression == "all" else expression
-        names = fnmatch.filter(known, pattern)
+        if "[" in expression:
+            raise UsageError(f"{expression}: only a single method takes parameters; name it")
+        names = fnmatch.filter(known, "*" if expression == "all" else expression)
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]

@@ -89,6 +89,10 @@ def test_parameters_reach_the_method() -> None:
         ("nlm-skimage[h=True]", "h takes float"),
         ("nlm-skimage[patch_distance=2.5]", "patch_distance takes int"),
         ("tv-chambolle[opponent=1]", "opponent takes bool"),
+        ("nlm-skimage[h=1e999]", "h takes float, not '1e999'"),
+        ("nlm-skimage[h={{}:1}]", "h takes float"),
+        ("nlm-*[h=0.5]", "only a single method takes parameters"),
+        ("all[h=0.5]", "only a single method takes parameters"),
         ("noisy[x=1]", "unknown parameter 'x'; known: none"),
     ],
 )
@@ -179,3 +183,14 @@ def test_what_is_no_python_file_is_refused(tmp_path: Path) -> None:
 def test_a_method_says_which_library_it_lacks() -> None:
     card = registry.Card("x", title="X", family="local", requires=("numpy", "nosuchlibrary"))
     assert card.unavailable == "needs nosuchlibrary, not installed"
+    part = registry.Card("x", title="X", family="local", requires=("nosuchlibrary.part", "os.path"))
+    assert part.unavailable == "needs nosuchlibrary.part, not installed"
+
+
+def test_two_plugin_files_of_one_name_do_not_mix(tmp_path: Path) -> None:
+    for folder, name in (("a", "one"), ("b", "other")):
+        (tmp_path / folder).mkdir()
+        text = f"from __future__ import annotations\nNumber{name} = float\n" + GOOD
+        text = text.replace('"half"', f'"{name}"').replace(": float", f": Number{name}")
+        load_file(plugin(tmp_path / folder, text))
+    assert specs("one[factor=0.25]", "other[factor=2]") == ["one[factor=0.25]", "other[factor=2.0]"]

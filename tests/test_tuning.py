@@ -136,6 +136,29 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pull.csv", "whole.csv"]
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"pull,level,identity\n0.1,0,%s\n"])
+def test_a_file_that_no_search_left_is_not_overwritten(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "pull.csv"
+    path.write_bytes(content.replace(b"%s", make().identity.encode()))
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"pull\.csv is not what a search left"):
+        counted_run(make(), path)
+    assert path.read_bytes() == before
+
+
+def test_a_method_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Picky(Pull):
+        def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
+            raise ValueError("needs larger frames\nmuch larger")
+
+    card = Card("picky", title="Picky", family="local", factory=Picky)
+    search = tuning.make_search(card, Flat(), "val", sigmas=SIGMAS)
+    with pytest.raises(UsageError) as caught:
+        tuning.carry_out(search, tmp_path / "picky.csv", lambda line: None)
+    assert str(caught.value) == "picky on val-0 at sigma 25: ValueError: needs larger frames"
+
+
 def test_advice_names_the_defaults_to_change_and_a_search_too_narrow() -> None:
     chosen = tuning.Trial({"pull": 0.9, "level": 0}, (30.0, 20.0), 1.0)
     assert tuning.advice(make(), chosen) == [

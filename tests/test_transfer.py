@@ -1,0 +1,34 @@
+"""Frames reach a method as it takes them, and come back as they were."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from denoisebench.denoisers import registry
+from denoisebench.transfer import device_of, without_gradients
+
+CARDS = registry.cards()
+
+
+@pytest.mark.parametrize("method", ["gaussian", "nlm-torch"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_method_gets_a_copy_that_comes_back_unchanged(method: str, channels: int) -> None:
+    frame = np.random.default_rng(0).random((5, 7, channels), np.float32)
+    before = frame.copy()
+    device = device_of(CARDS[method], "cpu")
+    given, upload_ns = device.upload(frame)
+    np.testing.assert_array_equal(device.download(given)[0], frame)
+    assert upload_ns is None  # nothing moves from the CPU to the CPU
+    given += 1
+    np.testing.assert_array_equal(frame, before)
+
+
+def test_gradients_are_off_for_as_long_as_a_method_works() -> None:
+    device_of(CARDS["nlm-torch"], "cpu")
+    with without_gradients(CARDS["gaussian"]):
+        assert torch.is_grad_enabled()
+    with without_gradients(CARDS["nlm-torch"]):
+        assert not torch.is_grad_enabled()
+    assert torch.is_grad_enabled()
