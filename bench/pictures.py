@@ -43,6 +43,8 @@ class Pictures:
     def __init__(self, folder: Path, frames: Iterable[str]) -> None:
         self._folder = folder
         self._frames = frozenset(frames)
+        self._crops: dict[str, tuple[slice, slice]] = {}
+        self._written: set[Path] = set()
 
     def keep(
         self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray, estimate: np.ndarray
@@ -59,12 +61,20 @@ class Pictures:
         """
         if cell.frame not in self._frames or cell.seed != 0:
             return
-        make_folder(self._folder / FOLDER)
-        crop = detail(quantise(noisy) if clean is None else clean)
+        if cell.frame not in self._crops:
+            make_folder(self._folder / FOLDER)
+            self._crops[cell.frame] = detail(quantise(noisy) if clean is None else clean)
+        crop = self._crops[cell.frame]
         if clean is not None:
-            write_bytes(clean_file(self._folder, cell.frame), encode(clean[crop]))
-        write_bytes(noisy_file(self._folder, cell), encode(quantise(noisy[crop])))
+            self._write_once(clean_file(self._folder, cell.frame), clean[crop])
+        self._write_once(noisy_file(self._folder, cell), quantise(noisy[crop]))
         write_bytes(estimate_file(self._folder, cell), encode(estimate[crop]))
+
+    def _write_once(self, path: Path, pixels: np.ndarray) -> None:
+        """Every method's cells share it."""
+        if path not in self._written:
+            write_bytes(path, encode(pixels))
+            self._written.add(path)
 
 
 def clean_file(folder: Path, frame: str) -> Path:

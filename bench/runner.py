@@ -5,106 +5,35 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
-from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisebench import memory, metrics, protocol
-from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.cells import Status
+from denoisebench.costs import Costs
 from denoisebench.datasets.base import spread
-from denoisebench.identity import Identities
+from denoisebench.jobs import pending
 from denoisebench.pictures import Pictures
 from denoisebench.scoring import Scorer
 from denoisebench.supervisor import Limits, Worker, WorkerLost
 from denoisebench.worker import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
-    from denoisebench.cells import Score
+    from denoisebench.cells import Measurement
     from denoisebench.datasets import Frame
     from denoisebench.folder import RunFolder
+    from denoisebench.jobs import Job
     from denoisebench.plan import Plan, Row
     from denoisebench.progress import Progress
 
 LOSSES_IN_A_ROW = 2
 """A method that has lost so many processes in a row is given up: each may cost a whole timeout."""
-
-
-@dataclass
-class Costs:
-    """Where a run's wall time went, in nanoseconds; the rest is the harness's own.
-
-    Attributes:
-        load: starting workers, loading methods, reading frames, making noise.
-        call: the method's calls, warm-up included.
-        score: rounding, metrics and digests.
-        cells: how many were measured.
-        wall: of the whole.
-    """
-
-    load: int = 0
-    call: int = 0
-    score: int = 0
-    cells: int = 0
-    wall: int = 0
-
-    @contextmanager
-    def counted(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to one of the sums."""
-        start = perf_counter_ns()
-        try:
-            yield
-        finally:
-            setattr(self, name, getattr(self, name) + perf_counter_ns() - start)
-
-    def summary(self) -> dict[str, float]:
-        """The costs in seconds, and the harness's own in milliseconds a cell."""
-        harness = self.wall - self.load - self.call - self.score
-        seconds = {
-            f"{name}_s": round(getattr(self, name) / 1e9, 3)
-            for name in ("wall", "load", "call", "score")
-        }
-        return seconds | {
-            "cells": self.cells,
-            "harness_ms_per_cell": round(harness / 1e6 / max(1, self.cells), 3),
-        }
-
-
-@dataclass(frozen=True)
-class Job:
-    """A cell that has to be measured, with the identities that its measurement will carry.
-
-    Attributes:
-        known: what was measured of it before.
-    """
-
-    cell: Cell
-    frame: Frame
-    quality_key: str
-    timing_key: str
-    known: Measurement | None
-
-    def outcome(self, status: Status, reason: str = "") -> Measurement:
-        """A measurement of this cell without scores and times."""
-        return Measurement(
-            self.cell,
-            status,
-            reason,
-            quality_key=self.quality_key,
-            timing_key=self.timing_key,
-        )
-
-    def known_scores(self, output_digest: str) -> Mapping[str, Score]:
-        """The further scores that were measured before, of the same estimate of the same frame."""
-        same = self.quality_key, output_digest
-        if self.known is None or (self.known.quality_key, self.known.output_digest) != same:
-            return {}
-        return self.known.scores
 
 
 def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
@@ -119,68 +48,46 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
     costs = Costs()
     with costs.counted("wall"):
         scorer = Scorer(plan.metrics)
-        jobs = _jobs(plan, folder, scorer)
+        kept = spread(plan.frames, plan.options.keep_images)
+        pictures = Pictures(folder.path, (frame.id for frame in kept))
+        jobs = pending(plan, folder.store.measurements(), scorer)
         progress.begin(plan.size, plan.size - sum(map(len, jobs.values())))
-        for row, pending in jobs.items():
-            if not pending:
+        for row, left in jobs.items():
+            if not left:
                 continue
-            progress.row(row, len(pending))
-            for measurement in _RowRun(plan, row, folder, scorer, costs).measure(pending):
-                folder.store.save(measurement)
-                costs.cells += 1
-                progress.cell(measurement)
+            progress.row(row, len(left))
+            row_run = _RowRun(plan, row, folder, scorer, pictures, costs)
+            with closing(row_run.measure(left)) as measurements:
+                for measurement in measurements:
+                    folder.store.save(measurement)
+                    costs.cells += 1
+                    progress.cell(measurement)
     return costs
-
-
-def _jobs(plan: Plan, folder: RunFolder, scorer: Scorer) -> dict[Row, list[Job]]:
-    """What is left to do, by row. Scores and times are kept only if both identities still hold.
-
-    Estimates are not stored: where a further score is missing, the cell is measured again.
-    """
-    identities = Identities(plan)
-    measured = folder.store.measurements()
-
-    def is_done(job: Job) -> bool:
-        known = job.known
-        return (
-            known is not None
-            and known.status is Status.OK
-            and (known.quality_key, known.timing_key) == (job.quality_key, job.timing_key)
-            and job.cell.method not in plan.forced
-            and scorer.is_complete(known.scores)
-        )
-
-    def job(row: Row, cell: Cell, frame: Frame) -> Job:
-        return Job(cell, frame, *identities.of(row, cell, frame), measured.get(cell))
-
-    return {
-        row: [
-            pending
-            for cell, frame in plan.cells(row)
-            if not is_done(pending := job(row, cell, frame))
-        ]
-        for row in plan.rows
-    }
 
 
 class _RowRun:
     """Measures one method on one device, in as few worker processes as it takes."""
 
     def __init__(
-        self, plan: Plan, row: Row, folder: RunFolder, scorer: Scorer, costs: Costs
+        self,
+        plan: Plan,
+        row: Row,
+        folder: RunFolder,
+        scorer: Scorer,
+        pictures: Pictures,
+        costs: Costs,
     ) -> None:
         self._plan = plan
         self._row = row
         self._folder = folder
         self._scorer = scorer
+        self._pictures = pictures
         self._costs = costs
         self._worker: Worker | None = None
         self._session: int | None = None
         self._clean: tuple[str, np.ndarray] | None = None
-        kept = spread(plan.frames, plan.options.keep_images)
-        self._pictures = Pictures(folder.path, (frame.id for frame in kept))
 
-    def measure(self, jobs: Sequence[Job]) -> Iterator[Measurement]:
+    def measure(self, jobs: Sequence[Job]) -> Generator[Measurement]:
         """Yield one measurement for each job, whatever happens to the method."""
         card = self._row.method.card
         given_up = card.unavailable
@@ -207,7 +114,6 @@ class _RowRun:
         card = self._row.method.card
         if card.sees_clean and not job.frame.has_clean:
             return job.outcome(Status.UNAVAILABLE, "nobody knows the clean frame")
-        first = self._worker is None
         with self._costs.counted("load"):
             clean = self._read(job.frame)
             noisy = np.empty(clean.shape, np.float32)
@@ -223,8 +129,7 @@ class _RowRun:
             noisy_digest = _digest(noisy)
             if card.sees_clean:
                 worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
-        # A method that says it is blind and looks at sigma is found out: its output is not finite.
-        reply = worker.denoise(clean.shape, math.nan if card.blind else told / 255)
+        reply = worker.denoise(clean.shape, card.told(told))
         self._costs.call += reply.busy_ns
         if reply.samples is None:
             return job.outcome(reply.status, reply.reason)
@@ -240,7 +145,7 @@ class _RowRun:
                 event_ns=tuple(reply.samples.event_ns),
                 transfer_ns=reply.transfer_ns,
                 cold_ns=reply.samples.cold_ns,
-                load_ns=worker.ready.load_ns if first else None,
+                load_ns=None if reply.samples.cold_ns is None else worker.ready.load_ns,
                 peak_memory=reply.samples.peak_memory,
                 peak_device_memory=reply.peak_device_memory,
                 pixels=clean.shape[0] * clean.shape[1],
@@ -290,8 +195,8 @@ class _RowRun:
         return self._clean[1]
 
 
-def _memory_limit(gigabytes: float | None) -> int:
-    return int(gigabytes * 1e9) if gigabytes is not None else memory.available() * 8 // 10
+def _memory_limit(gigabytes: float | None) -> float:
+    return memory.available() * 0.8 if gigabytes is None else gigabytes * 1e9
 
 
 def _digest(frame: np.ndarray) -> str:

@@ -32,7 +32,7 @@ class Limits:
     """
 
     seconds: float
-    memory: int
+    memory: float
 
 
 class WorkerLost(Exception):  # noqa: N818 - an outcome of the method, not a fault of ours
@@ -60,22 +60,24 @@ class Worker:
         import psutil
 
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
+        self._connection: Connection[Any, Any]
+        self._connection, theirs = context.Pipe()
         self._limits = limits
-        self._connection: Connection[Any, Any] = ours
-        self._frames = worker.SharedFrames(context, size)
-        self._process: SpawnProcess = context.Process(
-            target=worker.main, args=(theirs, task, self._frames), name=f"bench {task.method}"
-        )
-        with threads.inherited(task.threads):
-            self._process.start()
-        theirs.close()
-        self._usage = psutil.Process(self._process.pid)
         try:
+            self._frames = worker.SharedFrames(context, size)
+            self._process: SpawnProcess = context.Process(
+                target=worker.main, args=(theirs, task, self._frames), name=f"bench {task.method}"
+            )
+            with threads.inherited(task.threads):
+                self._process.start()
+        except OSError as error:
+            reason = f"its process cannot be started: {error.strerror}"
+            raise WorkerLost(Status.UNAVAILABLE, reason) from error
+        try:
+            theirs.close()
+            self._usage = psutil.Process(self._process.pid)
             self.ready: worker.Ready = self._reply()
-        except (EOFError, OSError) as error:
-            raise self._lost() from error
-        except BaseException:
+        except BaseException:  # an interrupt, too: nobody else knows of the process
             self.kill()
             raise
 
@@ -93,20 +95,25 @@ class Worker:
         Returns:
             If its status is ok, the estimate lies in the shared memory.
         """
-        try:
+        with contextlib.suppress(OSError):  # it is gone, and the reply says how
             self._connection.send(worker.Request(sigma, shape))
-            reply: worker.Reply = self._reply()
-        except (EOFError, OSError) as error:
-            raise self._lost() from error
+        reply: worker.Reply = self._reply()
         return reply
 
     def _reply(self) -> Any:
         """The next message, once it comes; the limits are watched meanwhile."""
+        try:
+            return self._awaited()
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+
+    def _awaited(self) -> Any:
         deadline = time.monotonic() + self._limits.seconds
         while True:
+            lives = self._process.is_alive()  # asked first: its last words may be in the pipe
             if self._connection.poll(_POLL_S):
                 return self._connection.recv()
-            if not self._process.is_alive():  # and what it started keeps the pipe open
+            if not lives:  # and what it started keeps the pipe open
                 raise EOFError
             if time.monotonic() > deadline:
                 self.kill()
@@ -140,13 +147,13 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and all that it started; idle or not, it has nothing left to save."""
+        self._connection.close()
         if self._process.pid is not None and hasattr(os, "killpg"):
             # It has no group of its own before its first line, nor when it is gone.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
-        self._connection.close()
 
 
 def _signal_name(number: int) -> str:

@@ -15,10 +15,12 @@ from denoisebench import metrics, protocol
 from denoisebench.folder import RunFolder
 from denoisebench.plan import Options, make_plan
 from denoisebench.progress import PlainProgress
-from denoisebench.runner import Costs, carry_out
+from denoisebench.runner import carry_out
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
+
+    from denoisebench.costs import Costs
 
 
 @pytest.fixture(scope="session")
