@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
-from denoisebench import environment, protocol
+from denoisebench import environment, pictures, protocol
 from denoisebench.errors import UsageError
-from denoisebench.files import make_folder, write_text
+from denoisebench.files import held, make_folder, set_aside, write_text
 from denoisebench.noise import GAUSSIAN
 from denoisebench.store import Store
 
@@ -23,7 +21,9 @@ if TYPE_CHECKING:
 
 STORE = "run.sqlite"
 MANIFEST = "manifest.json"
+LOGS = "logs"
 MANIFEST_VERSION = 1
+_MEASURED = (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST, LOGS, pictures.FOLDER)
 _PARTS = {"options", "threads", "protocol", "dataset", "rows", "environment", "busy_percent"}
 BUSY_PERCENT = 15
 """Other work above this share of the processor is told, and stands under the table."""
@@ -35,6 +35,7 @@ class RunFolder:
     Attributes:
         path: the folder.
         busy_percent: how busy the machine was with other work before the run began.
+        store: the measurements; there while it is open.
 
     Raises:
         UsageError: another run is at work there, it holds a run that this plan cannot go on from,
@@ -46,48 +47,26 @@ class RunFolder:
         self._plan = plan
         self.busy_percent = environment.busy_percent()
         make_folder(path)
-        self._lock = filelock.FileLock(path / "run.lock", timeout=0)
 
     def __enter__(self) -> RunFolder:
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            raise UsageError(
-                f"another run is at work in {self.path}; wait for it, or choose another --out"
-            ) from None
-        except OSError as error:
-            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from error
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(held(self.path, "run"))
             if self._plan.options.fresh:
-                self._set_aside()
+                set_aside(self.path, _MEASURED)
             elif (self.path / MANIFEST).exists():
                 self._check_same_run(read_manifest(self.path))
             make_folder(self.logs)
-            self.store = Store(self.path / STORE)
-        except BaseException:
-            self._lock.release()
-            raise
+            self.store = stack.enter_context(Store(self.path / STORE))
+            self._opened = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self.store.close()
-        finally:
-            self._lock.release()
+        self._opened.close()
 
     @property
     def logs(self) -> Path:
         """Where the methods' own output goes."""
-        return self.path / "logs"
-
-    def _set_aside(self) -> None:
-        """Keep what was measured before: nothing is deleted."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        for name in (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST):
-            old = self.path / name
-            if old.exists():
-                make_folder(self.path / f"before-{stamp}")
-                os.replace(old, self.path / f"before-{stamp}" / name)
+        return self.path / LOGS
 
     def _check_same_run(self, manifest: dict[str, Any]) -> None:
         plan = self._plan

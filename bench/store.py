@@ -36,11 +36,13 @@ _UNIQUE = "CREATE UNIQUE INDEX cell ON measurements ({})".format(
     ", ".join(f"ifnull({name}, '')" for name in _CELL)
 )
 _SCHEMA = f"""
+BEGIN;
 {_TABLE};
 {_UNIQUE};
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
 """
 
 
@@ -59,7 +61,6 @@ class Store:
         self._path = path
         if read_only and not path.is_file():
             raise UsageError(f"{path}: no measurements there; give the folder of a run")
-        fresh = not path.exists() or path.stat().st_size == 0
         mode = "ro" if read_only else "rwc"
         with self._explained():
             uri = f"{path.absolute().as_uri()}?mode={mode}"
@@ -67,13 +68,18 @@ class Store:
             if not read_only:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-            if fresh and not read_only:
-                self._connection.executescript(_SCHEMA)
+                if self._is_empty():
+                    self._connection.executescript(_SCHEMA)
             self._check()
             found = {row[1] for row in self._connection.execute("PRAGMA table_info(measurements)")}
             self._columns = [name for name in _COLUMNS if name in found]
             if len(self._columns) < len(_COLUMNS) and not read_only:
                 self._bring_up_to_date()
+
+    def _is_empty(self) -> bool:
+        """True of a new file, and of one whose run was killed before it was filled."""
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        return bool(tables == 0 and self._pragma("application_id") == 0)
 
     def _check(self) -> None:
         if self._pragma("application_id") != APPLICATION_ID:

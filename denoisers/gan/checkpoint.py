@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save
 
+from denoisebench import files
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    with replacing(path) as file:
+    with _lasting(path) as file:
         torch.save(state, file)
 
 
@@ -56,26 +57,18 @@ def save_weights(path: Path, network: nn.Module, about: dict[str, str]) -> None:
         UsageError: it cannot be written.
     """
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    with replacing(path) as file:
+    with _lasting(path) as file:
         file.write(save(weights, about))
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the old one's place once it is complete and on the disk.
+def _lasting(path: Path) -> Iterator[IO[bytes]]:
+    """`files.replacing`, with the new file on the disk before it takes the old one's place.
 
     Raises:
         UsageError: it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
+    with files.replacing(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())

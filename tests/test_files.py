@@ -1,0 +1,62 @@
+"""Files and folders are replaced whole, held by one process, and set aside, never deleted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from denoisebench import files
+from denoisebench.errors import UsageError
+from denoisebench.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "table.md"
+    files.write_text(path, "old")
+
+    def fill_the_disk() -> None:
+        with files.replacing(path) as file:
+            file.write(b"new")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UsageError, match=r"cannot write .*table\.md: No space left"):
+        fill_the_disk()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
+
+
+def test_a_folder_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:
+    with files.held(tmp_path, "run"):
+        second = files.held(tmp_path, "run")
+        with pytest.raises(files.BusyError, match="another run is at work in"):
+            second.__enter__()
+    with files.held(tmp_path, "run"):
+        pass
+
+
+def test_what_is_set_aside_at_once_is_kept_apart(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        (tmp_path / "run.sqlite").write_text(text)
+        (tmp_path / "logs").mkdir()
+        files.set_aside(tmp_path, ["run.sqlite", "logs", "absent"])
+    kept = sorted(path.read_text() for path in tmp_path.glob("before-*/run.sqlite"))
+    assert kept == ["first", "second"]
+    files.set_aside(tmp_path, ["run.sqlite"])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_store_whose_run_was_killed_before_it_was_filled_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size > 0
+    with Store(path) as store:
+        assert store.measurements() == {}
