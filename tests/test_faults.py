@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -13,10 +14,16 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from conftest import COMMAND
+from denoisebench.folder import RunFolder
+from denoisebench.plan import Options, make_plan
+from denoisebench.progress import PlainProgress
+from denoisebench.runner import carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from conftest import Bench
 
 FAULTY = Path(__file__).parent / "plugins" / "faulty.py"
+FAULTY_TORCH = Path(__file__).parent / "plugins" / "faulty_torch.py"
 BROKEN = Path(__file__).parent / "plugins" / "fails_at_import.py"
 
 
@@ -48,7 +56,7 @@ METHOD_FAULTS = {
     "nan": ("invalid_output", "returned values that are not finite"),
     "shape": ("invalid_output", "returned shape (39, 48, 3), not (40, 48, 3)"),
     "float64": ("invalid_output", "returned float64, not float32"),
-    "none": ("invalid_output", "returned NoneType, not an array"),
+    "none": ("invalid_output", "returned NoneType, not ndarray"),
     "writes": ("invalid_output", "wrote into its input"),
 }
 
@@ -75,6 +83,40 @@ def test_every_fault_of_a_method_is_a_failed_row(
     rows = [line for line in result.stdout.splitlines() if line.startswith("|")]
     assert len({line.count("|") - line.count("\\|") for line in rows}) == 1
     assert "error (CPU σ=25): RuntimeError: this method \\| is &lt;broken>" in result.stdout
+
+
+def test_a_fault_of_a_method_on_tensors_is_told_in_its_own_terms(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "grey").mkdir()
+    grey = np.tile(np.arange(40, 80, dtype=np.uint8), (32, 1))
+    Image.fromarray(grey).save(tmp_path / "grey" / "ramp.png")
+    words = run_words(tmp_path / "grey", "tensor-*", "--plugin", FAULTY_TORCH)
+    assert bench(*words).returncode == 3
+    cells = pd.read_csv(tmp_path / "out" / "frames.csv").set_index("method")
+    assert (cells.status == "invalid_output").all()
+    assert cells.reason.to_dict() == {
+        "tensor-half": "returned torch.bfloat16, not torch.float32",
+        "tensor-numpy": "returned ndarray, not Tensor",
+        "tensor-shape": "returned shape (1, 32, 40), not (1, 1, 32, 40)",
+        "tensor-writes": "wrote into its input",
+    }
+
+
+def test_a_process_that_cannot_be_started_is_a_failed_cell(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("denoisebench.worker.SharedFrames", no_room)
+    options = Options(methods=("noisy",), dataset=f"folder:{photos}", sigmas=(25.0,))
+    plan, _ = make_plan(options)
+    with RunFolder(tmp_path / "out", plan) as folder:
+        carry_out(plan, folder, PlainProgress())
+        found = list(folder.store.measurements().values())
+    assert {m.status.value for m in found} == {"unavailable"}
+    assert found[0].reason == "its process cannot be started: No space left on device"
 
 
 def test_a_hanging_method_is_stopped_at_the_time_limit_and_given_up(
@@ -405,7 +447,8 @@ BAD_REQUESTS = {
     "nan sigma": (["--sigma", "nan"], "nan is not between 0 and 255"),
     "absurd sigma": (["--sigma", "25,1e9"], "1e+09 is not between 0 and 255"),
     "sigma in words": (["--sigma", "strong"], "'strong' is not a number"),
-    "no seeds": (["--seeds", "0"], "0 is not in the range x>=1"),
+    "no seeds": (["--seeds", "0"], "0 is not in the range 1<=x<=1000"),
+    "endless seeds": (["--seeds", "9" * 20], "is not in the range 1<=x<=1000"),
     "no time": (["--timeout", "0"], "0.0 is not in the range x>0"),
     "endless time": (["--timeout", "inf"], "inf is not a finite number"),
     "time that is none": (["--timeout", "nan"], "nan is not a finite number"),
@@ -419,19 +462,26 @@ BAD_REQUESTS = {
     "absent config": (["--config", "nowhere.toml"], "cannot be read"),
     "bad config": (["--config", "bad.toml"], "not valid TOML"),
     "odd config": (["--config", "odd.toml"], "unknown option 'sigmas'; did you mean sigma?"),
+    "list for one value": (["--config", "list.toml"], "out: takes one value, not a list"),
+    "table for a value": (["--config", "table.toml"], "plugin: takes text, numbers or true and"),
+    "half a draw": (["--config", "half.toml"], "'1.5' is not a valid integer"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_REQUESTS)
-def test_a_bad_request_is_refused_in_one_line(ask: Bench, tmp_path: Path, case: str) -> None:
+def test_a_bad_request_is_refused_in_one_line(bench: Bench, tmp_path: Path, case: str) -> None:
     (tmp_path / "a-file").touch()
     (tmp_path / "bad.toml").write_text("sigma = ")
     (tmp_path / "odd.toml").write_text("sigmas = [25]")
+    (tmp_path / "list.toml").write_text("out = ['a', 'b']")
+    (tmp_path / "table.toml").write_text("plugin = {file = 'a.py'}")
+    (tmp_path / "half.toml").write_text("seeds = 1.5")
     words, complaint = BAD_REQUESTS[case]
     chosen = [] if "--dataset" in words else ["--dataset", "stills"]
-    result = ask("run", *words, *chosen)
+    result = bench("run", *words, *chosen)
     assert result.returncode == 2
     assert complaint in one_line(result.stderr)
+    assert "Traceback" not in result.stderr
     assert result.stdout == ""
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cli import shared
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from denoisebench.denoisers.registry import Card
     from denoisebench.metrics.registry import Metric
 
@@ -21,13 +24,7 @@ if TYPE_CHECKING:
     default="table",
     show_default=True,
 )
-@click.option(
-    "--plugin",
-    "plugins",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="A Python file with further methods or metrics; may be repeated.",
-)
+@shared.plugins
 def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
     """List the methods: what they are, where they run, and whether they can run here.
 

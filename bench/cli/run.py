@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
-from denoisebench.cli.types import METHODS, METRICS, SIGMAS, FiniteRange
+from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
+from denoisebench.cli.types import METHODS, METRICS, SIGMAS, CommaList, FiniteRange
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -30,17 +30,34 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
         raise UsageError(f"--config {path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"--config {path}: not valid TOML: {error}") from error
-    options = {p.name: p for p in ctx.command.params if p.name not in (None, "config", "help")}
-    flags = {option.opts[0].removeprefix("--"): name for name, option in options.items()}
-    defaults = {}
+    known = {p.opts[0].removeprefix("--"): p for p in ctx.command.params if p.name != "config"}
+    ctx.default_map = {}
     for key, value in values.items():
         flag = key.replace("_", "-")
-        if flag not in flags:
-            raise UsageError(f"--config {path}: {unknown('option', key, flags)}")
-        option = options[flags[flag]]
-        wants_list = option.multiple and not isinstance(value, list)
-        defaults[flags[flag]] = [value] if wants_list else value
-    ctx.default_map = defaults
+        if flag not in known:
+            raise UsageError(f"--config {path}: {unknown('option', key, known)}")
+        try:
+            ctx.default_map[known[flag].name] = _as_typed(known[flag], value)
+        except ValueError as error:
+            raise UsageError(f"--config {path}: {key}: {error}") from error
+
+
+def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
+    """A TOML value as the command line would have it.
+
+    Raises:
+        ValueError: it is not of a kind that the option takes.
+    """
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if not isinstance(item, str | int | float):
+            raise ValueError(f"takes text, numbers or true and false, not {item!r}")
+    texts = [str(item) for item in items]
+    if option.multiple:
+        return texts
+    if isinstance(value, list) and not isinstance(option.type, CommaList):
+        raise ValueError("takes one value, not a list")
+    return ",".join(texts)
 
 
 @click.command(short_help="Run the benchmark and print its table.")
@@ -76,7 +93,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
     help="Noise draws for each frame.",
@@ -98,23 +115,13 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     show_default=True,
     help="auto runs a method on every device that it knows and that is here.",
 )
-@click.option(
-    "--timeout",
-    type=FiniteRange(0, min_open=True),
-    default=600.0,
-    show_default=True,
-    help="Seconds for a cell, and for loading a method.",
-)
+@shared.timeout
 @click.option(
     "--memory-limit",
     type=FiniteRange(0, min_open=True),
     help="GB that a method's process may hold.  [default: 80 % of what is free]",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    help="Threads for every library.  [default: the number of cores]",
-)
+@shared.threads
 @click.option(
     "--keep-images",
     type=click.IntRange(0),
@@ -127,24 +134,14 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     type=click.Path(path_type=Path),
     help="The run's folder.  [default: results/DATASET]",
 )
-@click.option(
-    "--fresh/--resume",
-    default=False,
-    help="Set aside what the folder holds, or go on from it.  [default: resume]",
-)
+@shared.fresh
 @click.option(
     "--force",
     type=METHODS,
     default=(),
     help="Measure these methods again.",
 )
-@click.option(
-    "--plugin",
-    "plugins",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="A Python file with further methods; may be repeated.",
-)
+@shared.plugins
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -191,7 +188,7 @@ def measure(plan: Plan, path: Path) -> bool:
     from denoisebench.runner import carry_out
 
     click.echo(f"Results: {path}", err=True)
-    with RunFolder(path, plan) as folder, _terminated_as_interrupted():
+    with RunFolder(path, plan) as folder, terminated_as_interrupted():
         if folder.busy_percent > BUSY_PERCENT:
             click.echo(
                 f"Other work takes {folder.busy_percent:.0f} % of this machine: "
@@ -212,7 +209,7 @@ def measure(plan: Plan, path: Path) -> bool:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """Let a polite kill end a run as Ctrl-C does: with the table of what is done."""
 
     def interrupt(*_: object) -> None:

@@ -14,7 +14,7 @@ LARGEST_SIGMA = 255.0
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases take none
-    """``a,b,c``, or a list from a TOML file.
+    """``a,b,c``, as a tuple.
 
     Args:
         name: what the help calls it.
@@ -23,19 +23,17 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases ta
     """
 
     def __init__(
-        self, name: str, split: Callable[[str], list[str]], convert: Callable[[Any], Any]
+        self, name: str, split: Callable[[str], list[str]], convert: Callable[[str], Any]
     ) -> None:
         self.name = name
         self._split = split
         self._convert = convert
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Any, ...]:
-        if isinstance(value, tuple):
+        if isinstance(value, tuple):  # a default
             return value
-        items = self._split(value) if isinstance(value, str) else value
-        items = items if isinstance(items, list) else [items]
         try:
-            values = [self._convert(item) for item in items]
+            values = [self._convert(item) for item in self._split(value)]
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not values:
@@ -67,14 +65,18 @@ class Setting(click.ParamType):  # type: ignore[type-arg]  # older releases take
         return key.strip(), text.strip()
 
 
-def _sigma(item: Any) -> float:
+def _sigma(text: str) -> float:
     try:
-        sigma = float(item)
-    except (TypeError, ValueError):
-        raise ValueError(f"{item!r} is not a number") from None
-    if not math.isfinite(sigma) or not 0 <= sigma <= LARGEST_SIGMA:
+        sigma = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not 0 <= sigma <= LARGEST_SIGMA:
         raise ValueError(f"{sigma:g} is not between 0 and 255; sigma is on the 8-bit scale")
     return sigma
+
+
+def _at_commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _split_names(text: str) -> list[str]:
@@ -83,15 +85,7 @@ def _split_names(text: str) -> list[str]:
     return split_expressions(text)
 
 
-def _name_of(kind: str) -> Callable[[Any], str]:
-    def name(item: Any) -> str:
-        if not isinstance(item, str):
-            raise ValueError(f"{item!r} is not the name of a {kind}")
-        return item
-
-    return name
-
-
-SIGMAS = CommaList("sigma,…", lambda text: text.split(","), _sigma)
-METHODS = CommaList("method,…", _split_names, _name_of("method"))
-METRICS = CommaList("metric,…", _split_names, _name_of("metric"))
+SIGMAS = CommaList("sigma,…", _at_commas, _sigma)
+METHODS = CommaList("method,…", _split_names, str)
+METRICS = CommaList("metric,…", _split_names, str)
+THREADS = click.IntRange(1, 1024)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
-from denoisebench.cli.types import METHODS, SIGMAS, CommaList, FiniteRange
+from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
+from denoisebench.cli.types import METHODS, SIGMAS, CommaList
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,36 +48,16 @@ _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item:
     default=(),
     help="Standard deviations of the noise, on the 8-bit scale.  [default: all published]",
 )
-@click.option(
-    "--timeout",
-    type=FiniteRange(0, min_open=True),
-    default=600.0,
-    show_default=True,
-    help="Seconds for a cell, and for loading a method.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    help="Threads for every library.  [default: the number of cores]",
-)
+@shared.timeout
+@shared.threads
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for a run per data set, and for the table.  "
     "[default: results/verify, or results/verify-quick]",
 )
-@click.option(
-    "--fresh/--resume",
-    default=False,
-    help="Set aside what the folder holds, or go on from it.  [default: resume]",
-)
-@click.option(
-    "--plugin",
-    "plugins",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="A Python file with further methods; may be repeated.",
-)
+@shared.fresh
+@shared.plugins
 def verify(
     quick: bool,
     methods: tuple[str, ...],
