@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from denoisebench.cells import Measurement
     from denoisebench.plan import Row
 
-_HEARTBEAT_S = 30
+HEARTBEAT_S = 30
+"""A sign of life at least so often, where no bar moves."""
 
 
 class Progress(Protocol):
@@ -116,7 +117,7 @@ class PlainProgress:
         self._done += 1
         self._tally.seen.append(measurement)
         finished = len(self._tally.seen) == self._tally.cells
-        if finished or time.monotonic() - self._spoke > _HEARTBEAT_S:
+        if finished or time.monotonic() - self._spoke > HEARTBEAT_S:
             self._say(f"[{self._done}/{self._total}] {self._tally.line()}")
 
     def end(self) -> None: ...

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from denoisebench import environment, metrics, protocol
+from denoisebench import environment, files, metrics, protocol
 from denoisebench.datasets.folder import Folder
 from denoisebench.denoisers.gan import checkpoint, log, parallel, pictures
 from denoisebench.errors import UsageError
@@ -40,27 +41,27 @@ FILES = (WEIGHTS, CARD, LOG, CURVES, STRIP, CHECKPOINT, TENSORBOARD)
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What is learned from, and how what was learned is judged.
+class TrainingData:
+    """What is learned from, and how what was learned is validated.
 
     Attributes:
         dataset: whose frames they are.
-        learn: frames that crops are taken from.
-        judge: frames for validation.
+        train: frames that crops are taken from.
+        val: frames for validation.
         sigmas: of the validation, on the 8-bit scale.
         device: where all of it takes place.
     """
 
     dataset: Dataset
-    learn: list[Frame]
-    judge: list[Frame]
+    train: list[Frame]
+    val: list[Frame]
     sigmas: tuple[float, ...]
     device: torch.device
 
     @property
     def digest(self) -> str:
         """Of the digests of all frames."""
-        digests = [[frame.digest for frame in frames] for frames in (self.learn, self.judge)]
+        digests = [[frame.digest for frame in frames] for frames in (self.train, self.val)]
         return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
 
     def validate(self, network: nn.Module) -> dict[float, float]:
@@ -73,7 +74,7 @@ class Lesson:
 
     def strip(self, network: nn.Module) -> bytes:
         """PNG of the first validation frame: noisy, denoised, clean."""
-        frame, sigma = self.judge[0], self.sigmas[len(self.sigmas) // 2]
+        frame, sigma = self.val[0], self.sigmas[len(self.sigmas) // 2]
         clean = frame.read()
         noisy = self._noisy(frame, clean, sigma)
         images = {"noisy": protocol.quantise(noisy), "denoised": self._run(network, noisy, sigma)}
@@ -89,12 +90,12 @@ class Lesson:
         means = {}
         for sigma in self.sigmas:
             scores = []
-            for frame in self.judge:
+            for frame in self.val:
                 clean = frame.read()
                 estimate = self._run(network, self._noisy(frame, clean, sigma), sigma)
                 scores.append(metric(clean, estimate))
             if defined := [score for score in scores if score is not None]:
-                means[sigma] = protocol.mean_psnr(defined)
+                means[sigma] = fmean(defined)
         return means
 
     def _noisy(self, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
@@ -126,11 +127,11 @@ def split(dataset: Dataset) -> tuple[list[Frame], list[Frame]]:
     frames = dataset.frames("test")
     if len(frames) == 1:
         raise UsageError(f"{dataset.name} has a single image; one more is needed to validate")
-    learn = [frame for number, frame in enumerate(frames) if number % HELD_OUT]
-    return learn, frames[::HELD_OUT]
+    train = [frame for number, frame in enumerate(frames) if number % HELD_OUT]
+    return train, frames[::HELD_OUT]
 
 
-def sigmas_to_judge(recipe: Recipe, sigma: float) -> tuple[float, ...]:
+def validation_sigmas(recipe: Recipe, sigma: float) -> tuple[float, ...]:
     """Where a training is validated: at its sigma, or well within its range."""
     if recipe.data.sigma_range is None:
         return (sigma,)
@@ -139,7 +140,7 @@ def sigmas_to_judge(recipe: Recipe, sigma: float) -> tuple[float, ...]:
 
 
 def write_results(
-    out: Path, source: dict[str, Any], lesson: Lesson, trainer: Trainer
+    out: Path, source: dict[str, Any], data: TrainingData, trainer: Trainer
 ) -> dict[float, float]:
     """Write weights, card and pictures beside the log of a finished training.
 
@@ -156,22 +157,34 @@ def write_results(
     psnr = _last_psnr(rows)
     scores = {
         "val_psnr": {f"{k:g}": v for k, v in psnr.items()},
-        "val_saturation": {f"{k:g}": v for k, v in lesson.saturation(trainer.averaged).items()},
+        "val_saturation": {f"{k:g}": v for k, v in data.saturation(trainer.averaged).items()},
     }
-    card = source | scores | _card(lesson, trainer)
+    card = source | scores | _card(data, trainer)
     about = {"generator": json.dumps(asdict(recipe.generator)), "recipe_digest": recipe.digest}
     checkpoint.save_weights(out / WEIGHTS, trainer.averaged, about)
-    for file, content in {
-        CARD: (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode(),
-        CURVES: pictures.curves(rows, recipe.title),
-        STRIP: lesson.strip(trainer.averaged),
-    }.items():
-        with checkpoint.replacing(out / file) as stream:
-            stream.write(content)
+    files.write_bytes(out / CURVES, pictures.curves(rows, recipe.title))
+    files.write_bytes(out / STRIP, data.strip(trainer.averaged))
+    # Last, as it says that the training is finished.
+    files.write_text(out / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return psnr
 
 
-def _card(lesson: Lesson, trainer: Trainer) -> dict[str, Any]:
+def finished_scores(folder: Path) -> dict[str, float]:
+    """The validation's PSNR in dB by sigma, of a finished training; empty where none is.
+
+    Raises:
+        UsageError: the card is damaged.
+    """
+    path = folder / CARD
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["val_psnr"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged ({error}); move it away to train again") from error
+
+
+def _card(data: TrainingData, trainer: Trainer) -> dict[str, Any]:
     """What the weights are, ready for JSON."""
     return {
         "recipe_digest": trainer.recipe.digest,
@@ -181,16 +194,16 @@ def _card(lesson: Lesson, trainer: Trainer) -> dict[str, Any]:
         "iterations": trainer.iteration,
         "seconds": round(trainer.seconds, 1),
         "seed": trainer.seed,
-        "device": _device_name(lesson.device),
+        "device": _device_name(data.device),
         "feature_network": trainer.identity["feature network"],
         "processes": parallel.size(),
         "precision": str(trainer.precision).removeprefix("torch."),
         "data": {
-            "name": lesson.dataset.name,
-            "licence": lesson.dataset.licence,
-            "digest": lesson.digest,
-            "train_frames": len(lesson.learn),
-            "val_frames": len(lesson.judge),
+            "name": data.dataset.name,
+            "licence": data.dataset.licence,
+            "digest": data.digest,
+            "train_frames": len(data.train),
+            "val_frames": len(data.val),
         },
         "protocol": protocol.digest(),
         "libraries": environment.versions(("torch", "numpy")),

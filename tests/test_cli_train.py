@@ -183,6 +183,6 @@ def test_a_folder_is_split_and_grey_frames_validate(tmp_path: Path) -> None:
     learn, judge = training.split(dataset)
     assert [frame.id for frame in judge] == ["00.png", "10.png"]
     assert len(learn) == 10
-    lesson = training.Lesson(dataset, learn, judge, (25.0,), torch.device("cpu"))
+    lesson = training.TrainingData(dataset, learn, judge, (25.0,), torch.device("cpu"))
     psnr = lesson.validate(lambda noisy, sigma: noisy)[25.0]  # type: ignore[arg-type]
     assert psnr == pytest.approx(20 * math.log10(255 / 25), abs=0.3)

@@ -364,6 +364,8 @@ def test_the_log_goes_on_where_the_checkpoint_is(tmp_path: Path) -> None:
     log = CsvLog(path, (25.0,), 0)
     for iteration in (1, 2, 3):
         log(replace(report, iteration=iteration))
+    with path.open("a") as file:
+        file.write("1,0.5,1")  # a full disk cut it short
     log = CsvLog(path, (25.0,), 2)
     log(replace(report, iteration=3, psnr={}))
     rows = read(path)

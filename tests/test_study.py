@@ -80,6 +80,8 @@ def test_the_shipped_study_has_the_published_rows() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
+        ("[25]", "[-3]", "sigma -3 is not between 0 and 255"),
+        ('name = "without"', 'name = "../else"', "the name '../else' has more than letters"),
         ("[25]", '["much"]', "each [[training]] needs name, question, recipe and sigmas"),
         ('question = "no adversary"', "", "each [[training]] needs"),
         ('name = "without"', 'name = "with"', "two trainings have the same name and sigma"),
@@ -134,6 +136,19 @@ def test_a_mistake_in_a_change_is_told(ask: Bench, tmp_path: Path) -> None:
         assert result.returncode == 2
         assert line in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_meant_for_a_study_is_refused(
+    bench: Bench, listed: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
+    assert "--sigma: a study names its own" in bench(*words, "--sigma", "30").stderr
+    (tmp_path / "out" / "with-25").mkdir(parents=True)
+    (tmp_path / "out" / "with-25" / "card.json").write_text("[]")
+    damaged = bench(*words)
+    assert damaged.returncode == 2
+    assert "card.json is damaged" in damaged.stderr
+    assert damaged.stderr.count("\n") == 1
 
 
 def evidence(**psnr: float) -> reproduction.Evidence:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from denoisebench.cli import EXIT_CELLS_FAILED
+from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from denoisebench.denoisers.gan.study import Training
@@ -39,6 +39,8 @@ def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) ->
     from denoisebench.denoisers.gan import study as studies
     from denoisebench.devices import has_cuda
 
+    if any(word.partition("=")[0] == "--sigma" for word in options):
+        raise UsageError("--sigma: a study names its own; change them in a file of your own")
     on_cpu = device == "cpu" or (device == "auto" and not has_cuda())
     trainings = studies.load(name, reduced=on_cpu)
     folder = out or Path("results", "study", Path(name).stem)
@@ -52,11 +54,12 @@ def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) ->
 
 def _carry_out(training: Training, folder: Path, options: tuple[str, ...]) -> str:
     """Train, and say in one line what came of it."""
-    from denoisebench.cli.train import EXIT_DIVERGED, BusyError, train
+    from denoisebench.cli.train import EXIT_DIVERGED, train
+    from denoisebench.files import BusyError
 
     if not _scores(folder):
         click.echo(f"{training.name}: {training.question}", err=True)
-        words = [training.recipe, "--sigma", f"{training.sigma:g}", "--out", str(folder)]
+        words = [training.recipe, "--sigma", f"{training.sigma:.15g}", "--out", str(folder)]
         words += [w for pair in training.changes.items() for w in ("--set", "=".join(pair))]
         try:
             train.main([*words, *options], prog_name="bench train", standalone_mode=False)
@@ -72,9 +75,7 @@ def _carry_out(training: Training, folder: Path, options: tuple[str, ...]) -> st
 
 def _scores(folder: Path) -> str:
     """The validation's PSNR of a finished training; nothing where it is not finished."""
-    from denoisebench.training import CARD
+    from denoisebench.training import finished_scores
 
-    if not (folder / CARD).exists():
-        return ""
-    scores = json.loads((folder / CARD).read_text(encoding="utf-8"))["val_psnr"]
+    scores = finished_scores(folder)
     return ", ".join(f"{psnr:.2f} dB at sigma {sigma}" for sigma, psnr in scores.items())

@@ -6,38 +6,29 @@ import math
 import os
 import shlex
 import signal
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.cli import EXIT_INTERRUPTED
-from denoisebench.cli.types import FiniteRange, Setting
+from denoisebench.cli import EXIT_INTERRUPTED, shared
+from denoisebench.cli.types import THREADS, FiniteRange, Setting
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     import torch
 
     from denoisebench import training as harness
     from denoisebench.denoisers.gan.recipe import Recipe
-    from denoisebench.denoisers.gan.training import Report, Trainer
+    from denoisebench.denoisers.gan.training import Trainer
 
 EXIT_DIVERGED = 3
 
 DEFAULT_SIGMA = 25.0
-HEARTBEAT_S = 30
-
-
-class BusyError(UsageError):
-    """Another process trains in the same folder."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,7 @@ class Options:
         for name in ("sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
             value = getattr(self, name)
             if value is not None:
-                words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+                words += [f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value)]
         return shlex.join(words)
 
 
@@ -110,8 +101,8 @@ class Options:
     type=FiniteRange(0, min_open=True),
     help="End after so long, unless the iterations are done before.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: one a core]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("--threads", type=THREADS, help="CPU threads.  [default: one a core]")
 @click.option(
     "--vgg",
     type=click.Path(path_type=Path),
@@ -123,11 +114,7 @@ class Options:
     type=click.Path(path_type=Path),
     help="Folder for the results.  [default: results/training/RECIPE]",
 )
-@click.option(
-    "--fresh/--resume",
-    default=False,
-    help="Set aside what the folder holds, or go on from it.  [default: resume]",
-)
+@shared.fresh
 def train(**choices: Any) -> None:
     """Train a denoiser by RECIPE: paper, best, dcgan, …, or the path of a TOML file.
 
@@ -154,15 +141,15 @@ def train(**choices: Any) -> None:
     if options.threads is not None:
         threads.pin(options.threads)
     with parallel.joined(device):
-        lesson, trainer = _prepare(options, recipe, device)
+        data, trainer = _prepare(options, recipe, device)
         with _folder(options.folder, options.fresh):
             parallel.wait(device)  # until what was there has been set aside
-            raise SystemExit(_train(options, lesson, trainer))
+            raise SystemExit(_train(options, data, trainer))
 
 
 def _prepare(
     options: Options, recipe: Recipe, device: torch.device
-) -> tuple[harness.Lesson, Trainer]:
+) -> tuple[harness.TrainingData, Trainer]:
     from denoisebench import training as harness
     from denoisebench.datasets.catalogue import open_dataset
     from denoisebench.denoisers.gan.data import Crops
@@ -170,16 +157,16 @@ def _prepare(
     from denoisebench.denoisers.gan.training import Trainer
 
     dataset = open_dataset(options.data)
-    learn, judge = harness.split(dataset)
+    train, val = harness.split(dataset)
     sigma = DEFAULT_SIGMA if options.sigma is None else options.sigma
-    sigmas = harness.sigmas_to_judge(recipe, sigma)
-    crops = Crops([frame.read() for frame in learn], recipe.data, sigma, device)
-    lesson = harness.Lesson(dataset, learn, judge, sigmas, device)
+    sigmas = harness.validation_sigmas(recipe, sigma)
+    crops = Crops([frame.read() for frame in train], recipe.data, sigma, device)
+    data = harness.TrainingData(dataset, train, val, sigmas, device)
     vgg = VggFeatures(options.vgg, device) if options.vgg else None
-    return lesson, Trainer(recipe, crops, options.seed, vgg)
+    return data, Trainer(recipe, crops, options.seed, vgg)
 
 
-def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:
+def _train(options: Options, data: harness.TrainingData, trainer: Trainer) -> int:
     from denoisebench import training as harness
     from denoisebench.denoisers.gan import parallel
     from denoisebench.denoisers.gan.training import DivergedError
@@ -189,7 +176,7 @@ def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:
         trainer.load(path)
         _say(f"Going on from iteration {trainer.iteration}")
     try:
-        finished = _learn(options, lesson, trainer, path)
+        finished = _learn(options, data, trainer, path)
     except KeyboardInterrupt:
         finished = False
     except DivergedError as error:
@@ -202,24 +189,26 @@ def _train(options: Options, lesson: harness.Lesson, trainer: Trainer) -> int:
     if parallel.rank() == 0:
         out, command = options.folder, replace(options, out=None).command
         source = {"name": options.name, "changes": dict(options.changes), "command": command}
-        results = harness.write_results(out, source, lesson, trainer)
+        results = harness.write_results(out, source, data, trainer)
         for sigma, psnr in results.items():
             click.echo(f"sigma {sigma:g}: {psnr:.2f} dB")
         _say(f"Wrote {out}")
     return 0
 
 
-def _learn(options: Options, lesson: harness.Lesson, trainer: Trainer, path: Path) -> bool:
+def _learn(options: Options, data: harness.TrainingData, trainer: Trainer, path: Path) -> bool:
     """Train, telling of it; True if it was finished."""
     from denoisebench.denoisers.gan.training import train
+    from denoisebench.training_progress import told
 
-    iterations = options.iterations or trainer.recipe.schedule.iterations
-    with _stop_asked() as stop, _told(options.folder, lesson, trainer, iterations) as tell:
+    total = options.iterations or trainer.recipe.schedule.iterations
+    telling = told(options.folder, data.sigmas, total, trainer.iteration)
+    with _stop_asked() as stop, telling as tell:
         return train(
             trainer,
-            iterations=iterations,
+            iterations=total,
             path=path,
-            validate=lesson.validate,
+            validate=data.validate,
             tell=tell,
             minutes=options.minutes or math.inf,
             stop=stop,
@@ -249,38 +238,17 @@ def _device(choice: str) -> torch.device:
 @contextmanager
 def _folder(out: Path, fresh: bool) -> Iterator[None]:
     """Hold the folder for one training, and set aside what is in it if that is asked for."""
-    import filelock
-
+    from denoisebench import files, training
     from denoisebench.denoisers.gan import parallel
-    from denoisebench.files import make_folder
 
     if parallel.rank() != 0:
         yield
         return
-    make_folder(out)
-    lock = filelock.FileLock(out / "run.lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise BusyError(f"another training is at work in {out}; choose another --out") from None
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
-    with lock:
+    files.make_folder(out)
+    with files.held(out, "training"):
         if fresh:
-            _set_aside(out)
+            files.set_aside(out, training.FILES)
         yield
-
-
-def _set_aside(out: Path) -> None:
-    """Keep an earlier training: nothing is deleted."""
-    from denoisebench import training
-    from denoisebench.files import make_folder
-
-    aside = out / f"before-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    for name in training.FILES:
-        if (out / name).exists():
-            make_folder(aside)
-            os.replace(out / name, aside / name)
 
 
 @contextmanager
@@ -300,69 +268,3 @@ def _stop_asked() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _told(
-    out: Path, lesson: harness.Lesson, trainer: Trainer, iterations: int
-) -> Iterator[Callable[[Report], None]]:
-    """Pass every report on to the log, to TensorBoard if it is installed, and to the user."""
-    from denoisebench.denoisers.gan import log, parallel
-    from denoisebench.training import LOG, TENSORBOARD
-
-    if parallel.rank() != 0:
-        yield lambda report: None
-        return
-    listeners: list[Callable[[Report], None]]
-    listeners = [log.CsvLog(out / LOG, lesson.sigmas, trainer.iteration)]
-    if log.has_tensorboard():
-        listeners.append(log.TensorBoardLog(out / TENSORBOARD))
-    with _shown(iterations, trainer.iteration) as show:
-
-        def tell(report: Report) -> None:
-            for listen in (*listeners, show):
-                listen(report)
-
-        yield tell
-
-
-def _shown(total: int, done: int) -> AbstractContextManager[Callable[[Report], None]]:
-    return _live(total, done) if sys.stderr.isatty() else _plain(total)
-
-
-@contextmanager
-def _plain(total: int) -> Iterator[Callable[[Report], None]]:
-    """A line for every validation, and a sign of life now and then."""
-    spoke = monotonic()
-
-    def show(report: Report) -> None:
-        nonlocal spoke
-        if report.psnr or monotonic() - spoke > HEARTBEAT_S:
-            click.echo(f"[{report.iteration}/{total}] {_words(report)}", err=True)
-            spoke = monotonic()
-
-    yield show
-
-
-@contextmanager
-def _live(total: int, done: int) -> Iterator[Callable[[Report], None]]:
-    """A bar with the last figures, above it a line for every validation."""
-    from denoisebench.progress import live_bar
-
-    with live_bar() as bar:
-        task = bar.add_task("", total=total, completed=done)
-
-        def show(report: Report) -> None:
-            bar.update(task, completed=report.iteration, description=_words(report))
-            if report.psnr:
-                line = f"[{report.iteration}/{total}] {_words(report)}"
-                bar.console.print(line, markup=False, highlight=False)
-
-        yield show
-
-
-def _words(report: Report) -> str:
-    """A report in one line."""
-    parts = [f"{psnr:.2f} dB at sigma {sigma:g}" for sigma, psnr in report.psnr.items()]
-    parts += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in report.terms.items()]
-    return ", ".join([*parts, f"{report.images_per_second:.3g} images/s"])

@@ -92,6 +92,6 @@ def _command(search: Search) -> str:
     """The command that repeats a search."""
     words = ["bench", "tune", search.card.name]
     words += ["--dataset", search.dataset.name, "--split", search.split]
-    words += ["--sigma", ",".join(f"{sigma:g}" for sigma in search.sigmas)]
+    words += ["--sigma", ",".join(f"{sigma:.15g}" for sigma in search.sigmas)]
     words += ["--frames", str(len(search.frames)), "--device", search.device]
     return shlex.join(words)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 from typing import TYPE_CHECKING, Any
 
+from denoisebench import files
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,17 +45,20 @@ class CsvLog:
         columns = ["iteration", "seconds", "images_per_second", "learning_rate"]
         self._columns = [*columns, *TERMS, *(f"psnr_{sigma:g}" for sigma in sigmas)]
         header = dict(zip(self._columns, self._columns, strict=True))
-        self._write("w", [header, *(r for r in _rows(path) if int(r["iteration"]) <= iteration)])
+        kept = [row for row in _rows(path) if int(row["iteration"]) <= iteration]
+        files.write_text(path, self._lines([header, *kept]))
 
     def __call__(self, report: Report) -> None:
-        self._write("a", [_scalars(report)])
-
-    def _write(self, mode: str, rows: list[dict[str, Any]]) -> None:
         try:
-            with self._path.open(mode, encoding="utf-8", newline="") as file:
-                csv.DictWriter(file, self._columns, lineterminator="\n").writerows(rows)
+            with self._path.open("a", encoding="utf-8", newline="") as file:
+                file.write(self._lines([_scalars(report)]))
         except OSError as error:
             raise UsageError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def _lines(self, rows: list[dict[str, Any]]) -> str:
+        text = io.StringIO()
+        csv.DictWriter(text, self._columns, lineterminator="\n").writerows(rows)
+        return text.getvalue()
 
 
 class TensorBoardLog:
@@ -86,8 +91,19 @@ def read(path: Path) -> list[dict[str, float]]:
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [row for row in csv.DictReader(io.StringIO(text)) if _is_whole(row)]
+
+
+def _is_whole(row: dict[str, str]) -> bool:
+    """False for a line that a full disk cut short."""
+    try:
+        int(row["iteration"])
+        for cell in row.values():
+            float(cell or 0)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return None not in row.values()
 
 
 def _scalars(report: Report) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +68,25 @@ def load(name: str, *, reduced: bool) -> list[Training]:
             f"study {name}: each [[training]] needs name, question, recipe and sigmas, and may "
             f"have a table set ({type(error).__name__}: {error})"
         ) from error
+    if not trainings:
+        raise UsageError(f"study {name}: it lists no training")
     if len({training.name for training in trainings}) < len(trainings):
         raise UsageError(f"study {name}: two trainings have the same name and sigma")
     return trainings
 
 
 def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
-    """An entry's, one a sigma."""
+    """An entry's, one a sigma.
+
+    Raises:
+        UsageError: its recipe cannot be used.
+        ValueError: its name is no folder's, or a sigma is none.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", entry["name"]):
+        raise ValueError(f"the name {entry['name']!r} has more than letters, digits, _, - and .")
+    for sigma in entry["sigmas"]:
+        if not 0 <= sigma <= 255:
+            raise ValueError(f"sigma {sigma} is not between 0 and 255")
     own = {key: _text(value) for key, value in entry.get("set", {}).items()}
     plain = recipes.load(entry["recipe"], own)
     changes = own | {
