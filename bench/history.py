@@ -14,7 +14,7 @@ from denoisebench.cells import Status
 from denoisebench.compare.limits import DEFAULT_SHARES, UNITS_OF_THE_LAST_DIGIT
 from denoisebench.errors import UsageError, unknown
 from denoisebench.folder import STORE
-from denoisebench.report.results import Results, load, table1
+from denoisebench.report.results import Results, loadnfrom denoisebench.report.tidy import table1
 from denoisebench.store import Store
 
 if TYPE_CHECKING:

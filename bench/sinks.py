@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from denoisebench.cells import Status
 from denoisebench.compare.findings import Verdict
-from denoisebench.report.results import table1
+from denoisebench.report.tidy import table1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

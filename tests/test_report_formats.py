@@ -125,9 +125,9 @@ def test_the_latex_table_compiles(source: str, written: Path, tmp_path: Path) ->
     table = (written / "table1.tex").read_text(encoding="utf-8")
     if source == "baseline":
         from denoisebench.report.latex import table1_latex
-        from denoisebench.report.results import load
+        from denoisebench.report.table import full_table
 
-        table = table1_latex(load(BASELINE))
+        table = table1_latex(full_table(load(BASELINE)))
     preamble = "\n".join(re.findall(r"^% (\\usepackage.*)$", table, re.MULTILINE))
     (tmp_path / "table1.tex").write_text(table, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
@@ -137,6 +137,7 @@ def test_the_latex_table_compiles(source: str, written: Path, tmp_path: Path) ->
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:]
+    assert "Overfull" not in result.stdout  # nothing is beyond the page's edge
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
 
 
@@ -144,10 +145,10 @@ def test_the_latex_table_has_as_many_cells_in_every_row(written: Path) -> None:
     table = (written / "table1.tex").read_text(encoding="utf-8")
     body = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    [columns] = re.findall(r"\\begin{tabular}{(\w+)}", table)
+    [figures] = re.findall(r"\\begin{tabular}{p{[^}]+}(r+)}", table)
     assert len(rows) == 7
     for row in rows:
-        assert len(re.findall(r"(?<!\\)&", row)) + 1 == len(columns)
+        assert len(re.findall(r"(?<!\\)&", row)) == len(figures)
 
 
 @given(st.text(max_size=40))
@@ -268,21 +269,19 @@ def test_the_crop_is_the_part_with_most_detail(shape: tuple[int, int, int]) -> N
 
 
 def test_the_page_takes_so_many_pictures_as_there_is_room_for(tmp_path: Path) -> None:
-    from denoisebench.report.html import viewer
-    from denoisebench.report.results import load
-    from denoisebench.report.summary import summary
+    from denoisebench.report.contents import Contents
+    from denoisebench.report.viewer import viewer
 
     folder = make_run(tmp_path / "run")
-    results = load(folder)
-    run = summary("run", results)
-    whole = viewer(folder, results, run)
+    run = Contents("run", folder, load(folder))
+    whole = viewer(run)
     assert whole is not None
     assert whole["left_out"] == 0
     size = sum(len(picture) for picture in whole["pictures"]) * 3 // 4
-    part = viewer(folder, results, run, limit=size // 2)
+    part = viewer(run, limit=size // 2)
     assert part is not None
     assert 0 < len(part["scenes"]) < len(whole["scenes"])
     assert part["left_out"] == len(whole["scenes"]) - len(part["scenes"])
-    assert viewer(folder, results, run, limit=0) is None
+    assert viewer(run, limit=0) is None
     shutil.rmtree(folder / pictures.FOLDER)
-    assert viewer(folder, results, run) is None
+    assert viewer(run) is None

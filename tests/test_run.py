@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from denoisebench import metrics, protocol
-from denoisebench.report.results import TABLE1_COLUMNS
+from denoisebench.report.tidy import TABLE1_COLUMNS
 from denoisebench.store import Store
 
 if TYPE_CHECKING:

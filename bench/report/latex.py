@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from denoisebench.report.table import full_table
+from denoisebench.report.words import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from denoisebench.report.results import Results
     from denoisebench.report.table import Column, Entry, Line, Table
 
 _ESCAPES = {
@@ -28,7 +27,6 @@ _ESCAPES = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
-    "'": r"\textquotesingle{}",
     "σ": r"$\sigma$",
     "Δ": r"$\Delta$",
     "∞": r"$\infty$",
@@ -42,39 +40,41 @@ _ESCAPES = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "²": r"\textsuperscript{2}",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
 }
 _LAST_LATIN = "\u017f"
 """LaTeX sets the letters up to here without further packages."""
 
 
-def table1_latex(results: Results) -> str:
-    """The table with its footnotes; what its figures rest on stands in comments above it.
-
-    It needs the packages booktabs and textcomp, and T1 fonts.
-    """
-    table = full_table(results)
-    comments = ["Table 1, by bench report. In the preamble:", *_PREAMBLE, *table.remarks]
-    return "\n".join([*(f"% {' '.join(line.split())}" for line in comments), *_float(table), ""])
-
+_LONG_TITLE = 48
+"""Letters; a longer title is broken into lines."""
 
 _PREAMBLE = (
     r"\usepackage[T1]{fontenc}",
-    r"\usepackage{textcomp}",
-    r"\usepackage{booktabs}",
+    r"\usepackage{booktabs,graphicx}",
 )
+
+
+def table1_latex(table: Table) -> str:
+    """The table with its footnotes and its legend; how it was measured stands in comments above it.
+
+    What is wider than the page is made smaller. It needs the packages booktabs and graphicx, and T1
+    fonts.
+    """
+    comments = ["Table 1, by bench report. In the preamble:", *_PREAMBLE, *table.origin]
+    return "\n".join([*(f"% {one_line(line)}" for line in comments), *_float(table), ""])
 
 
 def _float(table: Table) -> Iterator[str]:
     yield r"\begin{table*}"
     yield r"\centering\footnotesize"
     yield r"\setlength{\tabcolsep}{3pt}"
-    yield rf"\caption{{{' '.join(escape(remark) for remark in table.remarks[:2])}}}"
+    yield rf"\caption{{{' '.join(escape(remark) for remark in table.legend)}}}"
     yield r"\label{tab:denoisebench}"
     yield r"\smallskip"
-    yield rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}"
+    yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    is_long = any(len(line.title) > _LONG_TITLE for line in table.lines)
+    titles = r"p{0.3\linewidth}" if is_long else "l"
+    yield rf"\begin{{tabular}}{{{titles}{'r' * len(table.columns)}}}"
     yield r"\toprule"
     yield from _head(table.columns)
     yield r"\midrule"
@@ -85,9 +85,11 @@ def _float(table: Table) -> Iterator[str]:
         was_control = line.is_control
         yield _row(line)
     yield r"\bottomrule"
-    yield r"\end{tabular}"
+    yield r"\end{tabular}}"
+    if table.footnotes:
+        yield r"\par\smallskip"
     for number, note in enumerate(table.footnotes, 1):
-        yield rf"\par\smallskip\raggedright\textsuperscript{{{number}}} {escape(note)}"
+        yield rf"\par\raggedright\textsuperscript{{{number}}} {escape(note)}"
     yield r"\end{table*}"
 
 
@@ -120,8 +122,6 @@ def _cell(entry: Entry | None) -> str:
     if entry is None:
         return "--"
     text = escape(entry.text)
-    if text.startswith("-"):
-        text = f"$-${text[1:]}"
     return rf"\textbf{{{text}}}" if entry.best else text
 
 
@@ -129,5 +129,5 @@ def escape(text: str) -> str:
     """Text as LaTeX prints it. What it has no letter for becomes a question mark."""
     return "".join(
         _ESCAPES.get(letter, letter if " " <= letter <= _LAST_LATIN else "?")
-        for letter in text.replace("`", "")
+        for letter in one_line(text).replace("`", "")
     )

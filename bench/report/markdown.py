@@ -1,4 +1,4 @@
-"""Table 1 in Markdown."""
+"""Table 1 in Markdown, as GitHub has it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from denoisebench.report.table import full_table
+from denoisebench.report.words import NONE, one_line
 
 if TYPE_CHECKING:
-    from denoisebench.report.results import Results
     from denoisebench.report.table import Entry, Table
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def table1_markdown(results: Results) -> str:
-    """The table, its footnotes and what its figures rest on. The best are in bold."""
-    return render(full_table(results))
-
-
 def render(table: Table) -> str:
+    """The table, its footnotes and what its figures rest on. The best are in bold."""
     body = [
         [
             escape(line.title) + "".join(f" {_mark(note)}" for note in line.notes),
@@ -33,13 +28,13 @@ def render(table: Table) -> str:
     alignment = ["left", *["right"] * len(table.columns)]
     grid = tabulate(body, headers, "github", disable_numparse=True, colalign=alignment)
     notes = [f"{_mark(number)} {escape(note)}" for number, note in enumerate(table.footnotes, 1)]
-    remarks = [_escape_remark(remark) for remark in table.remarks]
+    remarks = [escape_remark(remark) for remark in (*table.legend, *table.origin)]
     return "\n\n".join(filter(None, [grid, "  \n".join(notes), "  \n".join(remarks)])) + "\n"
 
 
 def _cell(entry: Entry | None) -> str:
     if entry is None:
-        return "–"
+        return NONE
     return f"**{entry.text}**" if entry.best else entry.text
 
 
@@ -48,11 +43,20 @@ def _mark(note: int) -> str:
 
 
 def escape(text: str) -> str:
-    """Names come from plugins: keep them from breaking the table."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Names come from plugins: they are text, not markup, and break no table.
+
+    Within words underscores are only underscores to GitHub, and brackets are a link only before a
+    parenthesis; left as they are, they keep the source readable.
+    """
+    return _escape_line(one_line(text))
 
 
-def _escape_remark(text: str) -> str:
+def _escape_line(text: str) -> str:
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
+    return re.sub(r"[\\`*|$~]|(?<!\w)_|_(?!\w)|(?<=\])\(", r"\\\g<0>", text)
+
+
+def escape_remark(text: str) -> str:
     """What stands between backticks is shown as it is."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else escape(part) for part in parts)
+    parts = re.split(r"(`[^`]*`)", one_line(text))
+    return "".join(part if part.startswith("`") else _escape_line(part) for part in parts)

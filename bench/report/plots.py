@@ -1,60 +1,39 @@
-"""A run's figures as SVG: pure functions of its summary, drawn by matplotlib.
-
-Text stays text, so that it can be read out, searched and scaled. A figure is drawn once, in the
-colours of a light page; on a page that can be dark, they become the page's own variables.
-"""
+"""A run's figures: pure functions of its summary."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
+import textwrap
 from dataclasses import dataclass
-from html import escape
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.report.table import DEVICE_NAMES, three_digits
+from denoisebench.report import labels
+from denoisebench.report.drawing import BACK, FAINT, INK, NARROW, SERIES, WIDE, Tips, log_scale, svg
+from denoisebench.report.summary import costs
+from denoisebench.report.words import DEVICE_NAMES, interval, one_line, three_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
-INK, FAINT, BACK = "#1f2329", "#c9ced6", "#fdfdfc"
-_SERIES = ("#2f6fb5", "#c9561d", "#3a8a4d", "#8a5ab5", "#a8760e", "#118a94", "#c23b6e", "#6c7480")
-_VARIABLES = {INK: "--ink", FAINT: "--line", BACK: "--page"} | {
-    color: f"--series-{number}" for number, color in enumerate(_SERIES, 1)
-}
-_DEVICE_LOOKS = {"cpu": (_SERIES[0], "o"), "cuda": (_SERIES[1], "D")}
+_DEVICE_LOOKS = {"cpu": (SERIES[0], "o"), "cuda": (SERIES[1], "D")}
 _STAGES = {
-    "load_ms": ("load", _SERIES[5], "s"),
-    "cold_ms": ("first call", _SERIES[3], "^"),
-    "ms_per_frame": ("warm call", _SERIES[0], "o"),
-    "transfer_ms": ("transfer", _SERIES[1], "D"),
+    "load_ms": ("load", SERIES[5], "s"),
+    "cold_ms": ("first call", SERIES[3], "^"),
+    "ms_per_frame": ("warm call", SERIES[0], "o"),
+    "transfer_ms": ("transfer", SERIES[1], "D"),
 }
-_WIDTH = 7.6  # inches, at 72 units each
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,  # a dollar in a method's name is a dollar
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.5,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-}
+_DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
+_MARKERS = "os^DvPX<"
+_NAME_SIZE = 9  # points
+_LONGEST_TITLE = 42
+_FOLD = 26
+_MOST_DOTS = 100
+"""Frames that are shown one by one; of more, only those far out."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +41,7 @@ class Plot:
     """One figure.
 
     Attributes:
-        kind: ``frontier``, ``course``, ``frames``, ``forest`` or ``times``.
+        kind: ``frontier``, ``course``, ``frames``, ``forest``, ``ranks`` or ``times``.
         level: which of the summary's levels it shows; None if all.
         title: what it shows.
         alt: what it says, in words.
@@ -80,12 +59,6 @@ class Plot:
         """The file's name without its ending."""
         return self.kind if self.level is None else f"{self.kind}-{self.level + 1}"
 
-    @property
-    def inline(self) -> str:
-        """For a page: without prolog, in the page's colours."""
-        svg = self.svg[self.svg.index("<svg") :].replace(_backdrop(), "", 1)
-        return re.sub("|".join(_VARIABLES), lambda found: f"var({_VARIABLES[found[0]]})", svg)
-
 
 def plots(run: dict[str, Any]) -> Iterator[Plot]:
     """The figures that the summary of a run has data for."""
@@ -97,17 +70,22 @@ def plots(run: dict[str, Any]) -> Iterator[Plot]:
         if rows:
             yield _frames(run, number, level["label"], rows)
         compared = [line for line in run["differences"] if line["level"] == number]
-        if bounded := [d for d in compared if not isinstance(d["mean"], str | None)]:
-            yield _forest(run, number, level["label"], bounded)
+        if finite := [line for line in compared if isinstance(line["mean"], float)]:
+            yield _forest(run, number, level["label"], finite)
+    for ranks in run["ranks"]:
+        yield _ranks(run, ranks)
     if lines := _lines(run):
         yield _course(run, lines)
-    if timed := _first_level(run):
+    if timed := [row for row in costs(run) if row["ms_per_frame"] and _competes(run, row)]:
         yield _times(run, timed)
 
 
 def _competing(run: dict[str, Any]) -> list[dict[str, Any]]:
-    controls = {m["method"] for m in run["methods"] if m["family"] == "control"}
-    return [row for row in run["table"] if row["method"] not in controls]
+    return [row for row in run["table"] if _competes(run, row)]
+
+
+def _competes(run: dict[str, Any], row: dict[str, Any]) -> bool:
+    return row["method"] not in {m["method"] for m in run["methods"] if m["family"] == "control"}
 
 
 def _finite_psnr(row: dict[str, Any]) -> bool:
@@ -115,9 +93,23 @@ def _finite_psnr(row: dict[str, Any]) -> bool:
 
 
 def _titles(run: dict[str, Any]) -> dict[str, str]:
-    """Of every method, on one line and not too long for a figure."""
-    shown = {m["method"]: " ".join(m["title"].split()) for m in run["methods"]}
-    return {m: title if len(title) <= 34 else f"{title[:33]}…" for m, title in shown.items()}
+    """Of every method; of a long one both ends, for methods often differ in the last words."""
+    titles = {m["method"]: one_line(m["title"]) for m in run["methods"]}
+    half = _LONGEST_TITLE // 2
+    return {
+        method: title if len(title) <= _LONGEST_TITLE else f"{title[:half]}…{title[-half:]}"
+        for method, title in titles.items()
+    }
+
+
+def _names(run: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Of rows: the methods' titles, with the device where there are several."""
+    titles = _titles(run)
+    several = len({row["device"] for row in rows}) > 1
+    return [
+        titles[row["method"]] + (f" ({DEVICE_NAMES[row['device']]})" if several else "")
+        for row in rows
+    ]
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -131,32 +123,30 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 
 def _frontier(run: dict[str, Any], number: int, label: str, rows: list[dict[str, Any]]) -> Plot:
     """PSNR against the time for a megapixel: who gives most for the time it takes."""
-    titles = _titles(run)
-    several = len({row["device"] for row in rows}) > 1
     points = [(row["ms_per_megapixel"], row["scores"]["psnr"]) for row in rows]
-    names = [
-        titles[row["method"]] + (f" ({DEVICE_NAMES[row['device']]})" if several else "")
-        for row in rows
-    ]
+    names = _names(run, rows)
+    devices = list(dict.fromkeys(row["device"] for row in rows))
     front = pareto(points)
+    steps = [points[front[0]]]
+    for x, y in (points[i] for i in front[1:]):
+        steps += [(x, steps[-1][1]), (x, y)]
 
-    def draw(axes: Axes, tips: _Tips) -> None:
-        xs, ys = zip(*(points[i] for i in front), strict=True)
-        axes.step(xs, ys, where="post", color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    def draw(axes: Axes, tips: Tips) -> None:
+        axes.plot(*zip(*steps, strict=True), color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
         for index, (row, (x, y), name) in enumerate(zip(rows, points, names, strict=True)):
             color, marker = _DEVICE_LOOKS[row["device"]]
             face = color if index in front else BACK
             [dot] = axes.plot(x, y, marker, ms=8, color=face, mec=color, mew=1.6, zorder=3)
             tips.add(dot, f"{name}: {y:.2f} dB, {three_digits(x)} ms per megapixel")
-        _log_scale(axes)
-        axes.margins(x=0.13, y=0.12)
+        log_scale(axes)
+        axes.margins(x=0.1, y=0.1)
         axes.set_xlabel("ms per megapixel (log scale)")
         axes.set_ylabel(f"PSNR, dB ({label})")
-        if several:
-            _device_legend(axes, [row["device"] for row in rows])
-        _label_points(axes, points, names)
+        if len(devices) > 1:
+            looks = {DEVICE_NAMES[device]: _DEVICE_LOOKS[device] for device in devices}
+            _legend(axes, looks)
+        _label_points(axes, points, names, steps)
 
-    devices = ", ".join(DEVICE_NAMES[d] for d in dict.fromkeys(row["device"] for row in rows))
     best = "; ".join(
         f"{names[i]} {points[i][1]:.2f} dB at {three_digits(points[i][0])} ms" for i in front
     )
@@ -164,94 +154,86 @@ def _frontier(run: dict[str, Any], number: int, label: str, rows: list[dict[str,
         "frontier",
         number,
         f"PSNR against time per megapixel, {label}",
-        f"{len(rows)} points on {devices}. On the Pareto front, from fast to slow: {best}.",
-        _svg(draw, 4.6, f"frontier{number}"),
+        f"{len(rows)} points on {' and '.join(DEVICE_NAMES[d] for d in devices)}. "
+        f"On the Pareto front, from fast to slow: {best}.",
+        svg(draw, (WIDE, 4.9), f"frontier{number}"),
     )
 
 
-def _device_legend(axes: Axes, devices: list[str]) -> None:
-    for device in dict.fromkeys(devices):
-        color, marker = _DEVICE_LOOKS[device]
-        axes.plot([], [], marker, color=color, label=DEVICE_NAMES[device])
-    axes.legend(loc="lower right")
+def _legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
+    """What colours and marks mean, above the figure."""
+    for words, (color, marker) in looks.items():
+        axes.plot([], [], marker, color=color, label=words)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(looks))
 
 
-def _label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """Write each name beside its point, where it covers least."""
+def _label_points(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    steps: Sequence[tuple[float, float]],
+) -> None:
+    """Write each name beside its point, or a little off with a line to it."""
     figure = axes.figure
+    texts = _names_of(axes, names, va="bottom")
     figure.draw_without_rendering()  # type: ignore[union-attr]
+    sizes = [(box.width, box.height) for box in (text.get_window_extent() for text in texts)]
+    spots = [(float(x), float(y)) for x, y in axes.transData.transform(points)]
+    corners = [(float(x), float(y)) for x, y in axes.transData.transform(steps)]
     inside = axes.get_window_extent()
-    spots = axes.transData.transform(points)
-    taken: list[Sequence[float]] = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
-    for point, name in zip(points, names, strict=True):
-        best, least = None, math.inf
-        for penalty, (dx, dy, across, up) in enumerate(_PLACES):
-            text = axes.annotate(
-                name, point, (dx, dy), textcoords="offset points", ha=across, va=up, fontsize=9
-            )
-            box = text.get_window_extent().extents
-            outside = max(0, box[2] - inside.x1) + max(0, inside.x0 - box[0])
-            cost = sum(_overlap(box, other) for other in taken) + 20 * outside + penalty
-            if cost < least:
-                if best is not None:
-                    best.remove()
-                best, least, chosen = text, cost, tuple(box)
-            else:
-                text.remove()
-        taken.append(chosen)
+    room = (inside.x0, inside.y0, float(figure.bbox.x1), inside.y1)  # type: ignore[union-attr]
+    boxes = labels.beside(spots, sizes, list(pairwise(corners)), room)
+    for text, spot, box in zip(texts, spots, boxes, strict=True):
+        text.set_position(box[:2])
+        end = labels.nearest(box, spot)
+        if math.dist(spot, end) > labels.NEAR + 1:
+            _draw_leader(axes, [spot, end], INK)
 
 
-_PLACES = (
-    (8, 0, "left", "center"),
-    (-8, 0, "right", "center"),
-    (0, 8, "center", "bottom"),
-    (0, -8, "center", "top"),
-    (6, 6, "left", "bottom"),
-    (6, -6, "left", "top"),
-    (-6, 6, "right", "bottom"),
-    (-6, -6, "right", "top"),
-    (0, 20, "center", "bottom"),
-    (0, -20, "center", "top"),
-)
+def _names_of(axes: Axes, names: Sequence[str], va: str) -> list[Text]:
+    """Texts that take no part in the layout, to be measured and then put in their places."""
+    look: dict[str, Any] = {"fontsize": _NAME_SIZE, "va": va, "in_layout": False}
+    return [axes.text(0, 0, name, transform=None, **look) for name in names]
 
 
-def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Common area of two boxes (x0, y0, x1, y1)."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height if width > 0 and height > 0 else 0.0
+def _draw_leader(axes: Axes, corners: Sequence[tuple[float, float]], color: str) -> None:
+    """A thin line from a point to its name, in points of type."""
+    from matplotlib.lines import Line2D
+
+    line = Line2D(*zip(*corners, strict=True), color=color, lw=0.7, transform=None)
+    line.set(clip_on=False, in_layout=False, zorder=2)
+    axes.add_artist(line)
 
 
 def _frames(run: dict[str, Any], number: int, label: str, rows: list[dict[str, Any]]) -> Plot:
     """Every frame's PSNR: whether a mean stands for all frames, or hides bad ones."""
-    titles = _titles(run)
     rows = list({row["method"]: row for row in reversed(rows)}.values())[::-1]
+    names = [_titles(run)[row["method"]] for row in rows]
     values = [
         {f: v for f, v in row["psnr_by_frame"].items() if isinstance(v, float)} for row in rows
     ]
+    many = any(len(frames) > _MOST_DOTS for frames in values)
 
-    def draw(axes: Axes, tips: _Tips) -> None:
+    def draw(axes: Axes, tips: Tips) -> None:
         thin: dict[str, Any] = {"color": INK, "linewidth": 0.8}
         axes.boxplot(
-            [list(v.values()) for v in values],
-            positions=range(len(rows)),
+            [list(frames.values()) for frames in values],
+            positions=range(len(values)),
             orientation="horizontal",
             widths=0.55,
-            showfliers=False,
+            showfliers=many,
+            flierprops={"marker": "o", "ms": 3, "mfc": SERIES[0], "mec": "none"},
             boxprops=thin,
             whiskerprops=thin,
             capprops=thin,
             medianprops={"color": INK, "linewidth": 2},
         )
-        for place, (row, frames) in enumerate(zip(rows, values, strict=True)):
-            spread = [place + 0.2 * math.sin(2.4 * i) for i in range(len(frames))]
-            for (frame, psnr), y in zip(frames.items(), spread, strict=True):
-                [dot] = axes.plot(psnr, y, "o", ms=3.6, color=_SERIES[0], alpha=0.75, mew=0)
-                tips.add(dot, f"{titles[row['method']]}, {frame}: {psnr:.2f} dB")
-        axes.set_yticks(range(len(rows)), [titles[row["method"]] for row in rows])
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"PSNR of single frames, dB ({label})")
+        for place, frames in enumerate([] if many else values):
+            for i, (frame, psnr) in enumerate(frames.items()):
+                y = place + 0.2 * math.sin(2.4 * i)
+                [dot] = axes.plot(psnr, y, "o", ms=3.6, color=SERIES[0], mew=0, clip_on=False)
+                tips.add(dot, f"{frame}: {psnr:.2f} dB")
+        _rows(axes, names, f"PSNR of single frames, dB ({label})")
 
     return Plot(
         "frames",
@@ -259,60 +241,93 @@ def _frames(run: dict[str, Any], number: int, label: str, rows: list[dict[str, A
         f"PSNR by frame, {label}",
         "Lowest, median and highest PSNR of a frame: "
         + "; ".join(
-            f"{titles[row['method']]} {_three_of(list(v.values()))} dB"
-            for row, v in zip(rows, values, strict=True)
-            if v
+            f"{name} {_three_of(list(frames.values()))} dB"
+            for name, frames in zip(names, values, strict=True)
+            if frames
         )
         + ".",
-        _svg(draw, 0.9 + 0.33 * len(rows), f"frames{number}"),
+        svg(draw, _size(names), f"frames{number}"),
     )
 
 
 def _three_of(values: list[float]) -> str:
-    from statistics import median
-
     return f"{min(values):.2f}, {median(values):.2f}, {max(values):.2f}"
+
+
+def _rows(axes: Axes, names: Sequence[str], words: str) -> None:
+    """A row a name, the first on top, and what the horizontal axis is."""
+    axes.set_yticks(range(len(names)), [_folded(name) for name in names], fontsize=_NAME_SIZE)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(words)
+
+
+def _folded(name: str) -> str:
+    """On two lines if it is long."""
+    lines = textwrap.wrap(name, _FOLD)
+    half = len(name) // 2
+    return "\n".join(lines if len(lines) <= 2 else [name[:half], name[half:]])
+
+
+def _size(rows: Sequence[Any]) -> tuple[float, float]:
+    """Of a figure of rows, in inches: width and height."""
+    return NARROW, 1 + 0.31 * len(rows)
 
 
 def _forest(run: dict[str, Any], number: int, label: str, lines: list[dict[str, Any]]) -> Plot:
     """Mean differences from the reference with their confidence intervals."""
     titles = _titles(run)
     lines = sorted(lines, key=lambda line: -line["mean"])
+    names = [titles[line["method"]] for line in lines]
     reference = titles[run["reference"]]
 
-    def draw(axes: Axes, tips: _Tips) -> None:
-        axes.axvline(0, color=INK, linewidth=1)
-        for place, line in enumerate(lines):
-            mean, title = line["mean"], titles[line["method"]]
-            color = _SERIES[7] if line["low"] <= 0 <= line["high"] else _SERIES[int(mean < 0)]
-            axes.plot([line["low"], line["high"]], [place] * 2, color=color, linewidth=2)
+    def draw(axes: Axes, tips: Tips) -> None:
+        axes.axvline(0, color=INK, lw=1)
+        for place, (line, name) in enumerate(zip(lines, names, strict=True)):
+            mean, low, high = (line[key] for key in ("mean", "low", "high"))
+            ends = [end for end in (low, high) if isinstance(end, float)]
+            is_tie = len(ends) == 2 and low <= 0 <= high
+            color = SERIES[7] if is_tie else SERIES[int(mean < 0)]
+            axes.plot(ends, [place] * len(ends), color=color, lw=2)
             [dot] = axes.plot(mean, place, "s", ms=6, color=color)
-            tips.add(dot, f"{title}: {interval(line)}")
-        axes.set_yticks(range(len(lines)), [titles[line["method"]] for line in lines])
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"PSNR less that of {reference}, dB ({label}), with 95 % intervals")
+            tips.add(dot, f"{name}: {interval(line)}")
+        _rows(axes, names, f"PSNR less that of {reference}, dB\n({label}, 95 % intervals)")
 
     return Plot(
         "forest",
         number,
         f"Differences from {reference}, {label}",
-        "; ".join(f"{titles[line['method']]} {interval(line)}" for line in lines) + ".",
-        _svg(draw, 0.9 + 0.33 * len(lines), f"forest{number}"),
+        "; ".join(f"{n} {interval(line)}" for n, line in zip(names, lines, strict=True)) + ".",
+        svg(draw, _size(names), f"forest{number}"),
     )
 
 
-def interval(line: dict[str, Any]) -> str:
-    """A difference with its confidence interval, in words."""
-    mean, low, high = (signed(line[key]) for key in ("mean", "low", "high"))
-    return f"{mean} dB [{low}, {high}]"
+def _ranks(run: dict[str, Any], ranks: dict[str, Any]) -> Plot:
+    """Average ranks; bars as long as the critical difference overlap where it is not reached."""
+    average = ranks["average"]
+    names = [_titles(run)[method] for method in average]
+    number, reach = ranks["level"], ranks["critical_difference"] / 2
+    label = run["levels"][number]["label"]
 
+    def draw(axes: Axes, tips: Tips) -> None:
+        for place, (name, rank) in enumerate(zip(names, average.values(), strict=True)):
+            axes.plot([rank - reach, rank + reach], [place] * 2, color=SERIES[0], lw=2)
+            [dot] = axes.plot(rank, place, "s", ms=6, color=SERIES[0])
+            tips.add(dot, f"{name}: {rank:.2f}")
+        count = len(names)
+        axes.set_xticks(range(1, count + 1) if count < 10 else [1, *range(5, count + 1, 5)])
+        _rows(axes, names, f"average rank by PSNR ({label}); 1 is best")
 
-def signed(value: float | str | None) -> str:
-    """Decibels with their sign."""
-    if value is None or math.isnan(float(value)):
-        return "–"
-    return f"{float(value):+.2f}".replace("inf", "∞").replace("-", "−")
+    return Plot(
+        "ranks",
+        number,
+        f"Average ranks, {label}",
+        f"Critical difference {2 * reach:.2f}; "
+        + ", ".join(f"{n} {rank:.2f}" for n, rank in zip(names, average.values(), strict=True))
+        + ".",
+        svg(draw, _size(names), f"ranks{number}"),
+    )
 
 
 def _lines(run: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
@@ -327,87 +342,68 @@ def _lines(run: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
 
 def _course(run: dict[str, Any], lines: dict[str, list[tuple[float, float]]]) -> Plot:
     titles = _titles(run)
+    names = [titles[method] for method in lines]
 
-    def draw(axes: Axes, tips: _Tips) -> None:
-        for index, (method, points) in enumerate(lines.items()):
+    def draw(axes: Axes, tips: Tips) -> None:
+        for index, (name, points) in enumerate(zip(names, lines.values(), strict=True)):
             xs, ys = zip(*points, strict=True)
-            color = _SERIES[index % len(_SERIES)]
-            style = ("-", (0, (5, 2)), (0, (1, 1.5)))[index // len(_SERIES) % 3]
-            [line] = axes.plot(xs, ys, color=color, linestyle=style, marker="o", ms=4)
+            turn, number = divmod(index, len(SERIES))
+            look = {"color": SERIES[number], "marker": _MARKERS[number], "ms": 4.5}
+            [line] = axes.plot(xs, ys, linestyle=_DASHES[turn % len(_DASHES)], lw=1.4, **look)
             shown = ", ".join(f"{y:.2f} dB at {x:g}" for x, y in points)
-            tips.add(line, f"{titles[method]}: {shown}")
+            tips.add(line, f"{name}: {shown}")
         sigmas = sorted({x for points in lines.values() for x, _ in points})
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
         axes.set_xlabel("sigma of the noise, of 255")
         axes.set_ylabel("PSNR, dB")
-        _label_ends(axes, {titles[m]: points[-1] for m, points in lines.items()})
+        _label_ends(axes, [points[-1] for points in lines.values()], names)
 
     return Plot(
         "course",
         None,
         "Mean PSNR at each sigma",
         "; ".join(
-            f"{titles[m]} " + ", ".join(f"{y:.2f} dB at sigma {x:g}" for x, y in points)
-            for m, points in lines.items()
+            f"{name} " + ", ".join(f"{y:.2f} dB at sigma {x:g}" for x, y in points)
+            for name, points in zip(names, lines.values(), strict=True)
         )
         + ".",
-        _svg(draw, 4.8, "course"),
+        svg(draw, (WIDE, max(4.8, 1 + 0.19 * len(lines))), "course"),
     )
 
 
-def _label_ends(axes: Axes, ends: dict[str, tuple[float, float]]) -> None:
-    """Write names to the right of their lines' ends, moved apart where they would overlap."""
-    low, high = axes.get_ylim()
-    right = max(x for x, _ in ends.values())
-    start = min(axes.get_xlim()[0], right)
-    gap = (high - low) * 0.047
-    colors = {}
-    for line, name in zip(axes.get_lines(), ends, strict=True):
-        colors[name] = line.get_color()
-    place = math.inf
-    for name, (x, y) in sorted(ends.items(), key=lambda item: -item[1][1]):
-        place = min(y, place - gap)
-        axes.annotate(
-            name,
-            (x, y),
-            (right + (right - start) * 0.05, place),
-            va="center",
-            fontsize=9,
-            color=colors[name],
-            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.7, "relpos": (0, 0.5)},
-        )
-    axes.set_xlim(start, right + (right - start) * 0.42)
-    axes.set_ylim(min(low, place - gap), high)
-
-
-def _first_level(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """A timed row of each method and device: where it was timed first."""
-    timed = [row for row in _competing(run) if row["ms_per_frame"]]
-    return list({(row["method"], row["device"]): row for row in reversed(timed)}.values())[::-1]
+def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Write names to the right of the figure, level with their lines' ends or near to it."""
+    figure = axes.figure
+    texts = _names_of(axes, names, va="center")
+    room = 15 + max(text.get_window_extent().width for text in texts)
+    share = 1 - room / figure.bbox.width
+    figure.get_layout_engine().set(rect=(0, 0, share, 1))  # type: ignore[union-attr]
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    inside = axes.get_window_extent()
+    spots = axes.transData.transform(ends)
+    gap = 1.3 * _NAME_SIZE
+    heights = labels.spread([y for _, y in spots], gap, inside.y0, inside.y1)
+    for line, text, (x, y), height in zip(axes.get_lines(), texts, spots, heights, strict=True):
+        text.set(position=(inside.x1 + 14, height), color=line.get_color())
+        _draw_leader(axes, [(x + 4, y), (inside.x1, y), (inside.x1 + 12, height)], FAINT)
 
 
 def _times(run: dict[str, Any], rows: list[dict[str, Any]]) -> Plot:
     """Where the time goes: loading, the first call, a warm call, transfer."""
-    titles = _titles(run)
-    names = [f"{titles[row['method']]} ({DEVICE_NAMES[row['device']]})" for row in rows]
+    names = _names(run, rows)
+    stages = {stage: look for stage, look in _STAGES.items() if any(row[stage] for row in rows)}
 
-    def draw(axes: Axes, tips: _Tips) -> None:
+    def draw(axes: Axes, tips: Tips) -> None:
         for place, (row, name) in enumerate(zip(rows, names, strict=True)):
-            known = [row[stage] for stage in _STAGES if row[stage]]
-            axes.plot([min(known), max(known)], [place] * 2, color=FAINT, linewidth=2)
-            for stage, (words, color, marker) in _STAGES.items():
+            known = [row[stage] for stage in stages if row[stage]]
+            axes.plot([min(known), max(known)], [place] * 2, color=FAINT, lw=2)
+            for stage, (words, color, marker) in stages.items():
                 if row[stage]:
                     [dot] = axes.plot(row[stage], place, marker, ms=6.5, color=color)
                     tips.add(dot, f"{name}, {words}: {three_digits(row[stage])} ms")
-        for stage, (words, color, marker) in _STAGES.items():
-            if any(row[stage] for row in rows):
-                axes.plot([], [], marker, color=color, label=words)
-        _log_scale(axes)
-        axes.set_yticks(range(len(rows)), names)
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel("ms (log scale)")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
+        log_scale(axes)
+        _rows(axes, names, "ms (log scale)")
+        _legend(axes, {words: (color, marker) for words, color, marker in stages.values()})
 
     return Plot(
         "times",
@@ -417,85 +413,11 @@ def _times(run: dict[str, Any], rows: list[dict[str, Any]]) -> Plot:
             f"{name}: "
             + ", ".join(
                 f"{words} {three_digits(row[stage])} ms"
-                for stage, (words, _, _) in _STAGES.items()
+                for stage, (words, _, _) in stages.items()
                 if row[stage]
             )
             for row, name in zip(rows, names, strict=True)
         )
         + ".",
-        _svg(draw, 1.2 + 0.33 * len(rows), "times"),
+        svg(draw, _size(names), "times"),
     )
-
-
-def _log_scale(axes: Axes) -> None:
-    """Powers of ten, written out."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", " "))
-    )
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-class _Tips:
-    """What a figure's parts say when they are pointed at."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-
-    def add(self, artist: Any, text: str) -> None:
-        name = f"tip{len(self.texts)}"
-        artist.set_gid(name)
-        self.texts[name] = text
-
-
-def _svg(draw: Callable[[Axes, _Tips], None], height: float, salt: str) -> str:
-    """Draw a figure; the same data give the same bytes.
-
-    Args:
-        draw: draws on the axes it is given.
-        height: in inches.
-        salt: tells the figures of a page apart.
-    """
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    tips = _Tips()
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": salt}):  # type: ignore[arg-type]
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        draw(axes, tips)
-        return _cleaned(_saved(figure), tips, salt)
-
-
-def _saved(figure: Figure) -> str:
-    file = io.StringIO()
-    nobody: dict[str, None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", metadata=nobody)
-    return file.getvalue()
-
-
-def _cleaned(svg: str, tips: _Tips, salt: str) -> str:
-    """Leave out what no reader needs, keep names apart from other figures', and add the tips."""
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<!DOCTYPE.*?>", "", svg, flags=re.DOTALL)
-    for name, text in tips.texts.items():
-        svg = svg.replace(f'<g id="{name}">', f"<g><title>{escape(text)}</title>", 1)
-    used = set(re.findall(r"#([\w.-]+)", svg))
-    svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)
-    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{salt}-", svg)
-    svg = re.sub(r"\n\s*", "\n", svg)
-    start = svg.index(">", svg.index("<svg")) + 1
-    return svg[:start] + _halo() + _backdrop() + svg[start:]
-
-
-def _backdrop() -> str:
-    return f'<rect width="100%" height="100%" fill="{BACK}"/>'
-
-
-def _halo() -> str:
-    """Keeps text readable where it crosses a line."""
-    look = f"paint-order: stroke; stroke: {BACK}; stroke-width: 3px; stroke-linejoin: round"
-    return f"<style>svg text {{ {look} }}</style>"

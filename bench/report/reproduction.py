@@ -16,7 +16,8 @@ from tabulate import tabulate
 
 from denoisebench.denoisers.gan import study
 from denoisebench.errors import UsageError, unknown
-from denoisebench.report.results import PAPER_PSNR, load, table1
+from denoisebench.report.results import load
+from denoisebench.report.tidy import PAPER_PSNR, table1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,24 +7,25 @@ Its JSON Schema is published by ``bench schema``. Infinite figures are the strin
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisebench import statistics
 from denoisebench.cells import Status
-from denoisebench.errors import UsageError, unknown
 from denoisebench.report import scores
-from denoisebench.report.results import frames_table, table1
-from denoisebench.report.table import at_level, full_table, head
+from denoisebench.report.table import at_level, head
+from denoisebench.report.tidy import frames_table, table1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import pandas as pd
 
     from denoisebench.cells import Level, Measurement
     from denoisebench.report.results import Results
+    from denoisebench.report.table import Table
 
 SCHEMA = "denoisebench-report-1"
 _MANIFEST = ("command", "written", "state", "threads", "busy_percent", "environment", "protocol")
@@ -32,29 +33,21 @@ _METHOD = ("method", "title", "family", "reference", "licence", "note", "paramet
 _COSTS = ("ms_per_frame", "ms_per_megapixel", "transfer_ms", "cold_ms", "peak_memory_mb")
 
 
-def document(runs: Mapping[str, Results], against: str | None) -> dict[str, Any]:
-    """Several runs, each for itself: what was measured under different conditions is not merged.
+def document(summaries: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Several runs, each for itself: what was measured under different conditions is not merged."""
+    return {"schema": SCHEMA, "runs": list(summaries)}
+
+
+def summary(name: str, results: Results, table: Table, against: str | None) -> dict[str, Any]:
+    """One run.
 
     Args:
-        runs: by name.
-        against: the method that others are compared with; None takes each run's best by PSNR.
-
-    Raises:
-        UsageError: no run has that method among those that can be compared.
+        name: what the run is called.
+        table: its Table 1.
+        against: the method that others are compared with; the best by PSNR if it is None, or if the
+            run does not have it.
     """
-    known = {method for results in runs.values() for method in scores.contestants(results)}
-    if against is not None and against not in known:
-        raise UsageError(f"--against: {unknown('method', against, known)}")
-    return {
-        "schema": SCHEMA,
-        "runs": [summary(name, results, against) for name, results in runs.items()],
-    }
-
-
-def summary(name: str, results: Results, against: str | None = None) -> dict[str, Any]:
-    """One run; see `document`."""
     manifest = results.manifest
-    table = full_table(results)
     order = [line.method for line in table.lines]
     rows = {row["method"]: row for row in reversed(manifest["rows"])}
     reference = against if against in rows else _best(results, order)
@@ -69,11 +62,11 @@ def summary(name: str, results: Results, against: str | None = None) -> dict[str
         "methods": [{key: rows[m].get(key) for key in _METHOD} for m in order],
         "reference": reference,
         "table": _rows(results, order),
-        "best": _best_of_all(results),
+        "best": _best_of_all(results, table),
         "differences": [] if reference is None else differences(results, reference),
         "ranks": _ranks(results),
         "failures": [_failure(m) for m in results.failures()],
-        "remarks": table.remarks,
+        "remarks": [*table.legend, *table.origin],
     }
     plain: dict[str, Any] = _plain(found)
     return plain
@@ -100,20 +93,25 @@ def _level_differences(
         return []
     paired = {m: statistics.paired_differences(found[m], found[reference]) for m in rivals}
     pvalues = statistics.holm([statistics.wilcoxon(paired[m]) for m in rivals])
-    intervals = {m: statistics.mean_interval(paired[m]) for m in rivals}
     return [
         {
             "level": number,
             "method": method,
-            "mean": intervals[method].mean,
-            "low": intervals[method].low,
-            "high": intervals[method].high,
+            **_interval(paired[method]),
             "win_rate": statistics.win_rate(paired[method]),
             "p": float(p),
             "frames": len(paired[method]),
         }
         for method, p in zip(rivals, pvalues, strict=True)
     ]
+
+
+def _interval(differences: np.ndarray) -> dict[str, float | None]:
+    """The mean with its confidence interval; from one frame nobody knows how frames differ."""
+    found = statistics.mean_interval(differences)
+    if len(differences) == 1:
+        return {"mean": found.mean, "low": None, "high": None}
+    return {"mean": found.mean, "low": found.low, "high": found.high}
 
 
 def _psnr(results: Results, level: Level) -> dict[str, np.ndarray]:
@@ -128,17 +126,20 @@ def _best(results: Results, order: Iterable[str]) -> str | None:
     return next((method for method in order if method in comparable), None)
 
 
-def _best_of_all(results: Results) -> list[dict[str, Any]]:
-    """By metric and level: the methods that are best, or not significantly worse."""
+def _best_of_all(results: Results, table: Table) -> list[dict[str, Any]]:
+    """By metric and level: the methods that the table has in bold."""
     return [
         {
-            "metric": metric["name"],
-            "level": number,
-            "methods": sorted(scores.not_worse(results, level, metric)),
+            "metric": column.metric["name"],
+            "level": results.levels.index(column.level),
+            "methods": [
+                line.method
+                for line in table.lines
+                if (entry := line.entries[place]) is not None and entry.best
+            ],
         }
-        for metric in results.metrics
-        if not metric["unavailable"] and metric["direction"] != "zero"
-        for number, level in enumerate(results.levels)
+        for place, column in enumerate(table.columns)
+        if column.metric is not None and column.level is not None
     ]
 
 
@@ -201,6 +202,23 @@ def _by_frame(results: Results, line: pd.Series[Any], level: Level) -> dict[str,
         if m.status is Status.OK and m.psnr is not None:
             found.setdefault(m.cell.frame, []).append(m.psnr)
     return {frame: float(np.mean(values)) for frame, values in found.items()}
+
+
+def costs(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Times and memory from a summary, a row a method and device: medians over levels."""
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in run["table"]:
+        rows.setdefault((row["method"], row["device"]), []).append(row)
+    return [
+        {"method": method, "device": device}
+        | {cost: _median(row[cost] for row in same) for cost in ("load_ms", *_COSTS)}
+        for (method, device), same in rows.items()
+    ]
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def _level(level: Level, results: Results) -> dict[str, Any]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from denoisebench.folder import BUSY_PERCENT
+from denoisebench.cells import Status
 from denoisebench.protocol import GAUSSIAN, RECORDED
-from denoisebench.report import scores
-from denoisebench.report.results import Results, iter_notes, table1
+from denoisebench.report import remarks, scores
+from denoisebench.report.tidy import table1
+from denoisebench.report.words import DEVICE_NAMES, decimals, megabytes, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from denoisebench.cells import Level
-
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA"}
+    from denoisebench.report.results import Results
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,15 @@ class Table:
 
     Attributes:
         footnotes: what its rows refer to by number.
-        remarks: data, units, protocol, machine and command: without them the figures mean nothing.
-            What stands between backticks is code.
+        legend: what a reader must know of the figures. What stands between backticks is code.
+        origin: how they were measured: protocol, machine, versions and command, likewise.
     """
 
     columns: list[Column]
     lines: list[Line]
     footnotes: list[str]
-    remarks: list[str]
+    legend: list[str]
+    origin: list[str]
 
 
 def full_table(results: Results) -> Table:
@@ -107,10 +107,8 @@ def full_table(results: Results) -> Table:
     """
     table = table1(results)
     rows = {row["method"]: row for row in results.manifest["rows"]}
-    complete = {str(line["method"]) for _, line in table.iterrows() if line["status"] == "ok"}
-    contest = complete & set(scores.contestants(results))
-    columns = _columns(results)
-    entries = [_entries(results, table, column, contest) for column in columns]
+    columns = _columns(results, table)
+    entries = [_entries(results, table, column) for column in columns]
     footnotes: list[str] = []
     lines = []
     for method in _ordered(results, table):
@@ -121,11 +119,13 @@ def full_table(results: Results) -> Table:
                 method,
                 rows[method]["title"],
                 rows[method]["family"] == "control",
-                [footnotes.index(note) + 1 for note in notes],
+                sorted(footnotes.index(note) + 1 for note in notes),
                 [of.get(method) for of in entries],
             )
         )
-    return Table(columns, lines, footnotes, _remarks(results))
+    return Table(
+        columns, lines, footnotes, remarks.legend(results, columns), remarks.origin(results)
+    )
 
 
 def at_level(table: pd.DataFrame, level: Level) -> pd.Series[bool]:
@@ -137,18 +137,17 @@ def at_level(table: pd.DataFrame, level: Level) -> pd.Series[bool]:
     return equal(table["sigma"], level.sigma) & equal(table["told"], level.told)
 
 
-def _entries(
-    results: Results, table: pd.DataFrame, column: Column, contest: set[str]
-) -> dict[str, Entry]:
+def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str, Entry]:
     """The column by method. What prints like the best is best, too; so is a score that is not
-    significantly worse."""
+    significantly worse. Controls do not compete, nor do means over a part of the cells."""
     values = column.values(table)
     shown = {method: column.shown(value) for method, value in values.items()}
+    complete = column.values(table[table["status"] == Status.OK])
+    rivals = {m: complete[m] for m in scores.contestants(results) if m in complete}
     best: set[str] = set()
-    rivals = [value for method, value in values.items() if method in contest]
     if column.direction is not None and len(rivals) > 1:
-        alike = column.shown(_BEST[column.direction](rivals))
-        best = {method for method, text in shown.items() if text == alike and method in contest}
+        alike = column.shown(_BEST[column.direction](rivals.values()))
+        best = {method for method in rivals if shown[method] == alike}
         if _is_judged(column):
             assert column.level is not None
             assert column.metric is not None
@@ -161,23 +160,6 @@ def _is_judged(column: Column) -> bool:
     return column.metric is not None and column.direction != "zero"
 
 
-def decimals(count: int) -> Callable[[float], str]:
-    return lambda value: "∞" if math.isinf(value) else f"{value:.{count}f}"
-
-
-def signed(count: int) -> Callable[[float], str]:
-    def shown(value: float) -> str:
-        # Adding a zero leaves no minus before one.
-        return "∞" if math.isinf(value) else f"{round(value, count) + 0.0:+.{count}f}"
-
-    return shown
-
-
-def three_digits(value: float) -> str:
-    """Three significant digits, or all those before the point."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def _nearest_to_zero(values: Iterable[float]) -> float:
     return min(values, key=abs)
 
@@ -187,19 +169,14 @@ _BEST: dict[str, Callable[[Iterable[float]], float]] = {
     "lower": min,
     "zero": _nearest_to_zero,
 }
-_BEST_IN_WORDS = {
-    "higher": "higher is better",
-    "lower": "lower is better",
-    "zero": "closest to 0 is best",
-}
 
 
-def _columns(results: Results) -> list[Column]:
+def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
     of_scores = [
         column
         for metric in results.metrics
         if not metric["unavailable"]
-        for column in _score_columns(metric, results)
+        for column in _score_columns(metric, results, table)
     ]
     costs = [
         Column(DEVICE_NAMES[d], unit, figure, shown, "lower", device=d)
@@ -207,16 +184,16 @@ def _columns(results: Results) -> list[Column]:
         for unit, figure, shown in (
             ("ms/frame", "ms_per_frame", three_digits),
             ("ms/MP", "ms_per_megapixel", three_digits),
-            ("MB", "peak_memory_mb", decimals(0)),
+            ("MB", "peak_memory_mb", megabytes),
         )
     ]
     return [*of_scores, *costs]
 
 
-def _score_columns(metric: dict[str, Any], results: Results) -> list[Column]:
+def _score_columns(metric: dict[str, Any], results: Results, table: pd.DataFrame) -> list[Column]:
     """A metric's means, a column a level of noise, and what is compared with PSNR's."""
     figure, direction = f"{metric['name']}_mean", metric["direction"]
-    shown = (signed if direction == "zero" else decimals)(metric["decimals"])
+    shown = decimals(metric["decimals"], sign=direction == "zero")
     title = metric["title"]
     heads = {level: head(level, results) for level in results.levels}
     columns = [
@@ -224,12 +201,12 @@ def _score_columns(metric: dict[str, Any], results: Results) -> list[Column]:
         for level, words in heads.items()
     ]
     if metric["name"] == "psnr" and results.noise == RECORDED:
-        gain = signed(metric["decimals"])
+        gain = decimals(metric["decimals"], sign=True)
         columns += [
             Column("gain", words, "psnr_gain", gain, direction, level)
             for level, words in heads.items()
         ]
-    if metric["name"] == "psnr" and _shows_paper(results):
+    if metric["name"] == "psnr" and _shows_paper(results, table):
         columns.append(Column("paper", "", "psnr_paper", shown))
     return columns
 
@@ -243,31 +220,45 @@ def head(level: Level, results: Results) -> str:
     return " ".join(sigma + ([] if told is None else [f"told {told:g}"]))
 
 
-def _shows_paper(results: Results) -> bool:
+def _shows_paper(results: Results, table: pd.DataFrame) -> bool:
     """The paper's noise was white and Gaussian, of a known sigma."""
-    return results.noise == GAUSSIAN.name and all(level.told is None for level in results.levels)
+    is_alike = results.noise == GAUSSIAN.name and all(at.told is None for at in results.levels)
+    return is_alike and bool(table["psnr_paper"].notna().any())
 
 
 def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
-    """Methods from best to worst mean PSNR, then those without one, then the controls."""
+    """Methods from best to worst mean PSNR, then the controls.
+
+    Those that lack it at some level come after those that have it at more: it falls with sigma.
+    """
     controls = {r["method"] for r in results.manifest["rows"] if r["family"] == "control"}
-    means = table.astype({"psnr_mean": float}).groupby("method", sort=False)["psnr_mean"].mean()
+    scored = table.dropna(subset="psnr_mean").drop_duplicates(["method", "sigma", "told"])
+    by_method = scored.astype({"psnr_mean": float}).groupby("method")["psnr_mean"]
+    levels, means = by_method.count(), by_method.mean()
 
-    def rank(item: tuple[Any, float]) -> tuple[bool, bool, float]:
-        method, psnr = item
-        return method in controls, math.isnan(psnr), -psnr
+    def rank(method: str) -> tuple[bool, int, float]:
+        return method in controls, -levels.get(method, 0), -means.get(method, 0.0)
 
-    return [str(method) for method, _ in sorted(means.items(), key=rank)]
+    return sorted(dict.fromkeys(map(str, table["method"])), key=rank)
 
 
 def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
     """What a reader must know of a row: what its card says, and what went wrong, and where."""
-    notes = [note for row, note in iter_notes(results) if row["method"] == method]
-    lines = table[(table["method"] == method) & (table["note"] != "")]
-    for (status, note), same in lines.groupby(["status", "note"], sort=False):
-        where = ", ".join(_where(line) for _, line in same.iterrows())
-        notes.append(f"{note}." if status == "ok" else f"{status} ({where}): {note}.")
+    rows = [row for row in results.manifest["rows"] if row["method"] == method]
+    notes = [note for row in rows for note in _card_notes(row)]
+    everywhere = table[table["method"] == method]
+    noted = everywhere[everywhere["note"] != ""]
+    for (status, note), same in noted.groupby(["status", "note"], sort=False):
+        places = ", ".join(_where(line) for _, line in same.iterrows())
+        where = "" if len(same) == len(everywhere) else f" ({places})"
+        notes.append(f"{note}." if status == "ok" else f"{status}{where}: {note}.")
     return list(dict.fromkeys(notes))
+
+
+def _card_notes(row: dict[str, Any]) -> list[str]:
+    """A licence that restricts, and what the method's author has to say."""
+    licence = f"Licence: {row['licence']}." if "non-commercial" in row["licence"] else ""
+    return list(filter(None, [licence, row["note"]]))
 
 
 def _where(line: pd.Series[Any]) -> str:
@@ -275,67 +266,3 @@ def _where(line: pd.Series[Any]) -> str:
     sigma = f" σ={line['sigma']:g}" if pd.notna(line["sigma"]) else ""
     told = f" told {line['told']:g}" if pd.notna(line["told"]) else ""
     return f"{DEVICE_NAMES[line['device']]}{sigma}{told}"
-
-
-def _remarks(results: Results) -> list[str]:
-    manifest = results.manifest
-    data, machine = manifest["dataset"], manifest["environment"]
-    frames, seeds = len(data["frames"]), manifest["options"]["seeds"]
-    draws = "one noise draw each" if seeds == 1 else f"{seeds} noise draws each"
-    libraries = ", ".join(f"{name} {v}" for name, v in machine["libraries"].items())
-    cuda = f"; {machine['cuda']['name']}, CUDA {machine['cuda']['cuda']}" if machine["cuda"] else ""
-    share = manifest["busy_percent"]
-    busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
-    data_words = [
-        f"Data: {data['title']}, split `{data['split']}`, {frames} frames"
-        + ("" if results.noise == RECORDED else f", {draws}"),
-        manifest.get("noise", {"words": "the same noise for every method"})["words"],
-    ]
-    return [
-        "; ".join([*data_words, *_told(results)]) + ". Means over frames.",
-        " ".join(_units(results)),
-        *map(_legend, results.further_metrics),
-        f"Protocol {manifest['protocol']['version']}, digest `{manifest['protocol']['digest']}`.",
-        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
-        f"{manifest['threads']} threads{cuda}; {machine['system']}.{busy}",
-        f"Versions: denoisebench {machine['denoisebench']}, Python {machine['python']}, "
-        f"{libraries}.",
-        f"Command: `{manifest['command']}`",
-    ]
-
-
-def _told(results: Results) -> list[str]:
-    """What methods that need a sigma were told, where it is not the true one."""
-    if any(level.told is not None for level in results.levels):
-        return ["told is the sigma that was given to methods that need one"]
-    telling = results.manifest.get("noise", {"telling": ""})["telling"]
-    given = [m.sigma_given for m in results.measurements.values() if m.sigma_given is not None]
-    return [f"{telling}, {min(given):.1f} to {max(given):.1f}"] if telling and given else []
-
-
-def _units(results: Results) -> list[str]:
-    names = {metric["name"] for metric in results.metrics}
-    sentences = ["PSNR in dB; MB is peak memory." if "psnr" in names else "MB is peak memory."]
-    if "psnr" in names and _shows_paper(results):
-        sentences.append(
-            "The column `paper` is the paper's Table 1: it prints neither its sigma nor its "
-            "frames, so it is for orientation."
-        )
-    if "psnr" in names and results.noise == RECORDED:
-        sentences.append("Gain is the mean PSNR less that of the noisy frames.")
-    if len(scores.contestants(results)) > 1:
-        sentences.append(
-            "Bold: the best, and scores that are not significantly worse (paired bootstrap over "
-            "frames, 95 %)."
-        )
-    return sentences
-
-
-def _legend(metric: dict[str, Any]) -> str:
-    """How to read a further metric's column, or why there is none."""
-    if metric["unavailable"]:
-        return f"{metric['title']}: unavailable: {metric['unavailable']}."
-    unit = f" in {metric['unit']}" if metric["unit"] else ""
-    undefined = f", not defined for {metric['undefined']}" if metric["undefined"] else ""
-    source = f" ({metric['source']})" if metric["source"] else ""
-    return f"{metric['title']}{unit}: {_BEST_IN_WORDS[metric['direction']]}{undefined}{source}."

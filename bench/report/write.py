@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from denoisebench.errors import UsageError, unknown
 from denoisebench.files import make_folder, write_text
-from denoisebench.report.markdown import table1_markdown
-from denoisebench.report.results import Results, frames_table, table1
+from denoisebench.report import scores
+from denoisebench.report.contents import Contents
+from denoisebench.report.markdown import render
 from denoisebench.report.strip import write_strip
+from denoisebench.report.table import full_table
+from denoisebench.report.tidy import frames_table, table1
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from denoisebench.report.plots import Plot
+    from denoisebench.report.results import Results
 
 PAGE = "report.html"
 
@@ -27,7 +31,7 @@ def write_tables(results: Results, out: Path) -> str:
     """
     make_folder(out)
     _write_csv(results, out)
-    markdown = table1_markdown(results)
+    markdown = render(full_table(results))
     write_text(out / "table1.md", markdown)
     return markdown
 
@@ -46,43 +50,45 @@ def write_reports(
     Args:
         runs: folder and content of each run, by name.
         formats: of `denoisebench.report.FORMATS`.
-        against: see `summary.document`.
+        against: the method that others are compared with; None takes each run's best by PSNR.
 
     Raises:
-        UsageError: they cannot be written, or ``against`` is not known.
+        UsageError: they cannot be written, or no run has ``against`` among its contestants.
     """
-    from denoisebench.report.summary import document
-
+    known = {m for _, results in runs.values() for m in scores.contestants(results)}
+    if against is not None and against not in known:
+        raise UsageError(f"--against: {unknown('method', against, known)}")
+    contents = [Contents(name, *run, against) for name, run in runs.items()]
     make_folder(out)
-    summaries = document({name: results for name, (_, results) in runs.items()}, against)
-    figures: dict[str, list[Plot]] = {}
-    if {"md", "html"} & set(formats):
-        from denoisebench.report.plots import plots
-
-        figures = {run["name"]: list(plots(run)) for run in summaries["runs"]}
-    printed = []
-    for run, (folder, results) in zip(summaries["runs"], runs.values(), strict=True):
-        own = out if len(runs) == 1 else out / run["name"]
-        make_folder(own)
-        if "csv" in formats:
-            _write_csv(results, own)
-        if "latex" in formats:
-            from denoisebench.report.latex import table1_latex
-
-            write_text(own / "table1.tex", table1_latex(results))
-        if "md" in formats:
-            printed.append(table1_markdown(results))
-            write_text(own / "table1.md", printed[-1])
-            _write_overview(results, run, figures[run["name"]], own)
-            write_strip(results, folder, own)
+    for run in contents:
+        _write_own(run, out if len(contents) == 1 else out / run.name, formats)
     if "json" in formats:
-        text = json.dumps(summaries, indent=1, ensure_ascii=False, allow_nan=False)
+        from denoisebench.report.summary import document
+
+        found = document(run.summary for run in contents)
+        text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
         write_text(out / "report.json", text + "\n")
     if "html" in formats:
         from denoisebench.report.html import page
 
-        write_text(out / PAGE, page(runs, summaries, figures))
-    return "\n".join(printed)
+        write_text(out / PAGE, page(contents))
+    return "\n".join(render(run.table) for run in contents) if "md" in formats else ""
+
+
+def _write_own(run: Contents, out: Path, formats: Collection[str]) -> None:
+    """What each run has for itself."""
+    if {"csv", "latex", "md"} & set(formats):
+        make_folder(out)
+    if "csv" in formats:
+        _write_csv(run.results, out)
+    if "latex" in formats:
+        from denoisebench.report.latex import table1_latex
+
+        write_text(out / "table1.tex", table1_latex(run.table))
+    if "md" in formats:
+        write_text(out / "table1.md", render(run.table))
+        _write_overview(run, out)
+        write_strip(run.results, run.folder, out)
 
 
 def _write_csv(results: Results, out: Path) -> None:
@@ -91,12 +97,10 @@ def _write_csv(results: Results, out: Path) -> None:
     write_text(out / "table1.csv", table1(results).to_csv(index=False, float_format="%.6g"))
 
 
-def _write_overview(
-    results: Results, run: dict[str, Any], figures: Sequence[Plot], out: Path
-) -> None:
+def _write_overview(run: Contents, out: Path) -> None:
     from denoisebench.report.overview import PLOTS, overview
 
     make_folder(out / PLOTS)
-    for figure in figures:
-        write_text(out / PLOTS / f"{figure.name}.svg", figure.svg)
-    write_text(out / "report.md", overview(results, run, figures))
+    for plot in run.plots:
+        write_text(out / PLOTS / f"{plot.name}.svg", plot.svg)
+    write_text(out / "report.md", overview(run))

@@ -68,7 +68,7 @@ const references = (run) => {
 };
 
 // The pictures of one scene (a frame at a level of noise), all under the same zoom.
-const CLEAN = "clean frame", NOISY = "noisy frame", ERROR_TOP = 64;
+const CLEAN = "clean frame", NOISY = "noisy frame", ERROR_TOP = 40, CANVAS_WIDTH = 1280;
 
 // From black over violet and orange to pale yellow; 0 to ERROR_TOP of 255.
 const heat = (value) => {
@@ -136,14 +136,14 @@ class Viewer {
     const scale = make("span", { class: "scale" });
     scale.style.background = `linear-gradient(90deg, ${gradient.join(", ")})`;
     this.legend = make("p", { class: "note" }, "Error: mean over channels of |estimate − clean|, 0 ", scale, ` ${ERROR_TOP} of 255 and more.`);
-    const left_out = data.left_out ? ` ${data.left_out} kept scenes are left out to keep the page small.` : "";
+    const left_out = data.left_out ? ` Kept, but left out to keep the page small: ${data.left_out}.` : "";
     this.root.append(
       make("div", { class: "choices" }, sceneLabel, leftLabel, rightLabel),
       make("div", { class: "choices" }, make("div", { class: "levels", role: "group", "aria-label": "View" }, ...this.modes), ...extremes),
       this.panels,
       make("div", { class: "ranges" }, dividerLabel, zoomLabel, acrossLabel, downLabel),
       this.legend,
-      make("p", { class: "note" }, `Crops where the frame has most detail, lossless. PSNR is of the whole frame, then of this crop.${left_out}`),
+      make("p", { class: "note" }, `Drag to move the divider, double-click to zoom; drag with Shift, or in the other views, to move the crop. Crops are taken where the frame has most detail, and are lossless. PSNR is of the whole frame, then of the crop.${left_out}`),
     );
   }
 
@@ -254,7 +254,7 @@ class Viewer {
     for (const { canvas, sources } of this.panes) {
       if (!sources.length) continue;
       const { width, height } = sources[0];
-      const scale = Math.max(1, Math.floor(768 / width));
+      const scale = Math.max(1, Math.floor(CANVAS_WIDTH / width)); // whole, so that pixels stay square
       canvas.width = width * scale;
       canvas.height = height * scale;
       const context = canvas.getContext("2d");
@@ -271,15 +271,29 @@ class Viewer {
         context.drawImage(source, ...cut, 0, 0, canvas.width, canvas.height);
         context.restore();
       });
-      if (sources.length > 1) {
-        context.fillStyle = "#fff";
-        context.fillRect(canvas.width * divider - 2, 0, 4, canvas.height);
-        context.fillStyle = "#000";
-        context.fillRect(canvas.width * divider - 0.5, 0, 1, canvas.height);
-      }
+      if (sources.length > 1) drawDivider(context, canvas.width * divider, canvas.height);
     }
   }
 }
+
+// A line with a grip, to be seen on dark and on light.
+const drawDivider = (context, x, height) => {
+  for (const [color, more] of [["#000", 3], ["#fff", 0]]) {
+    context.fillStyle = color;
+    context.fillRect(x - 2 - more, 0, 4 + 2 * more, height);
+    context.beginPath();
+    context.arc(x, height / 2, 20 + more, 0, 2 * Math.PI);
+    context.fill();
+  }
+  context.fillStyle = "#000";
+  for (const side of [-1, 1]) {
+    context.beginPath();
+    context.moveTo(x + side * 13, height / 2);
+    context.lineTo(x + side * 5, height / 2 - 8);
+    context.lineTo(x + side * 5, height / 2 + 8);
+    context.fill();
+  }
+};
 
 const pixels = (canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
 
