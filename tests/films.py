@@ -96,7 +96,7 @@ class Coding:
 
     codec: str = "libx264"
     pixels: str = "yuv420p"
-    options: dict[str, str] = field(default_factory=lambda: {"crf": "12", "preset": "veryfast"})
+    options: dict[str, str] = field(default_factory=lambda: {"crf": "12", "preset": "superfast"})
     rate: int = 25
     pts: Callable[[int], int] = lambda i: i
     rotation: int = 0

@@ -23,7 +23,9 @@ _HEARTBEAT_S = 30
 
 
 @click.command(short_help="Take frames out of films.")
-@click.argument("films", nargs=-1, type=click.Path(path_type=Path), metavar="FILM...")
+@click.argument(
+    "films", nargs=-1, type=click.Path(path_type=Path, readable=False), metavar="FILM..."
+)
 @click.option("--name", required=True, help="Of the data set, as tables will call it.")
 @click.option(
     "--group",
