@@ -91,10 +91,15 @@ class Options:
             if option.name == "plugins":
                 words += [word for path in value for word in (flag, str(path))]
             elif isinstance(value, tuple):
-                words += [flag, ",".join(f"{v:g}" if type(v) is float else v for v in value)]
+                words += [flag, ",".join(map(_word, value))]
             else:
-                words += [flag, f"{value:g}" if type(value) is float else str(value)]
+                words += [flag, _word(value)]
         return shlex.join(words)
+
+
+def _word(value: object) -> str:
+    """A value as it is typed: 25 for 25.0, and no digit lost."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def test_the_stored_command_asks_for_the_same_run(
     bench: Bench, photos: Path, tmp_path: Path
 ) -> None:
     plugin = Path(__file__).parent / "plugins" / "faulty.py"
-    words = ["--methods", "noisy,gaussian[width=2]", "--sigma", "7.5,25", "--plugin", plugin]
+    words = ["--methods", "noisy,gaussian[width=2]", "--sigma", "7.12345678,25", "--plugin", plugin]
     bench("run", "--dataset", f"folder:{photos}", *words, "--threads", "1", "--out", "out")
     before = manifest(tmp_path / "out")
     again = bench(*before["command"].replace("'", "").split()[1:])

@@ -174,7 +174,7 @@ def _run(options: Options) -> int:
         if metric.unavailable:
             click.echo(f"{metric.name}: unavailable: {metric.unavailable}", err=True)
     complete = measure(plan, path)
-    return _conclude(path, options, interrupted=not complete)
+    return _conclude(path, plan.options, interrupted=not complete)
 
 
 def measure(plan: Plan, path: Path) -> bool:
