@@ -14,7 +14,8 @@ from denoisebench.cells import Status
 from denoisebench.compare.limits import DEFAULT_SHARES, UNITS_OF_THE_LAST_DIGIT
 from denoisebench.errors import UsageError, unknown
 from denoisebench.folder import STORE
-from denoisebench.report.results import Results, loadnfrom denoisebench.report.tidy import table1
+from denoisebench.report.results import Results, load
+from denoisebench.series import named_lines, row_name
 from denoisebench.store import Store
 
 if TYPE_CHECKING:
@@ -45,14 +46,30 @@ class Course:
     """A figure of one method over runs.
 
     Attributes:
-        name: the method, its device and the noise level, in words.
+        name: the method, its device and, of a score, the noise level, in words.
         values: one a run; nan where the run has none.
+        relative: changes are taken as shares of the values, as those of costs are.
+        size: the smallest change that matters, in the terms of `drift`.
         changes: where it changed: indices of the first run after each change.
     """
 
     name: str
     values: np.ndarray
+    relative: bool
+    size: float
     changes: list[int]
+
+    @property
+    def drift(self) -> np.ndarray:
+        """How far each value is from the first, in its unit or as a share; nan where unknown."""
+        finite = np.where(np.isfinite(self.values), self.values, math.nan)
+        known = finite[np.isfinite(finite)]
+        first = known[0] if len(known) else math.nan
+        if not self.relative:
+            found: np.ndarray = finite - first
+            return found
+        with np.errstate(divide="ignore", invalid="ignore"):  # a method may need no memory at all
+            return np.where(finite == first, 0.0, finite / first - 1)
 
 
 def read(folders: Sequence[Path]) -> list[Run]:
@@ -66,8 +83,8 @@ def read(folders: Sequence[Path]) -> list[Run]:
     for run in runs[1:]:
         if differ := [what for what, value in _measured_on(run).items() if value != first[what]]:
             raise UsageError(
-                f"{runs[0].label} and {run.label} are no history of the same: "
-                f"{' and '.join(differ)} differ"
+                f"{runs[0].label} and {run.label} are no history of the same; "
+                f"other {' and '.join(differ)}"
             )
     return sorted(runs, key=lambda run: str(run.results.manifest.get("written", "")))
 
@@ -108,22 +125,26 @@ def courses(runs: Sequence[Run], metric: str) -> list[Course]:
     values = {name: np.array([p.get(name, math.nan) for p in points]) for name in names}
     if metric in known:
         size = UNITS_OF_THE_LAST_DIGIT * 10.0 ** -known[metric]["decimals"]
-        return [Course(name, v, changes(v, size)) for name, v in values.items()]
-    share = math.log1p(DEFAULT_SHARES["memory" if metric == "memory" else "time"])
-    with np.errstate(divide="ignore"):  # a method may need no memory at all
-        return [Course(name, v, changes(np.log(v), share)) for name, v in values.items()]
+        return [Course(name, v, False, size, changes(v, size)) for name, v in values.items()]
+    share = DEFAULT_SHARES["memory" if metric == "memory" else "time"]
+    with np.errstate(divide="ignore"):
+        found = {name: changes(np.log(v), math.log1p(share)) for name, v in values.items()}
+    return [Course(name, v, True, share, found[name]) for name, v in values.items()]
 
 
 def _points(run: Run, metric: str) -> dict[str, float]:
     if metric == "time":
         return _relative_times(run)
-    column = {"ms": "ms_per_frame", "memory": "peak_memory_mb"}.get(metric, f"{metric}_mean")
+    lines = named_lines(run.results)
+    if metric not in COSTS:
+        known = {name: line.get(f"{metric}_mean") for name, line in lines.items()}
+        return {n: float(v) for n, v in known.items() if v is not None and math.isfinite(v)}
+    column = {"ms": "ms_per_frame", "memory": "peak_memory_mb"}[metric]
     found: dict[str, list[float]] = {}
-    for line in table1(run.results).to_dict("records"):
-        level = "" if metric in COSTS else f" σ{line['sigma']:g}"
-        value = line.get(column)
+    for line in lines.values():
+        value = line[column]
         if value is not None and math.isfinite(value):
-            found.setdefault(f"{line['method']} {line['device']}{level}", []).append(float(value))
+            found.setdefault(row_name(line), []).append(float(value))
     return {name: median(values) for name, values in found.items()}
 
 
@@ -137,7 +158,7 @@ def _relative_times(run: Run) -> dict[str, float]:
             if m.status is Status.OK and m.session in run.reference_ns
         ]
         if ratios:
-            found[f"{row['method']} {row['device']}"] = math.exp(fmean(map(math.log, ratios)))
+            found[row_name(row)] = math.exp(fmean(map(math.log, ratios)))
     return found
 
 

@@ -13,7 +13,9 @@ from xml.etree import ElementTree
 
 from denoisebench.cells import Status
 from denoisebench.compare.findings import Verdict
-from denoisebench.report.tidy import table1
+from denoisebench.compare.render import change_in_words, figures_in_words, grounds_in_words
+from denoisebench.report.words import one_line
+from denoisebench.series import named_lines, row_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,10 +32,8 @@ def github_action_benchmark(results: Results) -> tuple[str, str]:
     """
     bigger: list[dict[str, Any]] = []
     smaller: list[dict[str, Any]] = []
-    for name, figure, value, spread in _figures(results):
+    for name, figure, value in _figures(results):
         entry = {"name": f"{name} {figure['title']}", "unit": figure["unit"], "value": value}
-        if spread is not None:
-            entry["range"] = f"± {spread:.3g}"
         if figure["direction"] == "zero":
             entry["value"] = abs(value)
         (bigger if figure["direction"] == "higher" else smaller).append(entry)
@@ -41,16 +41,11 @@ def github_action_benchmark(results: Results) -> tuple[str, str]:
 
 
 def bencher(results: Results) -> str:
-    """Bencher Metric Format: by benchmark, by measure, a value and its bounds where it has them."""
+    """Bencher Metric Format: by benchmark, by measure, a value."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for name, figure, value, spread in _figures(results):
-        bounds = {} if spread is None else _bounds(value, spread)
-        found.setdefault(name, {})[figure["name"]] = {"value": value} | bounds
+    for name, figure, value in _figures(results):
+        found.setdefault(name, {})[figure["name"]] = {"value": value}
     return _json(found)
-
-
-def _bounds(value: float, spread: float) -> dict[str, float]:
-    return {"lower_value": value - spread, "upper_value": value + spread}
 
 
 _COSTS = (
@@ -59,24 +54,21 @@ _COSTS = (
 )
 
 
-def _figures(results: Results) -> Iterator[tuple[str, dict[str, Any], float, float | None]]:
-    """Each finite mean of the tidy table: its row in words, what it is, and its deviation."""
+def _figures(results: Results) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Each finite mean of the tidy table: its row in words, and what it is."""
     scores = [(f"{metric['name']}_mean", metric) for metric in results.metrics]
-    for line in table1(results).to_dict("records"):
-        name = f"{line['method']} {line['device']} sigma {line['sigma']:g}"
+    for name, line in named_lines(results).items():
         for column, figure in (*scores, *_COSTS):
             value = line.get(column)
-            if value is None or not math.isfinite(value):
-                continue
-            spread = float(line["psnr_std"] or math.nan) if figure["name"] == "psnr" else math.nan
-            yield name, figure, float(value), spread if math.isfinite(spread) else None
+            if value is not None and math.isfinite(value):
+                yield name, figure, float(value)
 
 
 def junit_of_run(results: Results) -> str:
     """A test case a method, device and noise level: a failure says what went wrong."""
     suite = ElementTree.Element("testsuite", name="bench run")
-    for line in table1(results).to_dict("records"):
-        case = _case(suite, f"{line['method']} sigma {line['sigma']:g}", line["device"])
+    for name, line in named_lines(results).items():
+        case = _case(suite, name, line["device"])
         if math.isfinite(line["ms_per_frame"] or math.nan):
             case.set("time", f"{line['ms_per_frame'] / 1000:.6f}")
         if line["status"] not in (Status.OK, Status.UNAVAILABLE):
@@ -93,30 +85,24 @@ def junit_of_comparison(findings: Sequence[Finding]) -> str:
     for finding in findings:
         words = [finding.method, finding.metric, finding.level]
         case = _case(suite, " ".join(filter(None, words)), finding.device)
-        kind = "failure" if finding.fails else kinds.get(finding.verdict)
-        if kind is not None:
-            change = "" if finding.change is None else f" by {finding.change:+.4g} {finding.unit}"
-            reason = f": {finding.reason}" if finding.reason else ""
-            _outcome(case, kind, f"{finding.verdict}{change}{reason}")
+        if finding.fails:
+            message = f"{finding.verdict}: {change_in_words(finding)}"
+            details = f"{figures_in_words(finding)}; {grounds_in_words(finding)}"
+            _outcome(case, "failure", message, details)
+        elif finding.verdict in kinds:
+            _outcome(case, kinds[finding.verdict], f"{finding.verdict}: {finding.reason}")
     return _xml(suite)
 
 
 def _case(suite: ElementTree.Element, name: str, device: str) -> ElementTree.Element:
     where = f"denoisebench.{device}"
-    return ElementTree.SubElement(suite, "testcase", name=_legible(name), classname=where)
+    return ElementTree.SubElement(suite, "testcase", name=one_line(name), classname=where)
 
 
-def _outcome(case: ElementTree.Element, kind: str, message: str) -> None:
-    ElementTree.SubElement(case, kind, message=_legible(message))
-
-
-def _legible(text: str) -> str:
-    """XML 1.0 cannot hold control characters, escaped or not; a method may put them in an error."""
-    return (
-        "".join(c if c >= " " and c not in "\ufffe\uffff" else " " for c in text)
-        .encode("utf-8", "replace")
-        .decode("utf-8")
-    )
+def _outcome(case: ElementTree.Element, kind: str, message: str, details: str = "") -> None:
+    """Some viewers show the message, others the text."""
+    outcome = ElementTree.SubElement(case, kind, message=one_line(message))
+    outcome.text = one_line(details or message)
 
 
 def _xml(suite: ElementTree.Element) -> str:
@@ -157,15 +143,15 @@ def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
         measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
         for level in dict.fromkeys(m.cell.level for m in measured):
             cells = [m for m in measured if m.cell.level == level]
-            name = f"{row['method']} {row['device']} {level}"
-            scores = {"psnr": _mean_psnr(cells)}
+            name = row_name(row, level)
+            psnr = _mean_psnr(cells)
             yield {
                 "group": str(level),
                 "name": name,
                 "fullname": f"denoisebench::{name}",
                 "params": None,
                 "param": None,
-                "extra_info": {k: v for k, v in scores.items() if v is not None},
+                "extra_info": {} if psnr is None else {"psnr": psnr},
                 "options": {},
                 "stats": _stats([ns / 1e9 for m in cells for ns in m.call_ns]),
             }

@@ -12,7 +12,7 @@ from denoisebench import threads
 from denoisebench.compare.findings import Verdict
 from denoisebench.compare.limits import Limits
 from denoisebench.compare.render import change_in_words
-from denoisebench.compare.runs import compare_runs
+from denoisebench.compare.runs import compare_runs, load_finished
 from denoisebench.folder import RunFolder
 from denoisebench.plan import Options, make_plan
 from denoisebench.progress import PlainProgress
@@ -63,7 +63,7 @@ class Trial:
 
         limits = Limits({"psnr": psnr}, frozenset({"psnr"}))
         [row] = self.results.manifest["rows"]
-        found = compare_runs(load(Path(run)), self.results, limits)
+        found = compare_runs(load_finished(Path(run)), self.results, limits)
         mine = [f for f in found if f.metric == "psnr" and f.method == row["method"]]
         for finding in mine:
             if finding.fails:

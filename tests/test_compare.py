@@ -23,8 +23,9 @@ from denoisebench.compare import decision
 from denoisebench.compare.calibration import calibrate
 from denoisebench.compare.findings import Finding, Verdict, exit_code
 from denoisebench.compare.limits import Limits, read_fail_on
-from denoisebench.compare.render import compare_markdown
+from denoisebench.compare.render import About, compare_markdown
 from denoisebench.compare.runs import compare_runs
+from denoisebench.errors import UsageError
 from denoisebench.report.results import Results, load
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_a_loss_on_frames_that_come_and_go_is_no_verdict_on_the_method() -> None
 def test_one_broken_frame_is_seen_and_named() -> None:
     finding = found(run(), run(lambda i: 30.0 + i - 3 * (i == 5)))["psnr"]
     assert finding.verdict is Verdict.WORSE
-    assert "frame5 -3" in finding.reason
+    assert finding.reason == "frame frame5 alone: −3.000 dB"
 
 
 def test_a_perfect_frame_that_is_lost_is_worse() -> None:
@@ -133,7 +134,8 @@ def test_a_perfect_frame_that_is_lost_is_worse() -> None:
     [
         ({"protocol": {"version": 2, "digest": "f"}}, "protocol differs: 0123456789ab and f"),
         ({"threads": 1}, "thread count differs: 2 and 1"),
-        ({"timing": {"warmup_s": 1}}, "timing differs"),
+        ({"timing": {"warmup_s": 1}}, "timing (warmup_s) differs: None and 1"),
+        ({"noise": {"spec": "jpeg"}}, "noise differs: gaussian and jpeg"),
         (
             {"environment": {"cpu": "slide rule", "machine": "m2", "cuda": {}}},
             "machine differs: abacus (m1) and slide rule (m2)",
@@ -191,7 +193,19 @@ def test_a_guard_that_could_not_compare_anything_does_not_pass() -> None:
     asked = Limits(gated=frozenset({"psnr", "time"}))
     findings = compare_runs(run(), elsewhere, asked)
     assert exit_code(findings) == 2
-    assert compare_markdown(findings, []).startswith("**Nothing to compare** (time) in 1 method.")
+    words = compare_markdown(findings, About())
+    assert words.startswith("⚠️ **Nothing to compare** (time) in 1 method.")
+    assert "machine differs: abacus (m1) and slide rule (m2)" in words
+
+
+def test_a_metric_that_only_one_run_has_cannot_be_guarded() -> None:
+    about = run().metrics
+    sharp = {"name": "sharp", "title": "Sharp", "direction": "lower", "decimals": 3, "unit": ""}
+    limits = Limits(gated=frozenset({"sharp"}))
+    with pytest.raises(UsageError, match="BASE has no such scores; give it --metrics sharp"):
+        compare_runs(run(), run(metrics=[*about, sharp]), limits)
+    with pytest.raises(UsageError, match="HEAD has no such scores"):
+        compare_runs(run(metrics=[*about, sharp]), run(), limits)
 
 
 def test_only_common_frames_count() -> None:
@@ -237,7 +251,9 @@ def test_costs_too_small_to_matter_do_not_get_worse() -> None:
 
 def test_a_calibration_raises_the_share_of_time_and_never_lowers_it() -> None:
     limits = Limits({"time": 0.05}, frozenset({"time"}), {"x": 0.2})
-    assert found(run(), run(ms=4.4), limits)["time"].verdict is Verdict.SAME
+    finding = found(run(), run(ms=4.4), limits)["time"]
+    assert (finding.verdict, finding.limit) == (Verdict.SAME, 0.2)
+    assert "below 20 %" in finding.reason
     assert Limits({"time": 0.05}, calibrated={"x": 0.01}).share("time", "x") == 0.05
 
 
@@ -246,9 +262,35 @@ def test_fail_on_is_read_and_nonsense_refused() -> None:
         {"psnr": 0.02, "time": 0.1},
         frozenset({"psnr", "time", "memory"}),
     )
-    for text in ("", "psnr=2%", "time=5", "psnr=x", "psnr=0", "time=-1%", "psnr=nan", "psnr=inf"):
+    sizes = ("psnr=2%", "time=5", "psnr=x", "psnr=", "psnr=0", "time=-1%", "psnr=nan", "psnr=inf")
+    for text in ("", ",", *sizes, "psnr=0,02", "psnr=0.1,psnr=0.2"):
         with pytest.raises(ValueError, match=r"give|number"):
             read_fail_on(text)
+
+
+def test_the_comment_says_what_got_worse_by_how_much_and_why() -> None:
+    base = run(metrics=run().metrics)
+    head = changed(run(lambda i: 29.9 + i - 0.01 * (i % 2), ms=5), ssim=0.95)
+    findings = compare_runs(base, head, Limits({"psnr": 0.02}, frozenset({"psnr"})))
+    about = About(("BASE: a; HEAD: b.",), ("bench compare a b",))
+    lines = compare_markdown(findings, about).splitlines()
+    assert lines[0] == "❌ **Regression** (PSNR) in 1 method: 1 worse, 1 better."
+    psnr, time, ssim = lines[2:5]
+    assert psnr.startswith("- ❌ **X: PSNR −0.105 dB** at sigma 25 (33.500 → 33.395 dB): ")
+    assert re.search(r"95 % interval −0\.1\d\d to −0\.1\d\d over 8 frames; limit 0\.02 dB$", psnr)
+    assert time.startswith("- ⚠️ **X: time +25.0 %** (18 → 22.5 ms): alike on 8 frames; limit 5 %;")
+    assert ssim.startswith("- ✅ **X: SSIM +0.050** at sigma 25 (0.900 → 0.950): ")
+    assert lines[-1] == "    bench compare a b"
+
+
+def test_a_comment_shows_what_strangers_say_as_text() -> None:
+    words = "x ` | <img src=x>\n@everyone **bold**"
+    failed = changed(run(), status=Status.ERROR, reason=words)
+    shown = compare_markdown(compare_runs(run(), failed, Limits()), About())
+    assert "`8 of 8 cells failed: error: x ' | <img src=x> @everyone **bold**`" in shown
+    row = run().manifest["rows"][0] | {"title": "A | <b> `c`"}
+    other = changed(run(rows=[row]), status=Status.ERROR, reason="no")
+    assert "A \\| &lt;b> \\`c\\`" in compare_markdown(compare_runs(run(), other, Limits()), About())
 
 
 # --- the rule for times, on simulated launches --------------------------------------------------
@@ -361,7 +403,8 @@ def altered(run: Path, out: Path, statement: str) -> Path:
 def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> None:
     same = bench("compare", stored, stored)
     assert same.returncode == 0
-    assert same.stdout.startswith("No regression (PSNR, SSIM) in 2 methods.")
+    assert same.stdout.startswith("✅ **No regression** (PSNR, SSIM) in 2 methods.")
+    assert same.stdout.endswith(f"    bench compare {stored} {stored}\n")
 
     worse = altered(stored, tmp_path / "worse", "psnr = psnr - 0.05 WHERE method = 'median'")
     result = bench("compare", stored, worse, "--format", "json,md,junit", "--out", "verdicts")
@@ -375,13 +418,28 @@ def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> N
         "compare.md",
         "compare.xml",
     }
-    assert "**worse** -0.050 dB" in (tmp_path / "verdicts" / "compare.md").read_text()
+    assert "**Median: PSNR −0.050 dB**" in (tmp_path / "verdicts" / "compare.md").read_text()
     assert bench("compare", stored, worse, "--fail-on", "psnr=0.1").returncode == 0
 
     failed = altered(stored, tmp_path / "failed", "status = 'error', reason = 'a | b'")
     result = bench("compare", stored, failed)
     assert result.returncode == 3
-    assert "a \\| b" in result.stdout
+    assert "error: a | b" in result.stdout
+
+
+def test_a_run_that_was_interrupted_is_not_passed(
+    bench: Bench, stored: Path, tmp_path: Path
+) -> None:
+    part = altered(stored, tmp_path / "part", "psnr = psnr")
+    with sqlite3.connect(part / "run.sqlite") as store:
+        store.execute("DELETE FROM measurements WHERE method = 'median'")
+    store.close()
+    manifest = (part / "manifest.json").read_text()
+    (part / "manifest.json").write_text(manifest.replace('"complete"', '"interrupted"'))
+    for words in ((stored, part), (part, stored)):
+        refused = bench("compare", *words)
+        assert refused.returncode == 2
+        assert "3 of 6 cells are measured; to go on: bench run" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -389,7 +447,7 @@ def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> N
     [
         (["nowhere", "nowhere"], "holds no run"),
         (["RUN", "RUN", "--fail-on", "bogus=1"], "unknown metric 'bogus'"),
-        (["RUN", "RUN", "--fail-on", "time=1"], "give a share"),
+        (["RUN", "RUN", "--fail-on", "time=1"], "give time and memory in percent"),
         (["RUN", "RUN", "--format", "md,json"], "give --out"),
         (["RUN", "RUN", "--calibration", "nowhere.toml"], "cannot be read"),
     ],
@@ -405,7 +463,7 @@ def test_bad_requests_end_in_a_line(
 
 STAND_IN = """#!{python}
 # Takes the place of an installed bench: answers with a stored run, its times scaled.
-import json, pathlib, shutil, sqlite3, sys
+import json, pathlib, shutil, sqlite3, sys, time
 if "--version" in sys.argv:
     raise SystemExit(print("bench, version 0"))
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
@@ -413,6 +471,7 @@ order = pathlib.Path({order!r})
 turn = len(order.read_text().split()) if order.exists() else 0
 with order.open("a") as file:
     file.write("{name} ")
+{wait}
 shutil.copytree({run!r}, out, dirs_exist_ok=True)
 factor = {factor} * (1 + 0.01 * ((turn * 7) % 5))
 store = sqlite3.connect(out / "run.sqlite")
@@ -423,12 +482,10 @@ store.commit()
 """
 
 
-def stand_in(folder: Path, name: str, run: Path, factor: str) -> Path:
+def stand_in(folder: Path, name: str, run: Path, factor: str, wait: str = "") -> Path:
     path = folder / name
-    order = str(folder / "order")
-    path.write_text(
-        STAND_IN.format(python=sys.executable, order=order, name=name, run=str(run), factor=factor)
-    )
+    blanks = {"python": sys.executable, "order": str(folder / "order"), "run": str(run)}
+    path.write_text(STAND_IN.format(**blanks, name=name, factor=factor, wait=wait))
     path.chmod(0o755)
     return path
 
@@ -443,7 +500,37 @@ def test_both_versions_are_launched_in_turn_and_a_slower_one_is_found_twice(
     order = (tmp_path / "order").read_text().split()
     assert order == 6 * ["base", "head", "head", "base"]  # two looks at 6 launches of each
     assert "Slower at first look: gaussian, median" in result.stderr
-    assert re.search(r"\*\*worse\*\* \+1[3-7]\.\d %", result.stdout)
+    assert re.search(
+        r"Median: time \+1[3-7]\.\d %\*\* .*: significant in 6 pairs of launches, twice; limit 5 %",
+        result.stdout,
+    )
+
+
+def test_an_interrupted_comparison_goes_on_with_the_pairs_that_it_has(
+    bench: Bench, stored: Path, tmp_path: Path
+) -> None:
+    base = stand_in(tmp_path, "base", stored, "100")
+    head = stand_in(tmp_path, "head", stored, "100", wait="time.sleep(60 if turn == 5 else 0)")
+    words = ["ab", base, head, "--launches", "6", "--out", "ab", "--", "--methods", "median"]
+    process = subprocess.Popen(
+        [COMMAND, *map(str, words)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any("Launch 6 of 12" in line for line in lines)
+    process.terminate()
+    assert process.wait(timeout=30) == 130
+    assert "To go on from here: bench ab --resume" in process.stderr.read()
+
+    stand_in(tmp_path, "head", stored, "100")
+    result = bench("ab", "--resume", *words[1:])
+    assert result.returncode == 0, result.stderr
+    # Two pairs were whole. The third, of which one launch was there, is launched anew.
+    assert "Launch 5 of 12" in result.stderr
+    assert "Launch 4 of 12" not in result.stderr
+    other = bench("ab", "--resume", *words[1:-1], "gaussian")
+    assert other.returncode == 2
+    assert "leave out --resume" in other.stderr
 
 
 def test_what_a_second_look_does_not_confirm_is_no_regression(

@@ -65,7 +65,7 @@ def test_one_test_guards_the_score_and_hands_the_time_to_pytest_benchmark(projec
     (project / "mine.py").write_text(METHOD.format(width=1.3))
     failed = run_pytest(project, "--benchmark-disable")
     assert failed.returncode == 1
-    assert re.search(r"mine is worse than in baseline: -\d\.\d+ dB", failed.stdout)
+    assert re.search(r"mine is worse than in baseline: −\d\.\d+ dB", failed.stdout)
 
 
 def test_without_pytest_benchmark_it_says_what_to_install(project: Path) -> None:

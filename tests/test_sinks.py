@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,13 +21,28 @@ from hypothesis import strategies as st
 from denoisebench import reference, sinks
 from denoisebench.cells import Status
 from denoisebench.compare.findings import Finding, Verdict
-from denoisebench.history import changes, courses, read
+from denoisebench.history import Run, changes, courses, read
 from denoisebench.report.history import history_markdown, history_svg
 from denoisebench.report.results import Results, load
 
 if TYPE_CHECKING:
     from conftest import Bench
 
+# https://bencher.dev/docs/reference/bencher-metric-format
+BENCHER_METRIC_FORMAT = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "properties": {
+                name: {"type": "number"} for name in ("value", "lower_value", "upper_value")
+            },
+            "required": ["value"],
+            "additionalProperties": False,
+        },
+    },
+}
 BASELINE = Path(__file__).parents[1] / "results" / "baseline"
 
 
@@ -39,7 +56,7 @@ def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one
 ) -> None:
     bigger, smaller = map(json.loads, sinks.github_action_benchmark(results))
     for entry in (*bigger, *smaller):
-        assert {"name", "unit", "value"} <= entry.keys() <= {"name", "unit", "value", "range"}
+        assert entry.keys() == {"name", "unit", "value"}
         assert math.isfinite(entry["value"])
     by_name = {entry["name"]: entry for entry in bigger}
     assert by_name["bm3d cpu sigma 25 PSNR"]["value"] == pytest.approx(30.03, abs=0.005)
@@ -54,8 +71,8 @@ def test_bencher_gets_its_metric_format(results: Results) -> None:
     found = json.loads(sinks.bencher(results))
     measures = found["bm3d cpu sigma 25"]
     assert measures.keys() == {"psnr", "ssim", "saturation", "time", "memory"}
-    psnr = measures["psnr"]
-    assert psnr["lower_value"] < psnr["value"] < psnr["upper_value"]
+    assert measures["psnr"] == {"value": pytest.approx(30.03, abs=0.005)}
+    jsonschema.validate(found, BENCHER_METRIC_FORMAT)
     assert "psnr" not in found["oracle cpu sigma 25"]  # infinite: JSON has no such number
 
 
@@ -75,17 +92,52 @@ def test_junit_says_which_methods_failed_and_why(results: Results) -> None:
 
 
 def test_junit_of_a_comparison_fails_on_what_was_asked_for() -> None:
-    worse = Finding("m", "M", "cpu", "psnr", Verdict.WORSE, change=-0.1, unit="dB")
+    judged = Finding("m", "M", "cpu", "psnr", "PSNR", Verdict.WORSE, unit="dB", gated=True)
+    judged = replace(judged, base=30, head=29.9, change=-0.1, limit=0.02, low=-0.2, high=-0.05)
+    cost = replace(judged, metric="time", unit="ms", base=5, head=6, change=0.2, limit=0.05)
     findings = [
-        replace(worse, gated=True),
-        worse,
-        replace(worse, verdict=Verdict.FAILED),
-        replace(worse, verdict=Verdict.NOT_COMPARABLE, reason="machine differs"),
+        judged,
+        cost,
+        replace(judged, gated=False),
+        replace(judged, verdict=Verdict.FAILED),
+        replace(judged, verdict=Verdict.NOT_COMPARABLE, reason="machine differs"),
     ]
     suite = ElementTree.fromstring(sinks.junit_of_comparison(findings))[0]
-    assert [len(case) for case in suite] == [1, 0, 1, 1]
-    assert {case[0].tag for case in suite if len(case)} == {"failure", "error", "skipped"}
-    assert suite[0][0].attrib["message"] == "worse by -0.1 dB"
+    assert [len(case) for case in suite] == [1, 1, 0, 1, 1]
+    assert [case[0].tag for case in suite if len(case)] == [
+        "failure",
+        "failure",
+        "error",
+        "skipped",
+    ]
+    assert suite[0][0].attrib["message"] == "worse: −0.100 dB"
+    assert "30.000 → 29.900 dB; 95 % interval −0.200 to −0.050" in str(suite[0][0].text)
+    assert suite[1][0].attrib["message"] == "worse: +20.0 %"
+
+
+def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results) -> None:
+    levels = [{"sigma": 25.0, "told": None}, {"sigma": 25.0, "told": 50.0}]
+    told = Results(results.manifest | {"levels": levels}, results.measurements)
+    names = {row["method"] for row in told.manifest["rows"]}
+    assert {f"{name} cpu sigma 25" for name in names} <= json.loads(sinks.bencher(told)).keys()
+    [case, also] = [
+        case.attrib["name"]
+        for case in ElementTree.fromstring(sinks.junit_of_run(told)).iter("testcase")
+        if case.attrib["name"].startswith("bm3d ")
+    ]
+    assert (case, also) == ("bm3d cpu sigma 25", "bm3d cpu sigma 25 told as 50")
+    recorded = {
+        replace(cell, sigma=None): replace(m, cell=replace(cell, sigma=None))
+        for cell, m in results.measurements.items()
+        if cell.sigma == 25
+    }
+    levels = [{"sigma": None, "told": None}]
+    run = Results(results.manifest | {"levels": levels}, recorded)
+    assert "bm3d cpu recorded noise" in json.loads(sinks.bencher(run))
+    assert len(json.loads(sinks.github_action_benchmark(run)[0])) > 0
+    assert "bm3d cpu recorded noise" in sinks.pytest_benchmark(run)
+    [course] = [c for c in courses([Run("a", run, {})], "psnr") if c.name.startswith("bm3d")]
+    assert course.name == "bm3d cpu recorded noise"
 
 
 def test_pytest_benchmark_compares_what_we_export(bench: Bench, tmp_path: Path) -> None:
@@ -147,25 +199,30 @@ def test_changes_are_counted_in_runs_also_where_some_have_no_figure() -> None:
     assert changes(np.array([1.0]), 0.1) == []
 
 
-def test_a_history_of_real_runs(bench: Bench, photos: Path, tmp_path: Path) -> None:
+def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> None:
     words = ["--methods", "gaussian", "--dataset", f"folder:{photos}", "--sigma", "25"]
-    for commit in ("c1", "c2"):
-        assert bench("run", *words, "--out", commit).returncode == 0
+    assert bench("run", *words, "--out", "c1").returncode == 0
+    shutil.copytree(tmp_path / "c1", tmp_path / "c2")
+    manifest = tmp_path / "c2" / "manifest.json"
+    about = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(about | {"written": "9999"}))  # later
+
     shown = bench("history", "c2", "c1", "--svg", "psnr.svg")
     assert shown.returncode == 0, shown.stderr
     lines = shown.stdout.splitlines()
-    assert lines[0].split("|")[2].strip() == "gaussian cpu σ25"
-    assert [line.split("|")[1].strip() for line in lines[2:4]] in (["c1", "c2"], ["c2", "c1"])
+    assert [lines[0].split("|")[i].strip() for i in (2, 4)] == ["c1", "c2"]
+    assert lines[2].split("|")[1].strip() == "gaussian cpu sigma 25"
+    assert lines[2].split("|")[5].strip() == "+0.000"
     assert ElementTree.parse(tmp_path / "psnr.svg").getroot().tag.endswith("svg")
     relative = bench("history", "c1", "c2", "--metric", "time")
-    values = [float(line.split("|")[2].split()[0]) for line in relative.stdout.splitlines()[2:4]]
+    values = [float(relative.stdout.splitlines()[2].split("|")[i]) for i in (2, 4)]
     assert all(0 < value < 100 for value in values)  # 3 small frames against 256 × 256 values
 
-    part = ["--frames", "1", "--out", "part"]
-    assert bench("run", *words, *part).returncode == 0
-    refused = bench("history", "c1", "part")
+    frames = about["dataset"] | {"frames": about["dataset"]["frames"][:1]}
+    manifest.write_text(json.dumps(about | {"dataset": frames}))
+    refused = bench("history", "c1", "c2")
     assert refused.returncode == 2
-    assert "frames differ" in refused.stderr
+    assert "no history of the same; other frames" in refused.stderr
     assert bench("history", "c1", "--metric", "bogus").returncode == 2
 
 
@@ -186,9 +243,13 @@ def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
     labels = [r.label for r in runs]
     assert {tuple(c.changes) for c in found if not c.name.startswith("oracle")} == {(4,)}
     markdown = history_markdown(found, labels, "psnr")
-    marked = [line for line in markdown.splitlines() if "▼" in line]
-    assert marked[0].startswith("| c4")
-    assert history_svg(found, labels, "psnr") == history_svg(found, labels, "psnr")
+    [line] = [line for line in markdown.splitlines() if "bm3d cpu sigma 25 " in line]
+    assert "████▁▁" in line
+    assert "▼ c4: −0.100" in line
+    drawn = history_svg(found, labels, "psnr")
+    assert "bm3d cpu sigma 25" in drawn
+    assert "too little to matter" in drawn
+    assert drawn == history_svg(found, labels, "psnr")
 
 
 def test_the_reference_is_always_the_same_work() -> None:

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from denoisebench.cli.compare import conclude, limits_of, verdict_options
+from denoisebench.cli import EXIT_INTERRUPTED
+from denoisebench.cli.run import terminated_as_interrupted
+from denoisebench.cli.verdicts import conclude, limits_of, this_command, verdict_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FEWEST_LAUNCHES = 6
+
+resume_option = click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep the pairs of launches that the folder has; the versions must not have changed.",
+)
+
+
+@contextmanager
+def to_be_resumed() -> Iterator[None]:
+    """End on an interruption with the command that goes on."""
+    with terminated_as_interrupted():
+        try:
+            yield
+        except KeyboardInterrupt:
+            click.echo(f"Interrupted. To go on from here: {this_command('--resume')}", err=True)
+            raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 @click.command(short_help="Launch two versions in turn, and tell whether one is slower or worse.")
@@ -30,6 +54,7 @@ FEWEST_LAUNCHES = 6
     show_default=True,
     help="Folder for the launches and the verdicts.",
 )
+@resume_option
 def ab(
     base_env: Path,
     head_env: Path,
@@ -39,6 +64,7 @@ def ab(
     calibration: Path | None,
     formats: tuple[str, ...],
     out: Path,
+    resume: bool,
 ) -> None:
     """Launch the versions in BASE_ENV and HEAD_ENV in turn, and compare what they measure.
 
@@ -54,6 +80,11 @@ def ab(
     """
     from denoisebench.compare import ab as versions
     from denoisebench.compare import launches as launcher
+    from denoisebench.compare.render import About
+    from denoisebench.folder import BUSY_PERCENT
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
 
     launcher.check_words(run_options)
     limits = limits_of(fail_on, calibration)
@@ -61,18 +92,20 @@ def ab(
 
     def look(name: str, methods: list[str]) -> list[launcher.Pair]:
         words = [*run_options, *(["--methods", ",".join(methods)] if methods else [])]
-        return launcher.in_turn(
-            base, head, words, launches, out / name, lambda line: click.echo(line, err=True)
-        )
+        return launcher.in_turn(base, head, words, launches, out / name, tell, resume=resume)
 
     def again(methods: list[str]) -> list[launcher.Pair]:
-        click.echo(f"Slower at first look: {', '.join(methods)}; looking again", err=True)
+        tell(f"Slower at first look: {', '.join(methods)}; looking again")
         return look("second", methods)
 
-    findings = versions.judge(look("first", []), limits, again)
-    about = [
-        f"BASE: {base_env}; HEAD: {head_env}; {launches} launches each, in turn, of "
-        f"`bench run {' '.join(run_options)}`.",
+    with to_be_resumed():
+        first = look("first", [])
+        findings = versions.judge(first, limits, again)
+    remarks = [
+        f"BASE: {base_env}; HEAD: {head_env}; {launches} launches each, in turn.",
         "Times are medians over launches; a change is the Hodges–Lehmann estimate over pairs.",
     ]
+    if (busy := launcher.busy_percent(first)) > BUSY_PERCENT:
+        remarks.append(f"Other work took {busy:.0f} % of the machine: times scatter.")
+    about = About(tuple(remarks), (this_command(),))
     raise SystemExit(conclude(findings, about, formats, out))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from denoisebench.cli.ab import FEWEST_LAUNCHES
+from denoisebench.cli.ab import FEWEST_LAUNCHES, resume_option, to_be_resumed
+from denoisebench.cli.verdicts import this_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +45,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for the launches and calibration.toml.",
 )
+@resume_option
 def calibrate(
-    run_options: tuple[str, ...], env: Path | None, pairs: int, launches: int, out: Path
+    run_options: tuple[str, ...],
+    env: Path | None,
+    pairs: int,
+    launches: int,
+    out: Path,
+    resume: bool,
 ) -> None:
     """Launch one version in turn with itself, and derive what bench ab may call slower.
 
@@ -65,11 +71,13 @@ def calibrate(
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
 
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
     launcher.check_words(run_options)
     one, other = (launcher.version(n, env or Path(sys.executable)) for n in ("first", "second"))
-    found = launcher.in_turn(
-        one, other, run_options, pairs, out, lambda line: click.echo(line, err=True)
-    )
+    with to_be_resumed():
+        found = launcher.in_turn(one, other, run_options, pairs, out, tell, resume=resume)
     times = {row: launcher.times(found, row) for row in launcher.rows(found)}
     known = {
         row: learn(values[0], values[1], launches, DEFAULT_SHARES["time"])
@@ -82,9 +90,8 @@ def calibrate(
     for (method, _), calibration in known.items():
         if method not in shares or shares[method].share < calibration.share:
             shares[method] = calibration
-    words = shlex.join(["bench", "calibrate", "--pairs", str(pairs), "--", *run_options])
     path = out / "calibration.toml"
-    write_text(path, to_toml(shares, launches, words))
+    write_text(path, to_toml(shares, launches, this_command()))
     click.echo(_table(known))
     click.echo(f"Wrote {path}", err=True)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisebench.compare import decision, launches
 from denoisebench.compare.findings import JUDGED, Finding, Verdict
+from denoisebench.compare.judging import judge_memory
 from denoisebench.compare.limits import FLOORS, Limits
-from denoisebench.compare.runs import compare_runs, judge_memory
+from denoisebench.compare.runs import compare_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from denoisebench.compare.launches import Pair, Row
+    from denoisebench.compare.launches import Pair
 
 
 def judge(
@@ -31,8 +32,8 @@ def judge(
     """
     known = set(launches.rows(pairs))
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
-    timed = [f for f in findings if f.metric == "time" and (f.method, f.device) in known]
-    first = {_row(f): time_finding(f, pairs, limits) for f in timed if f.verdict in JUDGED}
+    timed = [f for f in findings if f.metric == "time" and f.row in known and f.verdict in JUDGED]
+    first = {f.row: time_finding(f, pairs, limits) for f in timed}
     if suspects := [f.method for f in first.values() if f.fails]:
         second = again(list(dict.fromkeys(suspects)))
         first |= {
@@ -41,17 +42,13 @@ def judge(
             if f.fails
         }
     return [
-        first.get(_row(f), f) if f.metric == "time" else _memory(f, pairs, limits) for f in findings
+        first.get(f.row, f) if f.metric == "time" else _memory(f, pairs, limits) for f in findings
     ]
-
-
-def _row(finding: Finding) -> Row:
-    return finding.method, finding.device
 
 
 def time_finding(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
     """What one look says of a row's time."""
-    times = launches.times(pairs, _row(finding))
+    times = launches.times(pairs, finding.row)
     count = times.shape[1]
     if count < decision.FEWEST_PAIRS:
         reason = f"only {count} pairs of launches measured all cells"
@@ -68,12 +65,13 @@ def time_finding(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Fin
     return replace(
         finding,
         verdict=verdict,
-        reason="",
+        reason=limits.calibrated_words(finding.method) if verdict is Verdict.SAME else "",
         base=base / 1e6,
         head=head / 1e6,
         change=float(np.expm1(look.log_change)),
         low=None,
         high=None,
+        limit=share,
         frames=count,
     )
 
@@ -91,12 +89,8 @@ def _memory(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
     """The finding, if it is of memory by the medians over launches."""
     if finding.metric != "memory" or finding.verdict not in JUDGED:
         return finding
-    peaks = launches.peaks(pairs, _row(finding))
+    peaks = launches.peaks(pairs, finding.row)
     if not peaks.size:
         return finding
-
-    def make(verdict: Verdict, **figures: Any) -> Finding:
-        return replace(finding, verdict=verdict, **figures)
-
     base, head = (float(median(side)) for side in peaks)
-    return judge_memory(make, base, head, limits)
+    return replace(judge_memory(finding, base, head, limits), frames=peaks.shape[1])

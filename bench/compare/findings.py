@@ -32,13 +32,14 @@ class Finding:
 
     Attributes:
         method, title, device: a row of the runs.
-        metric: a metric's name, ``time`` or ``memory``.
-        verdict: of HEAD against BASE.
+        metric, metric_title: a metric, or the cost ``time`` or ``memory``.
+        verdict: of HEAD against BASE; until it is judged, there is nothing to compare.
         level: the noise level in words; empty for costs, which take all levels together.
         unit: of ``base`` and ``head``.
         base, head: means over what was compared.
         change: HEAD less BASE; for costs as a share of BASE.
         low, high: the confidence interval of the change, where it has one.
+        limit: the size of a change that counts, in the terms of ``change``.
         frames: how many frames (for times of launches: pairs of launches) were compared.
         reason: what differs, what failed, or what else a reader must know.
         gated: a comparison fails on it.
@@ -48,7 +49,8 @@ class Finding:
     title: str
     device: str
     metric: str
-    verdict: Verdict
+    metric_title: str
+    verdict: Verdict = Verdict.NOT_COMPARABLE
     level: str = ""
     unit: str = ""
     base: float | None = None
@@ -56,9 +58,14 @@ class Finding:
     change: float | None = None
     low: float | None = None
     high: float | None = None
+    limit: float | None = None
     frames: int = 0
     reason: str = ""
     gated: bool = False
+
+    @property
+    def row(self) -> tuple[str, str]:
+        return self.method, self.device
 
     @property
     def fails(self) -> bool:

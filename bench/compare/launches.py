@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import numpy as np
 
 from denoisebench.cells import Status
 from denoisebench.errors import UsageError
-from denoisebench.files import make_folder
+from denoisebench.files import make_folder, write_text
+from denoisebench.folder import MANIFEST
 from denoisebench.report.results import Results, load
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ def in_turn(
     pairs: int,
     out: Path,
     tell: Callable[[str], None],
+    *,
+    resume: bool = False,
 ) -> list[Pair]:
     """Launch both versions so often, in the order base, head, head, base, and so on.
 
@@ -100,21 +104,38 @@ def in_turn(
         pairs: launches of each.
         out: folder for the launches' runs.
         tell: is told of each launch.
+        resume: keep the pairs that the folder has; half a pair has lost its neighbour in time.
 
     Raises:
-        UsageError: a launch cannot be carried out.
+        UsageError: a launch cannot be carried out, or there is nothing like it to go on from.
     """
+    _note({base.name: base.command, head.name: head.command, "run": words}, out, resume=resume)
     found = []
     for number in range(pairs):
-        runs: dict[str, Results] = {}
-        for v in (base, head) if number % 2 == 0 else (head, base):
-            tell(f"Launch {2 * number + len(runs) + 1} of {2 * pairs}: {v.name}")
-            runs[v.name] = _launch(v, words, out / f"{number + 1:02d}-{v.name}")
-        found.append(Pair(runs[base.name], runs[head.name]))
+        folders = {v.name: out / f"{number + 1:02d}-{v.name}" for v in (base, head)}
+        if not (resume and all(map(_is_complete, folders.values()))):
+            for turn, v in enumerate((base, head) if number % 2 == 0 else (head, base), 1):
+                tell(f"Launch {2 * number + turn} of {2 * pairs}: {v.name}")
+                _launch(v, words, folders[v.name])
+        found.append(Pair(load(folders[base.name]), load(folders[head.name])))
     return found
 
 
-def _launch(version: Version, words: Sequence[str], out: Path) -> Results:
+def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> None:
+    """Write down what is launched, and on resuming see that it is the same as before."""
+    make_folder(out)
+    note = out / "launches.json"
+    text = json.dumps(launched, indent=1) + "\n"
+    if resume and note.exists() and note.read_text(encoding="utf-8") != text:
+        raise UsageError(f"{note} tells of other launches; leave out --resume to start anew")
+    write_text(note, text)
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() and load(folder).manifest.get("state") == "complete"
+
+
+def _launch(version: Version, words: Sequence[str], out: Path) -> None:
     make_folder(out)
     log = out / "launch.log"
     with log.open("wb") as output:
@@ -129,7 +150,12 @@ def _launch(version: Version, words: Sequence[str], out: Path) -> Results:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = lines[-1] if lines else f"exit code {code}"
         raise UsageError(f"{version.name} cannot be launched: {last} (see {log})")
-    return load(out)
+
+
+def busy_percent(pairs: Sequence[Pair]) -> float:
+    """How busy the machine was with other work, in the median over launches."""
+    runs = [run for pair in pairs for run in (pair.base, pair.head)]
+    return median(float(run.manifest["busy_percent"]) for run in runs)
 
 
 def rows(pairs: Sequence[Pair]) -> list[Row]:

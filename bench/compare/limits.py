@@ -49,6 +49,12 @@ class Limits:
         asked = self.sizes.get(cost, DEFAULT_SHARES[cost])
         return max(asked, self.calibrated.get(method, 0.0)) if cost == "time" else asked
 
+    def calibrated_words(self, method: str) -> str:
+        """What a reader must know of a time that is judged more leniently than was asked for."""
+        share = self.share("time", method)
+        raised = share > self.sizes.get("time", DEFAULT_SHARES["time"])
+        return f"below {100 * share:.3g} % this machine can tell nothing" if raised else ""
+
 
 def read_fail_on(text: str) -> tuple[dict[str, float], frozenset[str]]:
     """Read ``psnr=0.02,time=10%``: the sizes, and all names. A name alone takes its default.
@@ -59,6 +65,8 @@ def read_fail_on(text: str) -> tuple[dict[str, float], frozenset[str]]:
     sizes, names = {}, []
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, sign, value = (part.strip() for part in item.partition("="))
+        if name in names:
+            raise ValueError(f"{name} is there twice: give it once")
         names.append(name)
         if sign:
             sizes[name] = _size(name, value)
@@ -70,8 +78,10 @@ def read_fail_on(text: str) -> tuple[dict[str, float], frozenset[str]]:
 def _size(name: str, text: str) -> float:
     percent = text.endswith("%")
     if percent != (name in COSTS):
-        wanted = "a share, such as time=10%" if name in COSTS else "in its unit, such as psnr=0.02"
-        raise ValueError(f"{name}={text}: give {wanted}")
+        raise ValueError(
+            f"{name}={text}: give time and memory in percent, scores in their unit, "
+            "such as psnr=0.02,time=10%"
+        )
     try:
         value = float(text.removesuffix("%"))
     except ValueError:

@@ -6,46 +6,57 @@ bits differs by nothing at all, so there is no noise to allow for but that of me
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisebench import statistics
 from denoisebench.cells import Status
 from denoisebench.compare.findings import Finding, Verdict
-from denoisebench.compare.limits import COSTS, FLOORS, Limits
+from denoisebench.compare.judging import judge_memory, judge_score, judge_time
+from denoisebench.compare.limits import COSTS, Limits
 from denoisebench.errors import UsageError, unknown
+from denoisebench.report.results import Results, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement
-    from denoisebench.report.results import Results
 
-BROKEN_FRAME = 25
-"""A frame that loses so many times what its mean may lose (0.5 dB of PSNR) is no scatter: a loss
-that it alone brings about counts, though an interval over frames would put it down to chance."""
+_COST_UNITS = {"time": "ms", "memory": "MB"}
 
-TIME_LEVEL = 0.99
-"""Of the interval of a change of time: times scatter, and there are many methods."""
-
+Measured = dict["Cell", "Measurement"]
 Pairs = list[tuple["Measurement", "Measurement"]]
+"""BASE's measurement and HEAD's of the same cell of the same pixels, both without fault."""
+
+
+def load_finished(folder: Path) -> Results:
+    """Read a run that came to its end: what an unfinished one lacks would not be missed.
+
+    Raises:
+        UsageError: the folder holds no run, or one that was interrupted.
+    """
+    results = load(folder)
+    if results.manifest.get("state", "complete") != "complete":
+        planned = sum(len(results.cells(row)) for row in results.manifest["rows"])
+        raise UsageError(
+            f"{folder} is unfinished: {len(results.measurements)} of {planned} cells are measured; "
+            f"to go on: {results.manifest['command']}"
+        )
+    return results
 
 
 def compare_runs(base: Results, head: Results, limits: Limits) -> list[Finding]:
     """A finding for each method, device, metric and level of either run, in HEAD's order.
 
     Raises:
-        UsageError: a comparison is to fail on what neither run measured.
+        UsageError: a comparison is to fail on what not both runs measured.
     """
     comparison = _Comparison(base, head, limits)
-    known = [m["name"] for m in comparison.metrics] + list(COSTS)
-    if absent := limits.gated - set(known):
-        raise UsageError(f"--fail-on: {unknown('metric', min(absent), known)}")
+    comparison.check_gated()
     return [finding for row in comparison.rows for finding in comparison.of_row(row)]
 
 
@@ -68,12 +79,23 @@ class _Comparison:
         theirs = {metric["name"] for metric in self.base.metrics}
         return [metric for metric in self.head.metrics if metric["name"] in theirs]
 
+    def check_gated(self) -> None:
+        known = [*(metric["name"] for metric in self.metrics), *COSTS]
+        for name in sorted(self.limits.gated.difference(known)):
+            for run, results in (("BASE", self.head), ("HEAD", self.base)):
+                if name in (metric["name"] for metric in results.metrics):
+                    raise UsageError(
+                        f"--fail-on {name}: {run} has no such scores; give it --metrics {name}"
+                    )
+            raise UsageError(f"--fail-on: {unknown('metric', name, known)}")
+
     @cached_property
     def scores_differ(self) -> str:
         """Why no score can be compared, or nothing."""
         ours, theirs = self.head.manifest, self.base.manifest
         return (
-            _differ("protocol", theirs["protocol"]["digest"], ours["protocol"]["digest"])
+            _differ("noise", self.base.noise, self.head.noise)
+            or _differ("protocol", theirs["protocol"]["digest"], ours["protocol"]["digest"])
             or _differ("data set", theirs["dataset"]["name"], ours["dataset"]["name"])
             or _differ("split", theirs["dataset"]["split"], ours["dataset"]["split"])
         )
@@ -82,11 +104,13 @@ class _Comparison:
         """Why no time, or no memory, can be compared, or nothing."""
         ours, theirs = self.head.manifest, self.base.manifest
         here, there = ours["environment"], theirs["environment"]
+        cuda = _entries_differ("CUDA device", there["cuda"], here["cuda"])
+        timing = _entries_differ("timing", theirs.get("timing", {}), ours.get("timing", {}))
         return (
             _differ("machine", _machine(there), _machine(here))
-            or (device == "cuda" and _differ("CUDA device", there["cuda"], here["cuda"]))
+            or (cuda if device == "cuda" else "")
             or _differ("thread count", theirs["threads"], ours["threads"])
-            or (cost == "time" and _differ("timing", theirs.get("timing"), ours.get("timing")))
+            or (timing if cost == "time" else "")
             or self.scores_differ
         )
 
@@ -103,49 +127,34 @@ class _Comparison:
 
     def of_row(self, row: dict[str, Any]) -> Iterator[Finding]:
         ours, theirs = _measured(self.head, row), _measured(self.base, row)
-        gone = self._gone(row, ours, theirs)
+        gone = self._gone(ours, theirs)
         for metric in self.metrics:
             for level in dict.fromkeys(cell.level for cell in ours or theirs):
-                at = {"level": str(level), "unit": metric["unit"]}
-                finding = self._finding(row, metric["name"], **at)
+                finding = self._finding(row, metric["name"], metric["title"], metric["unit"])
+                finding = replace(finding, level=str(level))
                 if gone is not None:
-                    yield finding(*gone)
+                    yield replace(finding, verdict=gone[0], reason=gone[1])
                 elif self.scores_differ:
-                    yield finding(Verdict.NOT_COMPARABLE, self.scores_differ)
+                    yield replace(finding, reason=self.scores_differ)
                 else:
                     yield self._score(finding, metric, _at(ours, level), _at(theirs, level))
         for cost in COSTS:
-            finding = self._finding(row, cost, unit={"time": "ms", "memory": "MB"}[cost])
+            finding = self._finding(row, cost, cost, _COST_UNITS[cost])
             if gone is not None:
-                yield finding(*gone)
+                yield replace(finding, verdict=gone[0], reason=gone[1])
             elif obstacle := self.costs_differ(cost, row["device"]):
-                yield finding(Verdict.NOT_COMPARABLE, obstacle)
+                yield replace(finding, reason=obstacle)
             else:
                 judge = _time if cost == "time" else _memory
-                yield judge(finding, row["method"], self._pairs(ours, theirs), self.limits)
+                yield judge(finding, self._pairs(ours, theirs), self.limits)
 
-    def _finding(self, row: dict[str, Any], metric: str, **place: Any) -> Callable[..., Finding]:
-        def make(verdict: Verdict, reason: str = "", **figures: Any) -> Finding:
-            return Finding(
-                method=row["method"],
-                title=row["title"],
-                device=row["device"],
-                metric=metric,
-                verdict=verdict,
-                reason=reason,
-                gated=metric in self.limits.gated,
-                **place,
-                **figures,
-            )
+    def _finding(self, row: dict[str, Any], metric: str, title: str, unit: str) -> Finding:
+        gated = metric in self.limits.gated
+        return Finding(
+            row["method"], row["title"], row["device"], metric, title, unit=unit, gated=gated
+        )
 
-        return make
-
-    def _gone(
-        self,
-        row: dict[str, Any],
-        ours: dict[Cell, Measurement],
-        theirs: dict[Cell, Measurement],
-    ) -> tuple[Verdict, str] | None:
+    def _gone(self, ours: Measured, theirs: Measured) -> tuple[Verdict, str] | None:
         """What there is to say of a row that one of the runs cannot show, if it is one."""
         if failed := [m for m in self.failures if m.cell in ours]:
             first = f"{failed[0].status.value}: {failed[0].reason}"
@@ -158,8 +167,7 @@ class _Comparison:
             return Verdict.NEW, reason
         return None
 
-    def _pairs(self, ours: dict[Cell, Measurement], theirs: dict[Cell, Measurement]) -> Pairs:
-        """Measurements of the same cell of the same pixels; BASE's first."""
+    def _pairs(self, ours: Measured, theirs: Measured) -> Pairs:
         return [
             (theirs[cell], m)
             for cell, m in ours.items()
@@ -169,117 +177,41 @@ class _Comparison:
         ]
 
     def _score(
-        self,
-        finding: Callable[..., Finding],
-        metric: dict[str, Any],
-        ours: dict[Cell, Measurement],
-        theirs: dict[Cell, Measurement],
+        self, finding: Finding, metric: dict[str, Any], ours: Measured, theirs: Measured
     ) -> Finding:
         if not theirs:
-            return finding(Verdict.NEW, "this noise level is not in BASE")
+            return replace(finding, verdict=Verdict.NEW, reason="this noise level is not in BASE")
         pairs = self._pairs(ours, theirs)
         if not pairs:
             changed = sorted({cell.frame for cell in ours} & self.changed_frames)
             what = f"the pixels of {changed[0]} differ" if changed else "no frame in common"
-            return finding(Verdict.NOT_COMPARABLE, what)
+            return replace(finding, reason=what)
         if drawn := [b.cell.frame for b, h in pairs if b.noisy_digest != h.noisy_digest]:
-            return finding(Verdict.NOT_COMPARABLE, f"the noise of {drawn[0]} differs")
+            return replace(finding, reason=f"the noise of {drawn[0]} differs")
         if differ := _definitions_differ(pairs, metric["name"]):
-            return finding(Verdict.NOT_COMPARABLE, differ)
+            return replace(finding, reason=differ)
         values = [(b.cell.frame, _value(b, metric), _value(h, metric)) for b, h in pairs]
         scored = [(f, b, h) for f, b, h in values if b is not None and h is not None]
         if not scored:
-            return finding(Verdict.NOT_COMPARABLE, "no frame has a score in both")
-        return _judge_score(finding, metric, scored, self.limits.score(metric))
+            return replace(finding, reason="no frame has a score in both")
+        return judge_score(finding, metric, scored, self.limits)
 
 
-def _judge_score(
-    finding: Callable[..., Finding],
-    metric: dict[str, Any],
-    scored: list[tuple[str, float, float]],
-    size: float,
-) -> Finding:
-    """Worse: the mean lost as much as the size, and that is no chance of which frames there are.
-
-    Args:
-        scored: frame, BASE's score and HEAD's, one for each noise draw.
-        size: the loss of the mean that is too much.
-    """
-    gains = {
-        frame: float(np.mean([_gain(metric, b, h) for f, b, h in scored if f == frame]))
-        for frame in dict.fromkeys(frame for frame, _, _ in scored)
-    }
-    interval = statistics.mean_interval(list(gains.values()))
-    worst = min(gains, key=gains.__getitem__)
-    broken = gains[worst] <= -BROKEN_FRAME * size
-    sign = 1 if metric["direction"] == "higher" else -1
-    low, high = sorted([sign * interval.low, sign * interval.high])
-    figures = {
-        "base": float(np.mean([b for _, b, _ in scored])),
-        "head": float(np.mean([h for _, _, h in scored])),
-        "change": sign * interval.mean,
-        "low": low,
-        "high": high,
-        "frames": len(gains),
-    }
-    # Written so that a mean of infinities of both signs, which is nan, passes for no gain.
-    if not interval.mean > -size and (interval.high < 0 or broken):
-        reason = f"{worst} {sign * gains[worst]:+.3g}" if broken else ""
-        return finding(Verdict.WORSE, reason, **figures)
-    if interval.mean >= size and (interval.low > 0 or gains[worst] >= 0):
-        return finding(Verdict.BETTER, **figures)
-    return finding(Verdict.SAME, **figures)
-
-
-def _gain(metric: dict[str, Any], base: float, head: float) -> float:
-    before, now = (statistics.gains([score], metric["direction"]) for score in (base, head))
-    return float(statistics.paired_differences(now, before)[0])
-
-
-def _time(finding: Callable[..., Finding], method: str, pairs: Pairs, limits: Limits) -> Finding:
-    """Times of one process launch each: the frames vouch for each other, not for the launch."""
+def _time(finding: Finding, pairs: Pairs, limits: Limits) -> Finding:
     pairs = [(b, h) for b, h in pairs if b.call_ns and h.call_ns]
     if not pairs:
-        return finding(Verdict.NOT_COMPARABLE, "no time was measured in both")
-    before, now = ([float(median(m.call_ns)) for m in side] for side in zip(*pairs, strict=True))
-    ratios = np.log(now) - np.log(before)
-    interval = statistics.mean_interval(ratios, TIME_LEVEL)
-    figures = {
-        "base": median(before) / 1e6,
-        "head": median(now) / 1e6,
-        "change": math.expm1(interval.mean),
-        "low": math.expm1(interval.low),
-        "high": math.expm1(interval.high),
-        "frames": len({b.cell.frame for b, _ in pairs}),
-    }
-    size = math.log1p(limits.share("time", method))
-    clear = interval.excludes_zero and abs(median(now) - median(before)) >= FLOORS["time"]
-    if not clear or abs(interval.mean) < size:
-        return finding(Verdict.SAME, **figures)
-    reason = "one launch each: `bench ab` tells a slow launch from slow code"
-    return finding(Verdict.WORSE if interval.mean > 0 else Verdict.BETTER, reason, **figures)
+        return replace(finding, reason="no time was measured in both")
+    before, now = (np.array([median(m.call_ns) for m in side]) for side in zip(*pairs, strict=True))
+    return judge_time(finding, [b.cell.frame for b, _ in pairs], before, now, limits)
 
 
-def _memory(finding: Callable[..., Finding], method: str, pairs: Pairs, limits: Limits) -> Finding:
+def _memory(finding: Finding, pairs: Pairs, limits: Limits) -> Finding:
     """Peaks of the largest frame that both measured: each process measures a size once."""
     before, now = (_peaks(side) for side in zip(*pairs, strict=True)) if pairs else ({}, {})
     common = before.keys() & now.keys()
     if not common:
-        return finding(Verdict.NOT_COMPARABLE, "no memory was measured in both")
+        return replace(finding, reason="no memory was measured in both")
     return judge_memory(finding, before[max(common)], now[max(common)], limits)
-
-
-def judge_memory(
-    finding: Callable[..., Finding], base: float, head: float, limits: Limits
-) -> Finding:
-    """A verdict on two peaks, in bytes."""
-    change = head / base - 1 if base else math.inf if head else 0.0
-    figures = {"base": base / 1e6, "head": head / 1e6, "change": change, "frames": 1}
-    if abs(head - base) >= FLOORS["memory"] and change >= limits.share("memory"):
-        return finding(Verdict.WORSE, **figures)
-    if abs(head - base) >= FLOORS["memory"] and base >= head * (1 + limits.share("memory")):
-        return finding(Verdict.BETTER, **figures)
-    return finding(Verdict.SAME, **figures)
 
 
 def _peaks(measurements: tuple[Measurement, ...]) -> dict[int, int]:
@@ -292,14 +224,14 @@ def _peaks(measurements: tuple[Measurement, ...]) -> dict[int, int]:
     return peaks
 
 
-def _measured(results: Results, row: dict[str, Any]) -> dict[Cell, Measurement]:
+def _measured(results: Results, row: dict[str, Any]) -> Measured:
     """A row's measurements; none if the run does not have the row."""
     name = row["method"], row["device"]
     rows = [r for r in results.manifest["rows"] if (r["method"], r["device"]) == name]
     return {m.cell: m for r in rows for m in results.measured(r)}
 
 
-def _at(measured: dict[Cell, Measurement], level: Level) -> dict[Cell, Measurement]:
+def _at(measured: Measured, level: Level) -> Measured:
     return {cell: m for cell, m in measured.items() if cell.level == level}
 
 
@@ -320,6 +252,12 @@ def _definitions_differ(pairs: Pairs, metric: str) -> str:
 
 def _differ(what: str, base: object, head: object) -> str:
     return "" if base == head else f"{what} differs: {base} and {head}"
+
+
+def _entries_differ(what: str, base: Mapping[str, object], head: Mapping[str, object]) -> str:
+    """The first entry of two descriptions that is not the same."""
+    found = (_differ(f"{what} ({k})", base.get(k), head.get(k)) for k in {**base, **head})
+    return next(filter(None, found), "")
 
 
 def _machine(environment: dict[str, Any]) -> str:

@@ -1,0 +1,130 @@
+"""What commands that end in verdicts share: what fails them, and where the verdicts go."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from denoisebench.cli.types import CommaList
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from denoisebench.compare.findings import Finding
+    from denoisebench.compare.limits import Limits
+    from denoisebench.compare.render import About
+
+_FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
+
+
+class FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take none
+    """``psnr=0.02,time=10%``, as sizes and names."""
+
+    name = "metric[=size],…"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from denoisebench.compare.limits import read_fail_on
+
+        if not isinstance(value, str):
+            return value
+        try:
+            return read_fail_on(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _format(item: Any) -> str:
+    if item not in _FORMATS:
+        raise ValueError(f"{item!r} is none of {', '.join(_FORMATS)}")
+    return str(item)
+
+
+FORMATS = CommaList("format,…", lambda text: text.split(","), _format)
+
+
+def verdict_options(fail_on: str) -> Callable[[Any], Any]:
+    """What comparisons have in common: what fails them, and where their verdicts go.
+
+    Args:
+        fail_on: the default.
+    """
+    options = [
+        click.option(
+            "--fail-on",
+            type=FailOn(),
+            default=fail_on,
+            show_default=True,
+            help="What ends with exit code 1, and by how much worse: scores in their unit, "
+            "time and memory in percent.",
+        ),
+        click.option(
+            "--calibration",
+            type=click.Path(path_type=Path),
+            help="What bench calibrate wrote on this machine: times must grow by more.",
+        ),
+        click.option(
+            "--format",
+            "formats",
+            type=FORMATS,
+            default="md",
+            show_default=True,
+            help="md, json, junit; the first is printed.",
+        ),
+    ]
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def limits_of(fail_on: tuple[dict[str, float], frozenset[str]], calibration: Path | None) -> Limits:
+    """What counts as a change, from the options.
+
+    Raises:
+        UsageError: the calibration cannot be used.
+    """
+    from denoisebench.compare.limits import Limits, read_calibration
+
+    sizes, gated = fail_on
+    if calibration is None:
+        return Limits(sizes, gated)
+    return Limits(sizes, gated, read_calibration(calibration))
+
+
+def conclude(
+    findings: Sequence[Finding], about: About, formats: Sequence[str], out: Path | None
+) -> int:
+    """Print the verdicts in the first format, write all of them, and return the exit code.
+
+    Raises:
+        UsageError: they cannot be written.
+    """
+    from denoisebench import sinks
+    from denoisebench.compare.findings import exit_code
+    from denoisebench.compare.render import compare_json, compare_markdown
+    from denoisebench.files import make_folder, write_text
+
+    texts = {
+        "md": lambda: compare_markdown(findings, about),
+        "json": lambda: compare_json(findings, about),
+        "junit": lambda: sinks.junit_of_comparison(findings),
+    }
+    if out is not None:
+        make_folder(out)
+        for name in formats:
+            write_text(out / _FORMATS[name], texts[name]())
+    click.echo(texts[formats[0]](), nl=False)
+    return exit_code(findings)
+
+
+def this_command(*further: str) -> str:
+    """What was typed, to type it again; with further options, if not to start anew."""
+    verb, *words = (word for word in sys.argv[1:] if word != "--resume")
+    return shlex.join(["bench", verb, *further, *words])
