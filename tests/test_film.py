@@ -522,10 +522,10 @@ def test_a_second_extraction_into_the_same_folder_waits_outside(
     import filelock
 
     (tmp_path / ".set.extraction").mkdir()
-    with filelock.FileLock(tmp_path / ".set.extraction" / "extraction.lock"):
+    with filelock.FileLock(tmp_path / ".set.extraction" / "run.lock"):
         result = extract(plain, "--name", "set", "--out", tmp_path / "set", *FEW)
     assert result.exit_code == 2
-    assert "another extraction into" in result.stderr
+    assert "another extraction is at work in" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs ulimit")

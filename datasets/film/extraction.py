@@ -14,8 +14,6 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-import filelock
-
 from denoisebench.datasets.base import DataError
 from denoisebench.datasets.film import survey as surveys
 from denoisebench.datasets.film.disk import make_empty
@@ -24,7 +22,7 @@ from denoisebench.datasets.film.reading import FilmError, open_film
 from denoisebench.datasets.film.request import check
 from denoisebench.datasets.film.splits import SPLITS, ShortError, choose, shares
 from denoisebench.errors import UsageError
-from denoisebench.files import make_folder
+from denoisebench.files import held, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,28 +105,18 @@ def _workplace(out: Path) -> Iterator[Path]:
 
     It stays where the extraction fails and films have been gone through.
     """
-    make_folder(out.parent)
     work = out.parent / f".{out.name}.extraction"
     make_folder(work)
-    lock = filelock.FileLock(work / "extraction.lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise DataError(
-            f"another extraction into {out} is at work; wait for it, or choose another --out"
-        ) from None
-    except OSError as error:
-        raise DataError(f"cannot write to {work}: {error.strerror}") from error
-    try:
-        yield work
-    except UsageError as error:
-        if _holds_surveys(work):
-            raise DataError(f"{error} (films gone through need not be again)") from error
-        raise
-    finally:
-        if not _holds_surveys(work):
-            shutil.rmtree(work, ignore_errors=True)
-        lock.release()
+    with held(work, "extraction"):
+        try:
+            yield work
+        except UsageError as error:
+            if _holds_surveys(work):
+                raise DataError(f"{error} (films gone through need not be again)") from error
+            raise
+        finally:
+            if not _holds_surveys(work):
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def _holds_surveys(work: Path) -> bool:
