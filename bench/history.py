@@ -135,7 +135,8 @@ def courses(runs: Sequence[Run], metric: str) -> list[Course]:
 def _points(run: Run, metric: str) -> dict[str, float]:
     if metric == "time":
         return _relative_times(run)
-    lines = named_lines(run.results)
+    # A mean over some of the frames is another figure.
+    lines = {n: line for n, line in named_lines(run.results).items() if line["status"] == Status.OK}
     if metric not in COSTS:
         known = {name: line.get(f"{metric}_mean") for name, line in lines.items()}
         return {n: float(v) for n, v in known.items() if v is not None and math.isfinite(v)}
@@ -157,7 +158,7 @@ def _relative_times(run: Run) -> dict[str, float]:
             for m in run.results.measured(row)
             if m.status is Status.OK and m.session in run.reference_ns
         ]
-        if ratios:
+        if ratios and len(ratios) == len(run.results.cells(row)):
             found[row_name(row)] = math.exp(fmean(map(math.log, ratios)))
     return found
 

@@ -55,9 +55,11 @@ _COSTS = (
 
 
 def _figures(results: Results) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """Each finite mean of the tidy table: its row in words, and what it is."""
+    """Each finite mean over all cells of a row: the row in words, and what it is."""
     scores = [(f"{metric['name']}_mean", metric) for metric in results.metrics]
     for name, line in named_lines(results).items():
+        if line["status"] != Status.OK:
+            continue
         for column, figure in (*scores, *_COSTS):
             value = line.get(column)
             if value is not None and math.isfinite(value):

@@ -274,7 +274,7 @@ def test_the_comment_says_what_got_worse_by_how_much_and_why() -> None:
     findings = compare_runs(base, head, Limits({"psnr": 0.02}, frozenset({"psnr"})))
     about = About(("BASE: a; HEAD: b.",), ("bench compare a b",))
     lines = compare_markdown(findings, about).splitlines()
-    assert lines[0] == "❌ **Regression** (PSNR) in 1 method: 1 worse, 1 better."
+    assert lines[0] == "❌ **Regression** (PSNR) in 1 method: 1 worse."
     psnr, time, ssim = lines[2:5]
     assert psnr.startswith("- ❌ **X: PSNR −0.105 dB** at sigma 25 (33.500 → 33.395 dB): ")
     assert re.search(r"95 % interval −0\.1\d\d to −0\.1\d\d over 8 frames; limit 0\.02 dB$", psnr)

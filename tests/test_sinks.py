@@ -226,6 +226,19 @@ def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> 
     assert bench("history", "c1", "--metric", "bogus").returncode == 2
 
 
+def test_a_mean_over_some_of_the_frames_is_no_figure(results: Results) -> None:
+    first = results.manifest["dataset"]["frames"][0]["id"]
+    known = results.measurements
+    some = {c: m for c, m in known.items() if c.method != "bm3d" or c.frame != first}
+    part = Results(results.manifest, some)
+    assert "bm3d cpu sigma 25" not in json.loads(sinks.bencher(part))
+    for metric in ("psnr", "ms", "time"):
+        run = Run("c", part, dict.fromkeys({m.session for m in some.values() if m.session}, 1e6))
+        names = {course.name.split()[0] for course in courses([run], metric)}
+        assert "bm3d" not in names
+        assert "median" in names
+
+
 def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
     run = read([BASELINE])[0]
 
