@@ -12,8 +12,10 @@ import pytest
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.report.markdown import render
 from denoisebench.report.results import Results, load
+from denoisebench.report.summary import differences
 from denoisebench.report.table import full_table
 from denoisebench.report.tidy import frames_table, table1
+from denoisebench.report.words import interval
 from denoisebench.store import Store
 
 if TYPE_CHECKING:
@@ -160,6 +162,47 @@ def test_an_incomplete_method_shows_its_mean_and_does_not_compete() -> None:
     assert body(markdown)["HALF"][:2] == ["40.00", "–"]
     assert "incomplete (CPU σ=15): mean over 1 of 2 cells." in markdown
     assert "incomplete (CPU σ=25): mean over 0 of 2 cells." in markdown
+
+
+def test_a_mean_over_some_frames_is_not_bold_and_takes_the_bold_from_nobody() -> None:
+    whole, other = ok("whole", 30), ok("other", 29)
+    half = [m for m in ok("half", 40) if (m.cell.frame, m.cell.sigma) != ("a", 25.0)]
+    rows = [row("whole"), row("other"), row("half")]
+    table = body(table1_markdown(results(rows, [*whole, *other, *half])))
+    assert table["HALF"][:2] == ["**41.00**", "37.00"]
+    assert table["WHOLE"][:2] == ["31.00", "**26.00**"]
+
+
+def test_who_failed_at_the_harder_level_does_not_lead_the_table() -> None:
+    lucky = [
+        m if m.cell.sigma == 15 else Measurement(m.cell, Status.ERROR, "no")
+        for m in ok("lucky", 30)
+    ]
+    found = results([row("lucky"), row("steady")], [*lucky, *ok("steady", 29)])
+    assert list(body(table1_markdown(found))) == ["STEADY", "LUCKY"]
+    assert "¹ error (CPU σ=25): no." in table1_markdown(found)
+
+
+def test_one_frame_says_nothing_of_others() -> None:
+    found = results([row("x"), row("y")], [*ok("x", 30), *ok("y", 29)])
+    found.manifest["dataset"]["frames"] = [{"id": "a"}]
+    [line, _] = differences(found, "x")
+    assert (line["mean"], line["low"], line["high"]) == (-1, None, None)
+    assert interval(line) == "−1.00 dB"
+
+
+def test_marks_of_footnotes_ascend_and_the_papers_column_stands_only_where_it_has_a_figure() -> (
+    None
+):
+    rows = [
+        row("x", note="one"),
+        row("y", note="two"),
+        row("z", licence="non-commercial", note="one"),
+    ]
+    markdown = table1_markdown(results(rows, [*ok("x", 31), *ok("y", 30), *ok("z", 29)]))
+    assert "| Z ¹ ³ " in markdown
+    assert "paper" not in markdown
+    assert "paper" in table1_markdown(results([row("bm3d")], ok("bm3d", 30)))
 
 
 def test_each_device_has_its_own_times() -> None:

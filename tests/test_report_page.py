@@ -237,21 +237,62 @@ def test_nothing_is_cut_off_and_text_stands_out(
     opened = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     opened.goto(address)
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
-    for selector in ("body", ".remarks", "figure svg text", ".results strong", "a[href]"):
-        assert opened.locator(selector).first.evaluate(CONTRAST) >= 4.5, selector
+    for selector in ("body", ".remarks", "figure svg text", "strong", "a[href]", "tbody td"):
+        assert opened.locator(selector).evaluate_all(CONTRAST) >= 4.5, selector
+    # The edges of what can be operated: WCAG 2.2, 1.4.11.
+    assert opened.locator(".levels, select").evaluate_all(CONTRAST, "borderTopColor") >= 3
     opened.close()
 
 
-# WCAG 2.2, contrast ratio of text and page.
-CONTRAST = """element => {
-  const style = getComputedStyle(element);
-  const ink = element.ownerSVGElement ? style.fill : style.color;
+# WCAG 2.2: the least contrast ratio of elements and page.
+CONTRAST = """(elements, what) => {
   const light = (color) => color.match(/[\\d.]+/g).slice(0, 3)
     .map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const pair = [light(ink), light(getComputedStyle(document.body).backgroundColor)];
-  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+  const page = light(getComputedStyle(document.body).backgroundColor);
+  return Math.min(...elements.map((element) => {
+    const text = element.ownerSVGElement ? "fill" : "color";
+    const ink = light(getComputedStyle(element)[what ?? text]);
+    return (Math.max(ink, page) + 0.05) / (Math.min(ink, page) + 0.05);
+  }));
 }"""
+
+
+def test_names_in_figures_are_whole_and_cover_no_other(page: Page) -> None:
+    found = [figure.evaluate(NAMES) for figure in visible(page.locator(".plot svg"))]
+    assert len(found) == 5
+    for cut, covered in found:
+        assert cut == []
+        assert covered == []
+
+
+# The texts of a figure that leave it, and those that overlap others by more than a hair.
+NAMES = """svg => {
+  const room = svg.getBoundingClientRect();
+  const texts = [...svg.querySelectorAll("text")]
+    .map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const cut = texts.filter(([, box]) => box.left < room.left - 1 || box.right > room.right + 1);
+  const covered = texts.flatMap(([one, a], i) => texts.slice(i + 1)
+    .filter(([, b]) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > a.height / 3)
+    .map(([other]) => [one, other]));
+  return [cut.map(([name]) => name), covered];
+}"""
+
+
+def test_the_page_prints_whole_on_light_ground(browser: Browser, address: str) -> None:
+    opened = browser.new_page(viewport={"width": 1032, "height": 700}, color_scheme="dark")
+    opened.goto(address)
+    opened.emulate_media(media="print")
+    for table in visible(opened.locator("table")):
+        box = table.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 1032
+    assert not visible(opened.locator("nav, select, .levels, .viewer"))
+    assert opened.get_by_role("columnheader", name="Digest of its pixels").is_visible()
+    ground = opened.locator("body").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert ground == "rgb(253, 253, 252)"
+    opened.close()
 
 
 def test_every_figure_and_picture_has_words(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from denoisebench import statistics
 
@@ -55,6 +57,20 @@ def test_the_interval_holds_the_true_mean_about_as_often_as_it_says() -> None:
     assert 0.88 <= np.mean(held) <= 0.98
 
 
+def test_the_interval_is_efrons() -> None:
+    """His formulas for the bias and the acceleration, on a skewed sample."""
+    generator = np.random.default_rng(1)
+    sample = generator.gamma(2, 1, 20) - 1.5
+    means = sample[generator.integers(0, 20, (100_000, 20))].mean(axis=1)
+    bias = stats.norm.ppf(np.mean(means < sample.mean()))
+    influence = sample - sample.mean()
+    acceleration = (influence**3).sum() / (6 * (influence**2).sum() ** 1.5)
+    tails = bias + stats.norm.ppf([0.025, 0.975])
+    shares = stats.norm.cdf(bias + tails / (1 - acceleration * tails))
+    found = statistics.mean_interval(sample)
+    assert [found.low, found.high] == pytest.approx(np.quantile(means, shares), abs=0.05)
+
+
 def test_seeds_of_a_frame_are_no_further_frames() -> None:
     one_draw = np.random.default_rng(3).normal(0, 1, (8, 1))
     alike = np.repeat(one_draw, 5, axis=1)  # five noise draws that say the same
@@ -73,6 +89,15 @@ def test_how_hard_a_frame_is_does_not_matter_for_a_difference(
     assert statistics.paired_differences(harder[0], harder[1]) == pytest.approx(
         statistics.paired_differences(scores[0], scores[1]), abs=1e-9
     )
+
+
+def test_what_differs_by_rounding_is_equal() -> None:
+    third = [30.1, 30.1 + 1e-13, 0.0]
+    assert statistics.paired_differences(third, [30.1, 30.1, math.inf]).tolist() == [
+        0,
+        0,
+        -math.inf,
+    ]
 
 
 def test_perfect_estimates_differ_by_nothing_and_from_others_without_bound() -> None:
@@ -101,6 +126,18 @@ def test_wilcoxon_is_the_exact_test_on_few_frames() -> None:
     assert statistics.wilcoxon([1, 2, 3, 4, 5, 6]) == pytest.approx(2 / 2**6)
     assert statistics.wilcoxon(np.arange(1, 11)) == pytest.approx(2 / 2**10)
     assert statistics.wilcoxon([0, 0, 0]) == 1
+
+
+def test_wilcoxon_counts_the_signs_that_are_as_one_sided() -> None:
+    """C4.5 with and without a parameter chosen, Demšar 2006, Table 2: tied ranks and two zeros."""
+    rises = [0.005, 0.017, 0.033, 0.006, 0.007, 0.063, 0.022, 0.047, 0.009, 0.021]
+    differences = np.array([*rises, -0.008, -0.005, 0, 0])
+    differing = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(differing))
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(ranks))))
+    as_one_sided = np.abs(signs @ ranks) >= abs(np.sign(differing) @ ranks) - 1e-9
+    assert statistics.wilcoxon(differences) == pytest.approx(as_one_sided.mean())
+    assert statistics.wilcoxon(differences) < 0.05  # as there
 
 
 @given(arrays(float, st.integers(1, 9), elements=st.floats(0, 1)))
@@ -133,6 +170,19 @@ def test_the_critical_difference_has_the_quantiles_that_are_printed(methods: int
     scores = np.random.default_rng(0).normal(size=(methods, 14))
     expected = q * math.sqrt(methods * (methods + 1) / (6 * 14))
     assert statistics.ranking(scores).critical_difference == pytest.approx(expected, rel=1e-3)
+
+
+def test_average_ranks_and_the_critical_difference_are_those_of_a_published_example() -> None:
+    """Demšar 2006, Table 6 and Sec. 3.2.2: four variants of C4.5 on 14 data sets."""
+    ranks = [
+        [4, 1, 4, 4, 4, 1, 3, 2.5, 4, 2.5, 4, 3, 4, 3],
+        [3, 2, 1, 1, 2, 2.5, 2, 2.5, 3, 2.5, 2.5, 2, 1, 1],
+        [2, 3, 2, 3, 3, 4, 4, 4, 2, 2.5, 1, 4, 2, 4],
+        [1, 4, 3, 2, 1, 2.5, 1, 1, 1, 2.5, 2.5, 1, 3, 2],
+    ]
+    found = statistics.ranking(-np.array(ranks))
+    assert found.average == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=5e-4)
+    assert found.critical_difference == pytest.approx(1.25, abs=5e-3)
 
 
 @given(tables())

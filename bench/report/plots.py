@@ -164,7 +164,7 @@ def _legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
     """What colours and marks mean, above the figure."""
     for words, (color, marker) in looks.items():
         axes.plot([], [], marker, color=color, label=words)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(looks))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(looks), columnspacing=1.4)
 
 
 def _label_points(
@@ -348,7 +348,7 @@ def _course(run: dict[str, Any], lines: dict[str, list[tuple[float, float]]]) ->
         for index, (name, points) in enumerate(zip(names, lines.values(), strict=True)):
             xs, ys = zip(*points, strict=True)
             turn, number = divmod(index, len(SERIES))
-            look = {"color": SERIES[number], "marker": _MARKERS[number], "ms": 4.5}
+            look: dict[str, Any] = {"color": SERIES[number], "marker": _MARKERS[number], "ms": 4.5}
             [line] = axes.plot(xs, ys, linestyle=_DASHES[turn % len(_DASHES)], lw=1.4, **look)
             shown = ", ".join(f"{y:.2f} dB at {x:g}" for x, y in points)
             tips.add(line, f"{name}: {shown}")
@@ -377,7 +377,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence
     texts = _names_of(axes, names, va="center")
     room = 15 + max(text.get_window_extent().width for text in texts)
     share = 1 - room / figure.bbox.width
-    figure.get_layout_engine().set(rect=(0, 0, share, 1))  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", rect=(0, 0, share, 1))  # type: ignore[union-attr]
     figure.draw_without_rendering()  # type: ignore[union-attr]
     inside = axes.get_window_extent()
     spots = axes.transData.transform(ends)

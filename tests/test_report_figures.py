@@ -1,0 +1,168 @@
+"""What figures are made of: names that keep clear of each other, and figures in words."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from denoisebench.report import drawing, labels, words
+from denoisebench.report.markdown import escape
+from denoisebench.report.plots import Plot, plots
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROOM = (0.0, 0.0, 500.0, 400.0)
+SPOTS = st.tuples(st.floats(100, 400), st.floats(50, 350))
+
+
+def overlap(a: labels.Box, b: labels.Box) -> bool:
+    return min(a[2], b[2]) - max(a[0], b[0]) > 1 and min(a[3], b[3]) - max(a[1], b[1]) > 1
+
+
+@given(st.lists(SPOTS, min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_names_stand_beside_their_points_and_cover_neither_names_nor_points(
+    spots: list[labels.Point],
+) -> None:
+    spots = [
+        (x, y)
+        for i, (x, y) in enumerate(spots)
+        if all(math.dist((x, y), s) > 20 for s in spots[:i])
+    ]
+    boxes = labels.beside(spots, [(70.0, 10.0)] * len(spots), [], ROOM)
+    for (x, y), (x0, y0, x1, y1) in zip(spots, boxes, strict=True):
+        assert (x1 - x0, y1 - y0) == pytest.approx((70, 10))
+        assert math.dist((x, y), labels.nearest((x0, y0, x1, y1), (x, y))) < 80
+        assert ROOM[0] <= x0 <= x1 <= ROOM[2]
+    assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
+    for (x, y), box in itertools.product(spots, boxes):
+        assert not overlap((x - 3, y - 3, x + 3, y + 3), box)
+
+
+def test_a_name_is_not_written_over_a_line() -> None:
+    [box] = labels.beside([(100, 100)], [(70, 10)], [((100, 100), (300, 100))], ROOM)
+    assert box[1] > 100 or box[3] < 100 or box[2] < 100
+
+
+@given(st.lists(st.floats(0, 400), min_size=1, max_size=25), st.floats(1, 15))
+@settings(deadline=None)
+def test_spread_names_keep_their_order_and_their_distance(heights: list[float], gap: float) -> None:
+    found = labels.spread(heights, gap, 0, 400)
+    order = np.argsort(heights, kind="stable")
+    placed = np.array(found)[order]
+    assert (np.diff(placed) >= gap - 1e-6).all()
+    assert placed[0] >= -1e-6
+    assert placed[-1] <= 400 + 1e-6
+    if (np.diff(np.sort(heights)) >= gap).all():
+        assert found == pytest.approx(heights)
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (words.decimals(2)(-0.004), "0.00"),
+        (words.decimals(2)("-inf"), "−∞"),
+        (words.decimals(2)(None), "–"),
+        (words.decibels(-1.234), "−1.23"),
+        (words.decibels(0.0), "+0.00"),
+        (words.three_digits(12345.6), "12346"),
+        (words.three_digits(0.012345), "0.0123"),
+        (words.megabytes(0.2), "<1"),
+        (words.megabytes(None), "–"),
+        (words.pvalue(0.0004), "< 0.001"),
+        (words.counted(1, "frame"), "1 frame"),
+        (words.one_line("a\u202eb\n\x07 \u2066c"), "ab c"),
+        (words.one_line("👩\u200d🚀"), "👩🚀"),
+    ],
+)
+def test_figures_and_names_in_words(printed: str, shown: str) -> None:
+    assert printed == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "*bold*",
+        "_so_",
+        "`code`",
+        "$x_1$ $",
+        "a|b",
+        "[a](http://b)",
+        "<b>",
+        "&lt;",
+        "~~a~~",
+        "a\\|b",
+    ],
+)
+def test_a_name_is_only_text_to_markdown(name: str) -> None:
+    markdown_it = pytest.importorskip("markdown_it")
+    renderer = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    tokens = renderer.parse(f"| x |\n|---|\n| {escape(name)} |\n")
+    _, cell = (token for token in tokens if token.type == "inline")
+    assert {part.type for part in cell.children} <= {"text", "text_special"}
+    assert "".join(part.content for part in cell.children) == name
+    assert "$" not in escape(name).replace("\\$", "")  # mathematics to GitHub
+
+
+def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
+    def draw(axes: Axes, tips: drawing.Tips) -> None:
+        tips.add(axes.plot(1, 1, "o")[0], "日本\x07 <語>")
+        axes.set_xlabel("日本語 ✨")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = drawing.svg(draw, (2, 2), "name")
+    assert "日本語 ✨" in svg
+    [tip] = [e.text for e in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}title")]
+    assert tip == "日本 <語>"
+
+
+def summary(frames: int, **more: Any) -> dict[str, Any]:
+    """A summary of one method at one level."""
+    rng = np.random.default_rng(0)
+    row = {
+        "method": "m",
+        "device": "cpu",
+        "level": 0,
+        "scores": {"psnr": 30.0},
+        "psnr_by_frame": {f"f{i}": float(v) for i, v in enumerate(rng.normal(30, 1, frames))},
+    }
+    costs = dict.fromkeys(["ms_per_frame", "ms_per_megapixel", "transfer_ms", "cold_ms"])
+    return {
+        "levels": [{"sigma": 25.0, "told": None, "label": "σ25"}],
+        "methods": [{"method": "m", "title": "M", "family": "local"}],
+        "table": [row | costs | {"peak_memory_mb": None, "load_ms": None}],
+        "differences": [],
+        "ranks": [],
+        "reference": None,
+    } | more
+
+
+def figure_of_frames(run: dict[str, Any]) -> Plot:
+    [figure] = [figure for figure in plots(run) if figure.kind == "frames"]
+    return figure
+
+
+def test_of_very_many_frames_only_those_far_out_are_drawn() -> None:
+    few, many = (figure_of_frames(summary(n)).svg for n in (90, 4000))
+    assert few.count("<title>") == 90
+    assert len(many) < 2 * len(few)
+
+
+def test_long_titles_keep_both_ends() -> None:
+    titles = {n: f"A method with a title that is rather long [strength={n}]" for n in "ab"}
+    methods = [{"method": n, "title": title, "family": "local"} for n, title in titles.items()]
+    base = summary(5)
+    rows = [base["table"][0] | {"method": n} for n in titles]
+    figure = figure_of_frames(base | {"methods": methods, "table": rows})
+    assert "[strength=a]" in figure.alt
+    assert "[strength=b]" in figure.alt
