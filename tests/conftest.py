@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Protocol
 
+import hypothesis
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).with_name("bench")
+
+# How long an example takes says how busy the machine is; whatever hangs has pytest-timeout.
+hypothesis.settings.register_profile("denoisebench", deadline=None)
+hypothesis.settings.load_profile("denoisebench")
 
 
 @pytest.fixture
