@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
+
+from denoisebench.denoisers import registry
+from denoisebench.denoisers.gan import inference
 from denoisebench.denoisers.registry import Card
-from denoisebench.identity import source_digest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
+from denoisebench.environment import versions
+from denoisebench.folder import read_manifest
+from denoisebench.identity import Identities, source_digest
+from denoisebench.plan import Options, make_plan
+from denoisebench.store import Store
 
 
 def test_the_digest_of_a_method_covers_the_modules_behind_it(
@@ -39,3 +42,35 @@ def test_the_digest_of_a_method_covers_the_modules_behind_it(
     assert source_digest(card) == before
     (package / "deep.py").write_text("FACTOR = 2")
     assert source_digest(card) != before
+
+
+@pytest.mark.parametrize("name", ["baseline", "sigma-11.4"])
+def test_the_published_runs_hold_under_the_code_as_it_is(documentary_root: Path, name: str) -> None:
+    """An edit of a method's code, however small, asks for its rows to be measured again."""
+    folder = Path(__file__).parents[1] / "results" / name
+    manifest = read_manifest(folder)
+    names = [row["method"] for row in manifest["rows"]]
+    options = manifest["options"] | {"methods": names, "out": None, "fresh": False}
+    plan, _ = make_plan(
+        Options(**{k: tuple(v) if type(v) is list else v for k, v in options.items()})
+    )
+    identities = Identities(plan)
+    with Store(folder / "run.sqlite", read_only=True) as store:
+        measured = store.measurements()
+    then = manifest["environment"]["libraries"]
+    stale, compared = set(), 0
+    for row in plan.rows:
+        now = versions(("numpy", *row.method.card.requires))
+        if any(then.get(library) != version for library, version in now.items()):
+            continue
+        for cell, frame in plan.cells(row):
+            compared += 1
+            if measured[cell].quality_key != identities.of(row, cell, frame)[0]:
+                stale.add(row.method.spec)
+    if not compared:
+        pytest.skip("it was measured with other versions of the libraries")
+    assert stale == set()
+
+
+def test_the_specialised_networks_refuse_what_their_cards_call_unfit() -> None:
+    assert inference.REACH == registry.REACH

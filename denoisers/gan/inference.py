@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from denoisebench.denoisers.registry import serves
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -25,6 +23,8 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 # grid of a tile on that of the frame.
 OVERLAP = 48
 GRID = 4
+
+REACH = 1.2  # how many times sigma may be what weights were trained for, or the other way round
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class SpecialisedGenerator(TrainedGenerator):
         Raises:
             ValueError: it is none of those trained for, nor near to one.
         """
-        if not serves(self.specialised, sigma * 255):
+        if min(_distance(sigma * 255, trained) for trained in self.specialised) > REACH:
             trained_for = ", ".join(f"{trained:g}" for trained in sorted(self.specialised))
             raise ValueError(
                 f"trained for sigma {trained_for}, not for {sigma * 255:g}; "
