@@ -136,7 +136,9 @@ def specialised(tmp_path: Path, *sigmas: float) -> SpecialisedGenerator:
     return Mine()
 
 
-@pytest.mark.parametrize(("sigma", "nearest"), [(12.5, 15), (15, 15), (18, 15), (21, 25), (30, 25), (60, 50)])
+@pytest.mark.parametrize(
+    ("sigma", "nearest"), [(12.5, 15), (15, 15), (18, 15), (21, 25), (30, 25), (60, 50)]
+)
 def test_specialised_weights_serve_the_sigmas_near_to_theirs(
     tmp_path: Path, sigma: float, nearest: float
 ) -> None:
