@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -124,6 +125,19 @@ def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
     assert "日本語 ✨" in svg
     [tip] = [e.text for e in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}title")]
     assert tip == "日本 <語>"
+
+
+@pytest.mark.parametrize("times", [(2.4, 8), (90, 110), (0.05, 90_000)])
+def test_a_logarithmic_axis_has_numbers_however_short_it_is(times: tuple[float, float]) -> None:
+    def draw(axes: Axes, tips: drawing.Tips) -> None:
+        axes.plot(times, [1, 2])
+        axes.set_yticks([])
+        drawing.log_scale(axes)
+
+    found = re.findall(r">([\d. ]+)</text>", drawing.svg(draw, (5, 3), "name"))
+    numbers = [float(text.replace(" ", "")) for text in found]
+    assert len(numbers) >= 2
+    assert numbers == sorted(numbers)
 
 
 def summary(frames: int, **more: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import tomllib
 from contextlib import contextmanager
@@ -243,5 +244,9 @@ def _conclude(path: Path, options: Options, *, interrupted: bool) -> int:
     if interrupted:
         click.echo(f"Interrupted. To go on from here: {options.command}", err=True)
         return EXIT_INTERRUPTED
-    click.echo(f"Wrote {pictures}table1.md, table1.csv and frames.csv to {path}", err=True)
+    click.echo(
+        f"Wrote {pictures}table1.md, table1.csv and frames.csv to {path}; "
+        f"to see it as a page: bench report {shlex.quote(str(path))} --open",
+        err=True,
+    )
     return EXIT_CELLS_FAILED if failures else 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 INK, FAINT, BACK = "#1f2329", "#c9ced6", "#fdfdfc"
 SERIES = ("#2f6fb5", "#b34a12", "#2e7a40", "#8a5ab5", "#8d620a", "#0c7680", "#c23b6e", "#666d78")
@@ -141,11 +142,22 @@ def inline(svg: str, scope: str) -> str:
 
 
 def log_scale(axes: Axes) -> None:
-    """Powers of ten, written out."""
+    """Give what is drawn a logarithmic horizontal axis, its numbers written out."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(_log_locator(high / low))
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", " "))
     )
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _log_locator(span: float) -> Locator:
+    """Powers of ten; on an axis that is short, more."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    if span > 100:
+        return LogLocator()
+    return LogLocator(subs=(1.0, 2.0, 5.0)) if span > 5 else MaxNLocator(5)

@@ -65,9 +65,9 @@ def plots(run: dict[str, Any]) -> Iterator[Plot]:
     for number, level in enumerate(run["levels"]):
         rows = [row for row in _competing(run) if row["level"] == number and _finite_psnr(row)]
         timed = [row for row in rows if row["ms_per_megapixel"]]
-        if timed:
+        if len(timed) > 1:
             yield _frontier(run, number, level["label"], timed)
-        if rows:
+        if any(len(row["psnr_by_frame"]) > 1 for row in rows):
             yield _frames(run, number, level["label"], rows)
         compared = [line for line in run["differences"] if line["level"] == number]
         if finite := [line for line in compared if isinstance(line["mean"], float)]:
@@ -138,8 +138,8 @@ def _frontier(run: dict[str, Any], number: int, label: str, rows: list[dict[str,
             face = color if index in front else BACK
             [dot] = axes.plot(x, y, marker, ms=8, color=face, mec=color, mew=1.6, zorder=3)
             tips.add(dot, f"{name}: {y:.2f} dB, {three_digits(x)} ms per megapixel")
-        log_scale(axes)
         axes.margins(x=0.1, y=0.1)
+        log_scale(axes)
         axes.set_xlabel("ms per megapixel (log scale)")
         axes.set_ylabel(f"PSNR, dB ({label})")
         if len(devices) > 1:

@@ -148,8 +148,9 @@ def _ranks(results: Results) -> list[dict[str, Any]]:
     found = []
     for number, level in enumerate(results.levels):
         psnr = _psnr(results, level)
-        if len(psnr) > 1:
-            ranking = statistics.ranking(np.array(list(psnr.values())))
+        scores_by_frame = np.array(list(psnr.values()))
+        if min(scores_by_frame.shape) > 1:  # methods, and frames
+            ranking = statistics.ranking(scores_by_frame)
             average = dict(zip(psnr, map(float, ranking.average), strict=True))
             found.append(
                 {

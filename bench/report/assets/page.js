@@ -121,6 +121,7 @@ class Viewer {
       button.addEventListener("click", () => this.extreme(which));
       return button;
     });
+    const scored = data.scenes.some((scene) => Object.values(scene.psnr).some((psnr) => typeof psnr === "number"));
     this.panels = make("div", { class: "panels" });
     const range = (words, low, high, step, value, change) => {
       const input = make("input", { type: "range", min: low, max: high, step, value });
@@ -139,7 +140,7 @@ class Viewer {
     const left_out = data.left_out ? ` Kept, but left out to keep the page small: ${data.left_out}.` : "";
     this.root.append(
       make("div", { class: "choices" }, sceneLabel, leftLabel, rightLabel),
-      make("div", { class: "choices" }, make("div", { class: "levels", role: "group", "aria-label": "View" }, ...this.modes), ...extremes),
+      make("div", { class: "choices" }, make("div", { class: "levels", role: "group", "aria-label": "View" }, ...this.modes), ...(scored ? extremes : [])),
       this.panels,
       make("div", { class: "ranges" }, dividerLabel, zoomLabel, acrossLabel, downLabel),
       this.legend,
