@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from denoisebench.report import drawing, labels, words
 from denoisebench.report.markdown import escape
-from denoisebench.report.plots import Plot, plots
+from denoisebench.report.plots import plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,7 +161,7 @@ def summary(frames: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def figure_of_frames(run: dict[str, Any]) -> Plot:
+def figure_of_frames(run: dict[str, Any]) -> drawing.Plot:
     [figure] = [figure for figure in plots(run) if figure.kind == "frames"]
     return figure
 

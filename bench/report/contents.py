@@ -12,7 +12,7 @@ from denoisebench.report.table import Table, full_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from denoisebench.report.plots import Plot
+    from denoisebench.report.drawing import Plot
     from denoisebench.report.results import Results
 
 

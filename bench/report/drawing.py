@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,30 @@ _STYLE = {
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure.
+
+    Attributes:
+        kind: ``frontier``, ``course``, ``frames``, ``forest``, ``ranks`` or ``times``.
+        level: which of the summary's levels it shows; None if all.
+        title: what it shows.
+        alt: what it says, in words.
+        svg: the file's content, in the colours of a light page.
+    """
+
+    kind: str
+    level: int | None
+    title: str
+    alt: str
+    svg: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.kind if self.level is None else f"{self.kind}-{self.level + 1}"
 
 
 class Tips:
@@ -139,6 +164,13 @@ def inline(svg: str, scope: str) -> str:
     """
     svg = _scoped(svg[svg.index("<svg") :].replace(_backdrop(), "", 1), scope)
     return re.sub("|".join(_VARIABLES), lambda found: f"var({_VARIABLES[found[0]]})", svg)
+
+
+def legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
+    """What colours and marks mean, above the figure."""
+    for words, (color, marker) in looks.items():
+        axes.plot([], [], marker, color=color, label=words)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(looks), columnspacing=1.4)
 
 
 def log_scale(axes: Axes) -> None:

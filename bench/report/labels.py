@@ -1,11 +1,14 @@
-"""Where the names in a figure go, so that none covers another: pure functions of boxes."""
+"""The names in a figure: how long they are, and where they go so that none covers another."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from denoisebench.report.words import DEVICE_NAMES, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,13 +17,47 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
+SIZE = 9  # points
 NEAR = 9.0
 """How far a name is from its point, in points of type; further off it needs a line."""
 
 _DISTANCES = (NEAR, 17.0, 27.0, 39.0, 53.0, 69.0)
 _DIRECTIONS = tuple(math.tau * turn for turn in (0, 0.5, 0.25, 0.75, *(i / 16 for i in range(16))))
+_LONGEST_TITLE = 42
+_FOLD = 26
 _MARK = 6.0  # half the side of a point's own square
 _SWEEPS = 3
+
+
+def titles(run: dict[str, Any]) -> dict[str, str]:
+    """Of every method; of a long one both ends, for methods often differ in the last words.
+
+    Args:
+        run: a summary.
+    """
+    found = {m["method"]: one_line(m["title"]) for m in run["methods"]}
+    half = _LONGEST_TITLE // 2
+    return {
+        method: title if len(title) <= _LONGEST_TITLE else f"{title[:half]}…{title[-half:]}"
+        for method, title in found.items()
+    }
+
+
+def names(run: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Of rows: the methods' titles, with the device where there are several."""
+    shown = titles(run)
+    several = len({row["device"] for row in rows}) > 1
+    return [
+        shown[row["method"]] + (f" ({DEVICE_NAMES[row['device']]})" if several else "")
+        for row in rows
+    ]
+
+
+def folded(name: str) -> str:
+    """On two lines if it is long."""
+    lines = textwrap.wrap(name, _FOLD)
+    half = len(name) // 2
+    return "\n".join(lines if len(lines) <= 2 else [name[:half], name[half:]])
 
 
 def beside(

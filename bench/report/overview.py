@@ -12,7 +12,7 @@ from denoisebench.report.words import interval, percent, pvalue
 
 if TYPE_CHECKING:
     from denoisebench.report.contents import Contents
-    from denoisebench.report.plots import Plot
+    from denoisebench.report.drawing import Plot
 
 PLOTS = "plots"
 
