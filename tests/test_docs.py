@@ -34,14 +34,14 @@ def test_the_method_that_contributing_adds_works_as_it_says(
 
 
 def test_the_table_in_the_readme_is_the_published_one_and_that_follows_from_the_run(
-    bench: Bench, tmp_path: Path
+    ask: Bench, tmp_path: Path
 ) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     marked = r"<!-- table1: (\S+) -->\n(.*?)<!-- /table1 -->"
     [(source, shown)] = re.findall(marked, text, re.DOTALL)
     published = (ROOT / source).read_text(encoding="utf-8")
     assert shown == published
-    rebuilt = bench("report", ROOT / "results" / "baseline", "--out", tmp_path / "tables")
+    rebuilt = ask("report", ROOT / "results" / "baseline", "--out", tmp_path / "tables")
     assert rebuilt.stdout == published
 
 

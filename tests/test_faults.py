@@ -214,17 +214,21 @@ def test_a_method_whose_library_is_absent_fails_a_run_only_if_it_was_asked_for(
 
 @pytest.fixture
 def slow_run(photos: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run of 90 cells that takes a few seconds, started in the background."""
+    """A run of 162 cells that takes a second or more, started in the background."""
     with start(photos, tmp_path) as process:
         yield process
         process.kill()
 
 
-def start(photos: Path, tmp_path: Path) -> subprocess.Popen[str]:
-    words = run_words(photos, "noisy,gaussian,median", "--seeds", "10")
+def slow_words(photos: Path) -> list[str | Path]:
+    words = run_words(photos, "noisy,gaussian,median", "--seeds", "6")
     words[words.index("25")] = "15,25,50"
+    return words
+
+
+def start(photos: Path, tmp_path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [COMMAND, *map(str, words)],
+        [COMMAND, *map(str, slow_words(photos))],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -264,20 +268,18 @@ def test_a_coordinator_killed_at_random_points_loses_and_doubles_nothing(
     before = pd.DataFrame(columns=[*CELL, "call_ns"])
     for _ in range(4):
         with start(photos, tmp_path) as process:
-            wait_for_cells(out, min(len(before) + chance.randint(1, 60), 269))
+            wait_for_cells(out, min(len(before) + chance.randint(1, 36), 161))
             process.kill()
             process.wait()
         after = stored(out)
         kept = before.merge(after, on=[*CELL, "call_ns"])
         assert len(kept) == len(before)  # not one was lost or measured again
         before = after[[*CELL, "call_ns"]]
-    words = run_words(photos, "noisy,gaussian,median", "--seeds", "10")
-    words[words.index("25")] = "15,25,50"
-    result = bench(*words)
+    result = bench(*slow_words(photos))
     assert result.returncode == 0
-    assert f"270 cells, {len(before)} measured before" in result.stderr
+    assert f"162 cells, {len(before)} measured before" in result.stderr
     cells = pd.read_csv(out / "frames.csv")
-    assert len(cells) == 270
+    assert len(cells) == 162
     assert not cells.duplicated(CELL).any()
     assert (cells.status == "ok").all()
 
@@ -321,7 +323,7 @@ def test_an_interrupted_run_shows_what_is_done_and_how_to_go_on(
     done = len(stored(tmp_path / "out"))
     result = bench(*command[1:])
     assert result.returncode == 0
-    assert f"270 cells, {done} measured before" in result.stderr
+    assert f"162 cells, {done} measured before" in result.stderr
 
 
 def test_an_interruption_before_anything_runs_is_no_crash(tmp_path: Path) -> None:
