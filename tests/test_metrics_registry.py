@@ -127,7 +127,7 @@ def test_the_scores_of_further_metrics_can_be_computed_by_hand(
         assert table.loc[method, "ssim_mean"] == pytest.approx(mean["ssim"], rel=1e-5)
     head = [cell.strip() for cell in result.stdout.splitlines()[0].split("|")]
     assert head[2:6] == ["Saturation σ25", "PSNR-Y σ25", "MS-SSIM σ25", "PSNR σ25"]
-    assert "Saturation in ΔC*: closest to 0 is best, not defined for grey frames" in result.stdout
+    assert r"Saturation in ΔC\*: closest to 0 is best, not defined for grey frames" in result.stdout
     closest = min(means["saturation"], key=abs)
     assert "SSIM σ25" not in head
     assert f"{closest:+.2f}" in result.stdout
