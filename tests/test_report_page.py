@@ -266,6 +266,18 @@ def test_names_in_figures_are_whole_and_cover_no_other(page: Page) -> None:
         assert covered == []
 
 
+def test_names_in_figures_for_markdown_are_whole_and_cover_no_other(
+    browser: Browser, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path / "run")
+    write_reports({"run": (folder, load(folder))}, tmp_path, ["md"], against="evil")
+    opened = browser.new_page()
+    for figure in sorted((tmp_path / "plots").iterdir()):
+        opened.goto(figure.as_uri())
+        assert opened.locator("svg").evaluate(NAMES) == [[], []], figure.name
+    opened.close()
+
+
 # The texts of a figure that leave it, and those that overlap others by more than a hair.
 NAMES = """svg => {
   const room = svg.getBoundingClientRect();

@@ -117,7 +117,8 @@ def forest(run: dict[str, Any], number: int, label: str, lines: list[dict[str, A
             axes.plot(ends, [place] * len(ends), color=color, lw=2)
             [dot] = axes.plot(mean, place, "s", ms=6, color=color)
             tips.add(dot, f"{name}: {interval(line)}")
-        _rows(axes, names, f"PSNR less that of {reference}, dB\n({label}, 95 % intervals)")
+        axes.figure.suptitle(f"Against {reference}", fontsize=labels.SIZE)  # type: ignore[union-attr]
+        _rows(axes, names, f"difference in PSNR, dB ({label}, 95 % intervals)")
 
     return Plot(
         "forest",
