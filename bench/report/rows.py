@@ -117,7 +117,7 @@ def forest(run: dict[str, Any], number: int, label: str, lines: list[dict[str, A
             axes.plot(ends, [place] * len(ends), color=color, lw=2)
             [dot] = axes.plot(mean, place, "s", ms=6, color=color)
             tips.add(dot, f"{name}: {interval(line)}")
-        axes.figure.suptitle(f"Against {reference}", fontsize=labels.SIZE)  # type: ignore[union-attr]
+        axes.figure.suptitle(f"Against {reference}", fontsize=labels.SIZE)
         _rows(axes, names, f"difference in PSNR, dB ({label}, 95 % intervals)")
 
     return Plot(
