@@ -207,12 +207,23 @@ def test_several_runs_share_a_page_and_keep_their_tables(bench: Bench, tmp_path:
     assert page.count('<section class="run"') == 2
 
 
+def test_a_report_shows_the_asked_metrics_and_psnr_alone(bench: Bench, tmp_path: Path) -> None:
+    asked = ["report", BASELINE, "--metrics", "saturation", "--format", "md,json", "--out", "some"]
+    shown = bench(*asked).stdout
+    assert "PSNR σ25" in shown
+    assert "Saturation σ25" in shown
+    assert "SSIM" not in shown
+    [run] = read_json(tmp_path / "some")["runs"]
+    assert [metric["name"] for metric in run["metrics"]] == ["psnr", "saturation"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["nowhere"], "nowhere holds no run"),
         (["run", "other"], "--out"),
         (["run", "--format", "htm"], "html"),
+        (["run", "--metrics", "ssmi"], "unknown metric 'ssmi'; did you mean ssim?"),
         (["run", "--against", "god"], "unknown method 'god'; did you mean good?"),
     ],
 )

@@ -33,6 +33,11 @@ def _format(item: object) -> str:
     help="The method that others are compared with.  [default: the best]",
 )
 @click.option(
+    "--metrics",
+    type=CommaList("name,…", lambda text: text.split(","), str),
+    help="The scores to show beside PSNR, of those measured.  [default: all]",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the reports; the run's own folder by default.",
@@ -42,6 +47,7 @@ def report(
     runs: tuple[Path, ...],
     formats: tuple[str, ...],
     against: str | None,
+    metrics: tuple[str, ...] | None,
     out: Path | None,
     show: bool,
 ) -> None:
@@ -60,8 +66,10 @@ def report(
     folder = out or runs[0]
     if show:
         formats = tuple(dict.fromkeys([*formats, "html"]))
-    known = {name: (path, load(path)) for name, path in _named(runs).items()}
-    click.echo(write_reports(known, folder, formats, against), nl=False)
+    found = {name: (path, load(path)) for name, path in _named(runs).items()}
+    if metrics is not None:
+        found = {name: (path, run.showing(metrics)) for name, (path, run) in found.items()}
+    click.echo(write_reports(found, folder, formats, against), nl=False)
     if "html" in formats:
         click.echo(f"Wrote {folder / PAGE}", err=True)
     if show:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Level, Status, told_to
+from denoisebench.errors import UsageError, unknown
 from denoisebench.folder import STORE, read_manifest
 from denoisebench.metrics.registry import PROTOCOL, select
 from denoisebench.protocol import GAUSSIAN
 from denoisebench.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from denoisebench.cells import Cell, Measurement, Score
@@ -51,6 +53,19 @@ class Results:
     def further_metrics(self) -> list[dict[str, Any]]:
         """Those beyond the protocol's, which every run scores."""
         return [metric for metric in self.metrics if metric["name"] not in PROTOCOL]
+
+    def showing(self, names: Collection[str]) -> Results:
+        """The same run, showing these of its metrics and PSNR, by which methods are ordered.
+
+        Raises:
+            UsageError: it has no metric of such a name.
+        """
+        known = [metric["name"] for metric in self.metrics]
+        for name in names:
+            if name not in known:
+                raise UsageError(f"--metrics: {unknown('metric', name, known)}")
+        shown = [metric for metric in self.metrics if metric["name"] in {"psnr", *names}]
+        return replace(self, manifest=self.manifest | {"metrics": shown})
 
     def cells(self, row: dict[str, Any], level: Level | None = None) -> list[Cell]:
         """The cells that were planned for a row, at one level or at all."""
