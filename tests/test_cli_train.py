@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,6 +125,30 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert "--iterations 100000" in rest
     state = torch.load(tmp_path / "out" / training.CHECKPOINT, weights_only=True)
     assert state["iteration"] >= 3
+
+
+def test_an_interrupt_in_the_middle_of_a_line_is_taken_as_any_other(
+    tiny: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["train", tiny, "--data", f"folder:{photos}", "--device", "cpu", "--out", "out"]
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    reader, writer = os.pipe()
+    os.write(writer, b"." * (fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096) - 1))
+    with subprocess.Popen(
+        [COMMAND, *map(str, words)], cwd=tmp_path, stderr=writer, env=buffered
+    ) as process:
+        os.close(writer)
+        history = tmp_path / "out" / training.LOG
+        while not (history.exists() and history.read_text().count("\n") > 3):
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(0.5)  # the line that follows is stuck in the full pipe by now
+        process.send_signal(signal.SIGINT)
+        with open(reader, encoding="utf-8") as stderr:
+            rest = stderr.read()
+    assert process.returncode == 130, rest
+    assert "Stopping after this iteration" in rest
+    assert "Interrupted. To go on from here: bench train" in rest
 
 
 def test_a_training_that_diverges_says_so(

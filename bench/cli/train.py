@@ -254,13 +254,17 @@ def _folder(out: Path, fresh: bool) -> Iterator[None]:
 @contextmanager
 def _stop_asked() -> Iterator[Callable[[], bool]]:
     """Take the first Ctrl-C or polite kill as a wish to stop, the second as an interrupt."""
+    from denoisebench.denoisers.gan import parallel
+
     asked: list[int] = []
 
     def ask(number: int, _: object) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        _say("Stopping after this iteration; again to stop at once")
+        if parallel.rank() == 0:
+            # Not by way of sys.stderr: in the middle of a line of its own it lets nobody else in.
+            os.write(2, b"\nStopping after this iteration; again to stop at once\n")
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
