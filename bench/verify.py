@@ -124,10 +124,12 @@ def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
 
 def unavailable(expectation: Expectation) -> str:
     """Why an expectation cannot be checked here; empty if it can."""
+    if expectation.incomparable:
+        return expectation.incomparable
     card = registry.cards().get(expectation.method)
     if card is None:
         return "the method is not in this installation"
-    return expectation.incomparable or card.unavailable or ""
+    return card.unavailable or ""
 
 
 def plans(

@@ -157,6 +157,9 @@ def test_what_is_not_installed_is_not_comparable(bench: Bench, tmp_path: Path) -
     assert result.stdout.count("not comparable: the method is not in this installation") == 6
     assert {r["verdict"] for r in records(tmp_path / "out")} == {"not comparable"}
     assert "6 not comparable" in result.stderr
+    # Where no print can be compared, that is the reason, whatever is installed.
+    unprinted = bench("verify", "--methods", "ksvd", "--out", "ksvd")
+    assert "not comparable: its authors print single images" in unprinted.stdout
 
 
 def test_an_interrupted_verification_goes_on(bench: Bench, set12: None, tmp_path: Path) -> None:
