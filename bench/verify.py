@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from denoisebench import protocol
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError, unknown
+from denoisebench.naming import matching
 from denoisebench.plan import make_plan
 from denoisebench.timing import TimingRules
 
@@ -113,7 +113,7 @@ def choose(
 def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
     found: set[str] = set()
     for pattern in methods:
-        names = known if pattern == "all" else fnmatch.filter(known, pattern)
+        names = matching(pattern, known)
         if not names:
             raise UsageError(
                 f"--methods: {unknown('method with published figures', pattern, known)}"

@@ -6,7 +6,6 @@ to the method's call, so that listing all methods takes milliseconds.
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 import logging
 import math
@@ -19,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
 from denoisebench.errors import UsageError, unknown
+from denoisebench.naming import matching
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -256,7 +256,7 @@ def _resolve(expression: str) -> list[Method]:
     if is_pattern(expression):
         if "[" in expression:
             raise UsageError(f"{expression}: only a single method takes parameters; name it")
-        names = fnmatch.filter(known, "*" if expression == "all" else expression)
+        names = matching(expression, known)
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]

@@ -223,6 +223,7 @@ def test_a_report_shows_the_asked_metrics_and_psnr_alone(bench: Bench, tmp_path:
         (["nowhere"], "nowhere holds no run"),
         (["run", "other"], "--out"),
         (["run", "--format", "htm"], "html"),
+        (["run", "--metrics", ","], "give at least one"),
         (["run", "--metrics", "ssmi"], "unknown metric 'ssmi'; did you mean ssim?"),
         (["run", "--against", "god"], "unknown method 'god'; did you mean good?"),
     ],

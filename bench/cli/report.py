@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from denoisebench.cli.types import CommaList
+from denoisebench.cli.types import METRICS, CommaList
 from denoisebench.errors import UsageError, unknown
 from denoisebench.report import FORMATS
 
@@ -34,8 +34,10 @@ def _format(item: object) -> str:
 )
 @click.option(
     "--metrics",
-    type=CommaList("name,…", lambda text: text.split(","), str),
-    help="The scores to show beside PSNR, of those measured.  [default: all]",
+    type=METRICS,
+    default="all",
+    show_default=True,
+    help="all, names or globs of the scores to show beside PSNR.",
 )
 @click.option(
     "--out",
@@ -47,7 +49,7 @@ def report(
     runs: tuple[Path, ...],
     formats: tuple[str, ...],
     against: str | None,
-    metrics: tuple[str, ...] | None,
+    metrics: tuple[str, ...],
     out: Path | None,
     show: bool,
 ) -> None:
@@ -66,10 +68,8 @@ def report(
     folder = out or runs[0]
     if show:
         formats = tuple(dict.fromkeys([*formats, "html"]))
-    found = {name: (path, load(path)) for name, path in _named(runs).items()}
-    if metrics is not None:
-        found = {name: (path, run.showing(metrics)) for name, (path, run) in found.items()}
-    click.echo(write_reports(found, folder, formats, against), nl=False)
+    shown = {name: (path, load(path).showing(metrics)) for name, path in _named(runs).items()}
+    click.echo(write_reports(shown, folder, formats, against), nl=False)
     if "html" in formats:
         click.echo(f"Wrote {folder / PAGE}", err=True)
     if show:

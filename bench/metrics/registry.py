@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import inspect
 import math
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from denoisebench import plugins
 from denoisebench.errors import UsageError, unknown
+from denoisebench.naming import matching
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -220,7 +220,7 @@ def select(expressions: Iterable[str]) -> list[Metric]:
     known = metrics()
     chosen: dict[str, Metric] = {}
     for expression in expressions:
-        names = fnmatch.filter(known, "*" if expression == "all" else expression)
+        names = matching(expression, known)
         if not names:
             what = unknown("metric", expression, known)
             raise UsageError(f"{what}; `bench list --metrics` shows all")

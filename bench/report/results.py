@@ -9,11 +9,12 @@ from denoisebench.cells import Level, Status, told_to
 from denoisebench.errors import UsageError, unknown
 from denoisebench.folder import STORE, read_manifest
 from denoisebench.metrics.registry import PROTOCOL, select
+from denoisebench.naming import matching
 from denoisebench.protocol import GAUSSIAN
 from denoisebench.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable
     from pathlib import Path
 
     from denoisebench.cells import Cell, Measurement, Score
@@ -54,17 +55,22 @@ class Results:
         """Those beyond the protocol's, which every run scores."""
         return [metric for metric in self.metrics if metric["name"] not in PROTOCOL]
 
-    def showing(self, names: Collection[str]) -> Results:
+    def showing(self, expressions: Iterable[str]) -> Results:
         """The same run, showing these of its metrics and PSNR, by which methods are ordered.
 
+        An expression is ``all``, a name, or a glob over names.
+
         Raises:
-            UsageError: it has no metric of such a name.
+            UsageError: it has no metric that an expression means.
         """
         known = [metric["name"] for metric in self.metrics]
-        for name in names:
-            if name not in known:
-                raise UsageError(f"--metrics: {unknown('metric', name, known)}")
-        shown = [metric for metric in self.metrics if metric["name"] in {"psnr", *names}]
+        chosen = {"psnr"}
+        for expression in expressions:
+            names = matching(expression, known)
+            if not names:
+                raise UsageError(f"--metrics: {unknown('metric', expression, known)}")
+            chosen.update(names)
+        shown = [metric for metric in self.metrics if metric["name"] in chosen]
         return replace(self, manifest=self.manifest | {"metrics": shown})
 
     def cells(self, row: dict[str, Any], level: Level | None = None) -> list[Cell]:
