@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisebench import threads
-from denoisebench.compare.findings import Verdict
-from denoisebench.compare.limits import Limits
-from denoisebench.compare.render import change_in_words
-from denoisebench.compare.runs import compare_runs, load_finished
-from denoisebench.folder import RunFolder
-from denoisebench.plan import Options, make_plan
-from denoisebench.progress import PlainProgress
-from denoisebench.report.results import Results, load
-from denoisebench.runner import carry_out
-from denoisebench.transfer import device_of, without_gradients
-from denoisebench.worker import Task
-from denoisebench.worker import load as load_method
+from denoisebench.comparing.findings import Verdict
+from denoisebench.comparing.limits import Limits
+from denoisebench.comparing.render import change_in_words
+from denoisebench.comparing.runs import compare_runs, load_finished
+from denoisebench.machine import threads
+from denoisebench.machine.transfer import device_of, without_gradients
+from denoisebench.running.folder import RunFolder
+from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.progress import PlainProgress
+from denoisebench.running.runner import carry_out
+from denoisebench.running.worker import Task
+from denoisebench.running.worker import load as load_method
+from denoisebench.store.results import Results, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from denoisebench.plan import Plan
+    from denoisebench.running.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from itertools import product
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from denoisebench import devices, environment, files, identity, metrics, plugins, protocol, threads
+from denoisebench import files, metrics, plugins, protocol
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
-from denoisebench.transfer import device_of, without_gradients
+from denoisebench.machine import devices, environment, threads
+from denoisebench.machine.transfer import device_of, without_gradients
+from denoisebench.running import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

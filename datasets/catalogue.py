@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from denoisebench.datasets.announced import announced, open_announced
 from denoisebench.datasets.base import DataError, Dataset
 from denoisebench.datasets.documentary import Documentary
+from denoisebench.datasets.entry_points import announced, open_announced
 from denoisebench.datasets.folder import Folder
 from denoisebench.datasets.manifest import Manifest
 from denoisebench.datasets.pairs import NoisyFolder, Pairs

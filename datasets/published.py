@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.download import DownloadError, RemoteFile, download
-from denoisebench.datasets.firstuse import FirstUse
+from denoisebench.datasets.first_use import FirstUse
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisebench import pictures
 from denoisebench.cells import Cell, Measurement, Status
-from denoisebench.store import Store
+from denoisebench.store import crops as pictures
+from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from denoisebench.cli import main
-from denoisebench.store import Store
+from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,9 +20,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from conftest import COMMAND
-from denoisebench import training
 from denoisebench.datasets.folder import Folder
 from denoisebench.denoisers.gan import log, recipe
+from denoisebench.training import harness as training
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,14 +19,14 @@ import pytest
 
 from conftest import COMMAND
 from denoisebench.cells import Cell, Measurement, Score, Status
-from denoisebench.compare import decision
-from denoisebench.compare.calibration import calibrate
-from denoisebench.compare.findings import Finding, Verdict, exit_code
-from denoisebench.compare.limits import Limits, read_fail_on
-from denoisebench.compare.render import About, compare_markdown
-from denoisebench.compare.runs import compare_runs
+from denoisebench.comparing import decision
+from denoisebench.comparing.calibration import calibrate
+from denoisebench.comparing.findings import Finding, Verdict, exit_code
+from denoisebench.comparing.limits import Limits, read_fail_on
+from denoisebench.comparing.render import About, compare_markdown
+from denoisebench.comparing.runs import compare_runs
 from denoisebench.errors import UsageError
-from denoisebench.report.results import Results, load
+from denoisebench.store.results import Results, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from denoisebench import devices, metrics, protocol
+from denoisebench import metrics, protocol
 from denoisebench.denoisers import registry
+from denoisebench.machine import devices
 
 
 def _takes_any_sigma(card: registry.Card) -> bool:

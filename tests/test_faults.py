@@ -20,10 +20,10 @@ import pytest
 from PIL import Image
 
 from conftest import COMMAND
-from denoisebench.folder import RunFolder
-from denoisebench.plan import Options, make_plan
-from denoisebench.progress import PlainProgress
-from denoisebench.runner import carry_out
+from denoisebench.running.folder import RunFolder
+from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.progress import PlainProgress
+from denoisebench.running.runner import carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def test_a_process_that_cannot_be_started_is_a_failed_cell(
     def no_room(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("denoisebench.worker.SharedFrames", no_room)
+    monkeypatch.setattr("denoisebench.running.worker.SharedFrames", no_room)
     options = Options(methods=("noisy",), dataset=f"folder:{photos}", sigmas=(25.0,))
     plan, _ = make_plan(options)
     with RunFolder(tmp_path / "out", plan) as folder:

@@ -12,7 +12,7 @@ import pytest
 
 from denoisebench import files
 from denoisebench.errors import UsageError
-from denoisebench.store import Store
+from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

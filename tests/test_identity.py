@@ -10,11 +10,11 @@ import pytest
 from denoisebench.denoisers import registry
 from denoisebench.denoisers.gan import inference
 from denoisebench.denoisers.registry import Card
-from denoisebench.environment import versions
-from denoisebench.folder import read_manifest
-from denoisebench.identity import Identities, source_digest
-from denoisebench.plan import Options, make_plan
-from denoisebench.store import Store
+from denoisebench.machine.environment import versions
+from denoisebench.running.folder import read_manifest
+from denoisebench.running.identity import Identities, source_digest
+from denoisebench.running.plan import Options, make_plan
+from denoisebench.store.sqlite import Store
 
 
 def test_the_digest_of_a_method_covers_the_modules_behind_it(

@@ -17,7 +17,7 @@ from denoisebench import metrics, protocol
 from denoisebench.errors import UsageError
 from denoisebench.metrics import registry
 from denoisebench.metrics.psnr_y import psnr_y
-from denoisebench.store import Store
+from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from conftest import Bench

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisebench import estimation, noise, protocol
+from denoisebench import protocol
 from denoisebench.datasets.images import read_image
 from denoisebench.errors import UsageError
+from denoisebench.protocol import estimation, noise
 
 KEY = {"dataset": "set", "frame": "a", "seed": 0}
 SIGMA = 25

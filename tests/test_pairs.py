@@ -14,13 +14,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from denoisebench import estimation, identity, metrics, noise, pictures, protocol
+from denoisebench import metrics, protocol
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.datasets import DataError
 from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.datasets.images import read_image
-from denoisebench.plan import Options, make_plan
-from denoisebench.store import Store
+from denoisebench.protocol import estimation, noise
+from denoisebench.running import identity
+from denoisebench.running.plan import Options, make_plan
+from denoisebench.store import crops as pictures
+from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -122,7 +122,7 @@ def test_the_mean_psnr_does_not_pool_the_errors() -> None:
 def test_the_digest_covers_the_description(monkeypatch: pytest.MonkeyPatch) -> None:
     before = protocol.digest()
     changed = {**protocol.description(), "noisy_input": "clipped"}
-    monkeypatch.setattr(protocol, "description", lambda noise: changed)
+    monkeypatch.setattr("denoisebench.protocol.rules.description", lambda noise: changed)
     protocol.digest.cache_clear()
     try:
         assert protocol.digest() != before

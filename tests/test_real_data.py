@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from denoisebench.datasets import DataError, archives, catalogue, firstuse
+from denoisebench.datasets import DataError, archives, catalogue
+from denoisebench.datasets import first_use as firstuse
 from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.datasets.published import MANIFESTS, Published
 from denoisebench.datasets.real import SiddValidation

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from denoisebench.cells import Cell, Measurement, Status
-from denoisebench.report.markdown import render
-from denoisebench.report.results import Results, load
-from denoisebench.report.summary import differences
-from denoisebench.report.table import full_table
-from denoisebench.report.tidy import frames_table, table1
-from denoisebench.report.words import interval
-from denoisebench.store import Store
+from denoisebench.reporting.markdown import render
+from denoisebench.reporting.summary import differences
+from denoisebench.reporting.table import full_table
+from denoisebench.reporting.words import interval
+from denoisebench.store.results import Results, load
+from denoisebench.store.sqlite import Store
+from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisebench.report import drawing, labels, words
-from denoisebench.report.markdown import escape
-from denoisebench.report.plots import plots
+from denoisebench.reporting import words
+from denoisebench.reporting.figures import drawing, labels
+from denoisebench.reporting.figures.plots import plots
+from denoisebench.reporting.markdown import escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_run import EVIL, make_run
 
-from denoisebench import pictures
 from denoisebench.cells import Cell
-from denoisebench.report.latex import escape
-from denoisebench.report.plots import pareto
-from denoisebench.report.results import load
+from denoisebench.reporting.figures.plots import pareto
+from denoisebench.reporting.latex import escape
+from denoisebench.store import crops as pictures
+from denoisebench.store.results import load
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -36,8 +36,8 @@ ALL = "html,md,latex,csv,json"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All reports of a made-up run with failures, two devices, ties and hostile names."""
-    from denoisebench.report.results import load
-    from denoisebench.report.write import write_reports
+    from denoisebench.reporting.write import write_reports
+    from denoisebench.store.results import load
 
     folder = make_run(tmp_path_factory.mktemp("runs") / "made-up")
     out = tmp_path_factory.mktemp("reports")
@@ -124,8 +124,8 @@ def test_ties_are_equally_bold_and_what_is_worse_is_not(written: Path) -> None:
 def test_the_latex_table_compiles(source: str, written: Path, tmp_path: Path) -> None:
     table = (written / "table1.tex").read_text(encoding="utf-8")
     if source == "baseline":
-        from denoisebench.report.latex import table1_latex
-        from denoisebench.report.table import full_table
+        from denoisebench.reporting.latex import table1_latex
+        from denoisebench.reporting.table import full_table
 
         table = table1_latex(full_table(load(BASELINE)))
     preamble = "\n".join(re.findall(r"^% (\\usepackage.*)$", table, re.MULTILINE))
@@ -281,8 +281,8 @@ def test_the_crop_is_the_part_with_most_detail(shape: tuple[int, int, int]) -> N
 
 
 def test_the_page_takes_so_many_pictures_as_there_is_room_for(tmp_path: Path) -> None:
-    from denoisebench.report.contents import Contents
-    from denoisebench.report.viewer import viewer
+    from denoisebench.reporting.contents import Contents
+    from denoisebench.reporting.viewer import viewer
 
     folder = make_run(tmp_path / "run")
     run = Contents("run", folder, load(folder))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up_run import make_run
 
-from denoisebench.report.results import load
-from denoisebench.report.write import write_reports
+from denoisebench.reporting.write import write_reports
+from denoisebench.store.results import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from denoisebench import metrics, protocol
-from denoisebench.report.tidy import TABLE1_COLUMNS
-from denoisebench.store import Store
+from denoisebench.store.sqlite import Store
+from denoisebench.store.tables import TABLE1_COLUMNS
 
 if TYPE_CHECKING:
     from conftest import Bench

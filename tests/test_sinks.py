@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisebench import reference, sinks
+from denoisebench import export as sinks
 from denoisebench.cells import Status
-from denoisebench.compare.findings import Finding, Verdict
-from denoisebench.history import Run, changes, courses, read
-from denoisebench.report.history import history_markdown, history_svg
-from denoisebench.report.results import Results, load
+from denoisebench.comparing.findings import Finding, Verdict
+from denoisebench.comparing.history import Run, changes, courses, read
+from denoisebench.comparing.history_report import history_markdown, history_svg
+from denoisebench.machine import reference
+from denoisebench.store.results import Results, load
 
 if TYPE_CHECKING:
     from conftest import Bench

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from denoisebench.denoisers.gan import recipe, study
 from denoisebench.errors import UsageError
-from denoisebench.report import reproduction
+from denoisebench.training import reproduction
 
 if TYPE_CHECKING:
     from conftest import Bench

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from denoisebench.memory import PeakMemory
-from denoisebench.timing import TimingRules, WallClock, is_noisy, measure
+from denoisebench.machine.memory import PeakMemory
+from denoisebench.machine.timing import TimingRules, WallClock, is_noisy, measure
 
 
 class FakeClock:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from denoisebench.denoisers import registry
-from denoisebench.transfer import device_of, without_gradients
+from denoisebench.machine.transfer import device_of, without_gradients
 
 CARDS = registry.cards()
 

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import COMMAND
-from denoisebench import expectations, verify
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.datasets import catalogue
 from denoisebench.errors import UsageError
-from denoisebench.report.verification import verification_csv, verification_markdown
-from denoisebench.verify import Verdict
+from denoisebench.verifying import agreement as verify
+from denoisebench.verifying import published as expectations
+from denoisebench.verifying.agreement import Verdict
+from denoisebench.verifying.table import verification_csv, verification_markdown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -78,10 +78,10 @@ def ab(
     slower if the change is significant and as large as --fail-on says, and a second look at as many
     launches confirms it. Exit codes as bench compare's.
     """
-    from denoisebench.compare import ab as versions
-    from denoisebench.compare import launches as launcher
-    from denoisebench.compare.render import About
-    from denoisebench.folder import BUSY_PERCENT
+    from denoisebench.comparing import ab as versions
+    from denoisebench.comparing import launches as launcher
+    from denoisebench.comparing.render import About
+    from denoisebench.running.folder import BUSY_PERCENT
 
     def tell(line: str) -> None:
         click.echo(line, err=True)

@@ -14,7 +14,7 @@ from denoisebench.cli.verdicts import this_command
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from denoisebench.compare.calibration import Calibration
+    from denoisebench.comparing.calibration import Calibration
 
 
 @click.command(short_help="Measure how far times scatter here, and what can be told apart.")
@@ -64,10 +64,10 @@ def calibrate(
     how often bench ab would raise a false alarm, and how often it would see a method that is slower
     by 10 %: where that is too seldom, give both more --launches.
     """
-    from denoisebench.compare import launches as launcher
-    from denoisebench.compare.calibration import calibrate as learn
-    from denoisebench.compare.calibration import to_toml
-    from denoisebench.compare.limits import DEFAULT_SHARES
+    from denoisebench.comparing import launches as launcher
+    from denoisebench.comparing.calibration import calibrate as learn
+    from denoisebench.comparing.calibration import to_toml
+    from denoisebench.comparing.limits import DEFAULT_SHARES
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
 

@@ -39,8 +39,8 @@ def compare(
     """
     if len(formats) > 1 and out is None:
         raise UsageError("several formats need a folder: give --out")
-    from denoisebench.compare.render import About
-    from denoisebench.compare.runs import compare_runs, load_finished
+    from denoisebench.comparing.render import About
+    from denoisebench.comparing.runs import compare_runs, load_finished
 
     limits = limits_of(fail_on, calibration)
     before, now = load_finished(base), load_finished(head)

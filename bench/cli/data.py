@@ -155,7 +155,7 @@ def show(name: str, split: str | None, out: Path | None) -> None:
 
     from denoisebench.datasets.base import spread
     from denoisebench.datasets.catalogue import open_dataset
-    from denoisebench.datasets.sheet import contact_sheet
+    from denoisebench.datasets.contact_sheet import contact_sheet
 
     dataset = open_dataset(name)
     split = split or ("test" if "test" in dataset.splits else dataset.splits[0])
@@ -191,7 +191,7 @@ def _resolutions(frames: Sequence[Frame]) -> str:
 
 def _noise(frames: Sequence[Frame]) -> str:
     """How strong the recorded noise is, and how much white noise is left in the clean images."""
-    from denoisebench.estimation import estimate_sigma, of_white_noise
+    from denoisebench.protocol.estimation import estimate_sigma, of_white_noise
 
     recorded = [estimate_sigma(_values(f.read_noisy)) for f in frames if f.read_noisy is not None]
     clean = [

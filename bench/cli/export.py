@@ -38,9 +38,9 @@ def export(run: Path, formats: tuple[str, ...], out: Path | None) -> None:
     junit                    junit.xml
     pytest-benchmark         pytest-benchmark.json
     """
-    from denoisebench import sinks
+    from denoisebench import export as sinks
     from denoisebench.files import make_folder, write_text
-    from denoisebench.report.results import load
+    from denoisebench.store.results import load
 
     results = load(run)
     texts: dict[str, str] = {}

@@ -157,7 +157,7 @@ class _Bar:
     """A bar that grows with the film's time."""
 
     def __init__(self) -> None:
-        from denoisebench.progress import live_bar
+        from denoisebench.running.progress import live_bar
 
         self._bar = live_bar()
         self._task: Any = None

@@ -22,10 +22,10 @@ def history(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
     A run is labelled by its folder: call the folders after the commits. The table goes to stdout;
     where a figure changed for good, and not by scatter, it is marked.
     """
+    from denoisebench.comparing.history import courses, read
+    from denoisebench.comparing.history_report import history_markdown, history_svg
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
-    from denoisebench.history import courses, read
-    from denoisebench.report.history import history_markdown, history_svg
 
     points = read(runs)
     found = courses(points, metric)

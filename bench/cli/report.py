@@ -8,7 +8,7 @@ import click
 
 from denoisebench.cli.types import METRICS, CommaList
 from denoisebench.errors import UsageError, unknown
-from denoisebench.report import FORMATS
+from denoisebench.reporting import FORMATS
 
 
 def _format(item: object) -> str:
@@ -60,8 +60,8 @@ def report(
     frames.csv; json report.json, as `bench schema` describes it. The Markdown tables are also
     printed.
     """
-    from denoisebench.report.results import load
-    from denoisebench.report.write import PAGE, write_reports
+    from denoisebench.reporting.write import PAGE, write_reports
+    from denoisebench.store.results import load
 
     if out is None and len(runs) > 1:
         raise UsageError("several runs: say where their report goes with --out FOLDER")

@@ -34,7 +34,7 @@ def reproduce(runs: tuple[Path, ...], ablations: Path, document: Path) -> None:
     """
     from denoisebench.denoisers.gan.inference import WEIGHTS
     from denoisebench.files import write_text
-    from denoisebench.report import reproduction
+    from denoisebench.training import reproduction
 
     try:
         text = document.read_text(encoding="utf-8")

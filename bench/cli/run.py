@@ -18,7 +18,7 @@ from denoisebench.errors import UsageError, unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from denoisebench.plan import Options, Plan
+    from denoisebench.running.plan import Options, Plan
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
@@ -160,13 +160,13 @@ def run(**choices: Any) -> None:
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
     cannot be carried out; 3: some cells failed; 130: interrupted.
     """
-    from denoisebench.plan import Options
+    from denoisebench.running.plan import Options
 
     raise SystemExit(_run(Options(**choices)))
 
 
 def _run(options: Options) -> int:
-    from denoisebench.plan import make_plan
+    from denoisebench.running.plan import make_plan
 
     plan, line = make_plan(options)
     path = options.out or Path("results", plan.default_name)
@@ -184,9 +184,9 @@ def measure(plan: Plan, path: Path) -> bool:
     Returns:
         False if it was interrupted.
     """
-    from denoisebench import progress
-    from denoisebench.folder import BUSY_PERCENT, RunFolder
-    from denoisebench.runner import carry_out
+    from denoisebench.running import progress
+    from denoisebench.running.folder import BUSY_PERCENT, RunFolder
+    from denoisebench.running.runner import carry_out
 
     click.echo(f"Results: {path}", err=True)
     with RunFolder(path, plan) as folder, terminated_as_interrupted():
@@ -225,9 +225,9 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 def _conclude(path: Path, options: Options, *, interrupted: bool) -> int:
     """Write and print the tables, and say how it went."""
-    from denoisebench.report.results import load
-    from denoisebench.report.strip import STRIP, write_strip
-    from denoisebench.report.write import write_tables
+    from denoisebench.reporting.figures.strip import STRIP, write_strip
+    from denoisebench.reporting.write import write_tables
+    from denoisebench.store.results import load
 
     results = load(path)
     click.echo(write_tables(results, path), nl=False)

@@ -13,5 +13,5 @@ def schema() -> None:
     """
     from importlib import resources
 
-    file = resources.files("denoisebench.report") / "assets" / "report.schema.json"
+    file = resources.files("denoisebench.reporting") / "assets" / "report.schema.json"
     click.echo(file.read_text(encoding="utf-8"), nl=False)

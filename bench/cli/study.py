@@ -37,7 +37,7 @@ def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) ->
     at work elsewhere.
     """
     from denoisebench.denoisers.gan import study as studies
-    from denoisebench.devices import has_cuda
+    from denoisebench.machine.devices import has_cuda
 
     if any(word.partition("=")[0] == "--sigma" for word in options):
         raise UsageError("--sigma: a study names its own; change them in a file of your own")
@@ -75,7 +75,7 @@ def _carry_out(training: Training, folder: Path, options: tuple[str, ...]) -> st
 
 def _scores(folder: Path) -> str:
     """The validation's PSNR of a finished training; nothing where it is not finished."""
-    from denoisebench.training import finished_scores
+    from denoisebench.training.harness import finished_scores
 
     scores = finished_scores(folder)
     return ", ".join(f"{psnr:.2f} dB at sigma {sigma}" for sigma, psnr in scores.items())

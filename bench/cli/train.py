@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from denoisebench import training as harness
     from denoisebench.denoisers.gan.recipe import Recipe
     from denoisebench.denoisers.gan.training import Trainer
+    from denoisebench.training import harness
 
 EXIT_DIVERGED = 3
 
@@ -126,9 +126,9 @@ def train(**choices: Any) -> None:
     Exit code 0: trained; 2: the request cannot be carried out; 3: the training diverged, and the
     last good checkpoint is kept; 130: interrupted.
     """
-    from denoisebench import threads
     from denoisebench.denoisers.gan import parallel
     from denoisebench.denoisers.gan.recipe import load
+    from denoisebench.machine import threads
 
     options = Options(**choices)
     recipe = load(options.recipe, dict(options.changes))
@@ -150,11 +150,11 @@ def train(**choices: Any) -> None:
 def _prepare(
     options: Options, recipe: Recipe, device: torch.device
 ) -> tuple[harness.TrainingData, Trainer]:
-    from denoisebench import training as harness
     from denoisebench.datasets.catalogue import open_dataset
     from denoisebench.denoisers.gan.data import Crops
     from denoisebench.denoisers.gan.perceptual import VggFeatures
     from denoisebench.denoisers.gan.training import Trainer
+    from denoisebench.training import harness
 
     dataset = open_dataset(options.data)
     train, val = harness.split(dataset)
@@ -167,9 +167,9 @@ def _prepare(
 
 
 def _train(options: Options, data: harness.TrainingData, trainer: Trainer) -> int:
-    from denoisebench import training as harness
     from denoisebench.denoisers.gan import parallel
     from denoisebench.denoisers.gan.training import DivergedError
+    from denoisebench.training import harness
 
     path = options.folder / harness.CHECKPOINT
     if path.exists():
@@ -199,7 +199,7 @@ def _train(options: Options, data: harness.TrainingData, trainer: Trainer) -> in
 def _learn(options: Options, data: harness.TrainingData, trainer: Trainer, path: Path) -> bool:
     """Train, telling of it; True if it was finished."""
     from denoisebench.denoisers.gan.training import train
-    from denoisebench.training_progress import told
+    from denoisebench.training.progress import told
 
     total = options.iterations or trainer.recipe.schedule.iterations
     telling = told(options.folder, data.sigmas, total, trainer.iteration)
@@ -223,7 +223,7 @@ def _say(line: str) -> None:
 
 
 def _device(choice: str) -> torch.device:
-    from denoisebench.devices import has_cuda
+    from denoisebench.machine.devices import has_cuda
 
     if choice == "cuda" and not has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here")
@@ -238,8 +238,9 @@ def _device(choice: str) -> torch.device:
 @contextmanager
 def _folder(out: Path, fresh: bool) -> Iterator[None]:
     """Hold the folder for one training, and set aside what is in it if that is asked for."""
-    from denoisebench import files, training
+    from denoisebench import files
     from denoisebench.denoisers.gan import parallel
+    from denoisebench.training import harness as training
 
     if parallel.rank() != 0:
         yield

@@ -14,9 +14,9 @@ from denoisebench.cli.types import CommaList
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from denoisebench.compare.findings import Finding
-    from denoisebench.compare.limits import Limits
-    from denoisebench.compare.render import About
+    from denoisebench.comparing.findings import Finding
+    from denoisebench.comparing.limits import Limits
+    from denoisebench.comparing.render import About
 
 _FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
 
@@ -27,7 +27,7 @@ class FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take 
     name = "metric[=size],…"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        from denoisebench.compare.limits import read_fail_on
+        from denoisebench.comparing.limits import read_fail_on
 
         if not isinstance(value, str):
             return value
@@ -90,7 +90,7 @@ def limits_of(fail_on: tuple[dict[str, float], frozenset[str]], calibration: Pat
     Raises:
         UsageError: the calibration cannot be used.
     """
-    from denoisebench.compare.limits import Limits, read_calibration
+    from denoisebench.comparing.limits import Limits, read_calibration
 
     sizes, gated = fail_on
     if calibration is None:
@@ -106,9 +106,9 @@ def conclude(
     Raises:
         UsageError: they cannot be written.
     """
-    from denoisebench import sinks
-    from denoisebench.compare.findings import exit_code
-    from denoisebench.compare.render import compare_json, compare_markdown
+    from denoisebench import export as sinks
+    from denoisebench.comparing.findings import exit_code
+    from denoisebench.comparing.render import compare_json, compare_markdown
     from denoisebench.files import make_folder, write_text
 
     texts = {

@@ -16,9 +16,9 @@ from denoisebench.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from denoisebench.expectations import Expectation
-    from denoisebench.plan import Plan
-    from denoisebench.verify import Comparison
+    from denoisebench.running.plan import Plan
+    from denoisebench.verifying.agreement import Comparison
+    from denoisebench.verifying.published import Expectation
 
 EXIT_OFF = 1
 
@@ -73,10 +73,10 @@ def verify(
     everything else to stderr. Exit code 0: all agree or are not comparable; 1: something is off;
     2: the request cannot be carried out; 3: a method failed; 130: interrupted.
     """
-    from denoisebench import expectations
-    from denoisebench import verify as verification
     from denoisebench.denoisers import registry
-    from denoisebench.plan import Options
+    from denoisebench.running.plan import Options
+    from denoisebench.verifying import agreement as verification
+    from denoisebench.verifying import published as expectations
 
     if quick and (datasets or sigmas):
         raise UsageError(
@@ -98,7 +98,7 @@ def verify(
 def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
     """Carry the plans out, one after the other; return those that came to their end."""
     from denoisebench.cli.run import measure
-    from denoisebench.verify import folder
+    from denoisebench.verifying.agreement import folder
 
     complete = []
     for plan in plans:
@@ -113,9 +113,9 @@ def _comparisons(
     chosen: Sequence[Expectation], plans: Sequence[Plan], out: Path, complete: Sequence[Plan]
 ) -> list[Comparison]:
     """Every expectation beside what was measured for it, in the order of the file."""
-    from denoisebench import verify as verification
-    from denoisebench.folder import STORE
-    from denoisebench.store import Store
+    from denoisebench.running.folder import STORE
+    from denoisebench.store.sqlite import Store
+    from denoisebench.verifying import agreement as verification
 
     plan_of = {plan.options.dataset: plan for plan in plans}
     found: list[Comparison] = []
@@ -137,8 +137,8 @@ def _conclude(found: Sequence[Comparison], out: Path) -> int:
     from collections import Counter
 
     from denoisebench import files
-    from denoisebench.report.verification import verification_csv, verification_markdown
-    from denoisebench.verify import Verdict
+    from denoisebench.verifying.agreement import Verdict
+    from denoisebench.verifying.table import verification_csv, verification_markdown
 
     command = _command()
     table = verification_markdown(found, command)

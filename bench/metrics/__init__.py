@@ -1,6 +1,6 @@
 """Scores of an 8-bit estimate against the 8-bit clean frame: pure functions, and their registry."""
 
-from denoisebench.metrics.fidelity import SSIM_WINDOW, psnr, ssim
+from denoisebench.metrics.psnr_ssim import SSIM_WINDOW, psnr, ssim
 from denoisebench.metrics.registry import register
 from denoisebench.metrics.saturation import saturation_error
 

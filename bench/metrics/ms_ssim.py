@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from denoisebench.metrics.fidelity import SSIM_WINDOW, ssim_terms
+from denoisebench.metrics.psnr_ssim import SSIM_WINDOW, ssim_terms
 from denoisebench.metrics.registry import register
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

@@ -119,7 +119,8 @@ class Metric:
     @cached_property
     def key(self) -> str:
         """Identity of the definition, of an available metric: its code, libraries and weights."""
-        from denoisebench import environment, identity
+        from denoisebench.machine import environment
+        from denoisebench.running import identity
 
         assert self.function is not None
         source = Path(inspect.getfile(self.function))

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from denoisebench.datasets.base import Frame, pixel_digest, spread
+from denoisebench.datasets.contact_sheet import contact_sheet
 from denoisebench.datasets.film import survey as surveys
 from denoisebench.datasets.film.disk import write_png
 from denoisebench.datasets.film.splits import SPLITS
 from denoisebench.datasets.images import read_image
-from denoisebench.datasets.sheet import contact_sheet
 from denoisebench.files import make_folder, write_text
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from denoisebench import devices
 from denoisebench.denoisers.gan import losses, recipe
 from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.networks import build_critic, build_generator
 from denoisebench.denoisers.gan.training import Trainer
 from denoisebench.denoisers.wgan_gp_unet_best import WganGpUNetBest
+from denoisebench.machine import devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable

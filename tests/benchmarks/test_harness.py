@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from denoisebench import metrics, protocol
-from denoisebench.folder import RunFolder
-from denoisebench.plan import Options, make_plan
-from denoisebench.progress import PlainProgress
-from denoisebench.runner import carry_out
+from denoisebench.running.folder import RunFolder
+from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.progress import PlainProgress
+from denoisebench.running.runner import carry_out
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from denoisebench.costs import Costs
+    from denoisebench.running.costs import Costs
 
 
 @pytest.fixture(scope="session")

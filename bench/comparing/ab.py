@@ -1,0 +1,96 @@
+"""Two versions launched in turn: is the second slower, larger or worse?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from denoisebench.comparing import decision, launches
+from denoisebench.comparing.findings import JUDGED, Finding, Verdict
+from denoisebench.comparing.judging import judge_memory
+from denoisebench.comparing.limits import FLOORS, Limits
+from denoisebench.comparing.runs import compare_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from denoisebench.comparing.launches import Pair
+
+
+def judge(
+    pairs: Sequence[Pair], limits: Limits, again: Callable[[list[str]], list[Pair]]
+) -> list[Finding]:
+    """Findings of the launches: scores of the first pair, memory and time of all.
+
+    Args:
+        pairs: a first look.
+        limits: what counts as a change.
+        again: launches the named methods for a second look, before one is called slower.
+    """
+    known = set(launches.rows(pairs))
+    findings = compare_runs(pairs[0].base, pairs[0].head, limits)
+    timed = [f for f in findings if f.metric == "time" and f.row in known and f.verdict in JUDGED]
+    first = {f.row: time_finding(f, pairs, limits) for f in timed}
+    if suspects := [f.method for f in first.values() if f.fails]:
+        second = again(list(dict.fromkeys(suspects)))
+        first |= {
+            row: _confirmed(f, time_finding(f, second, limits))
+            for row, f in first.items()
+            if f.fails
+        }
+    return [
+        first.get(f.row, f) if f.metric == "time" else _memory(f, pairs, limits) for f in findings
+    ]
+
+
+def time_finding(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
+    """What one look says of a row's time."""
+    times = launches.times(pairs, finding.row)
+    count = times.shape[1]
+    if count < decision.FEWEST_PAIRS:
+        reason = f"only {count} pairs of launches measured all cells"
+        return replace(finding, verdict=Verdict.NOT_COMPARABLE, reason=reason)
+    base, head = (float(median(side)) for side in times)
+    look = decision.look(*times)
+    share = limits.share("time", finding.method)
+    verdict = Verdict.SAME
+    if abs(head - base) >= FLOORS["time"]:
+        if look.slower(share):
+            verdict = Verdict.WORSE
+        elif look.faster(share):
+            verdict = Verdict.BETTER
+    return replace(
+        finding,
+        verdict=verdict,
+        reason=limits.calibrated_words(finding.method) if verdict is Verdict.SAME else "",
+        base=base / 1e6,
+        head=head / 1e6,
+        change=float(np.expm1(look.log_change)),
+        low=None,
+        high=None,
+        limit=share,
+        frames=count,
+    )
+
+
+def _confirmed(first: Finding, second: Finding) -> Finding:
+    """The second look decides, and its figures stand: the first was chosen for being large."""
+    assert first.change is not None
+    if second.verdict in (Verdict.WORSE, Verdict.NOT_COMPARABLE):
+        return second
+    reason = f"a first look showed {100 * first.change:+.1f} %, a second did not confirm it"
+    return replace(second, verdict=Verdict.SAME, reason=reason)
+
+
+def _memory(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
+    """The finding, if it is of memory by the medians over launches."""
+    if finding.metric != "memory" or finding.verdict not in JUDGED:
+        return finding
+    peaks = launches.peaks(pairs, finding.row)
+    if not peaks.size:
+        return finding
+    base, head = (float(median(side)) for side in peaks)
+    return replace(judge_memory(finding, base, head, limits), frames=peaks.shape[1])

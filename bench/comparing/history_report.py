@@ -1,0 +1,118 @@
+"""A history as Markdown and as a drawing: pure functions of its courses."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tabulate import tabulate
+
+from denoisebench.reporting.markdown import escape
+from denoisebench.reporting.words import NONE, counted, decimals, three_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from denoisebench.comparing.history import Course
+
+_UNITS = {"psnr": "PSNR in dB", "ssim": "SSIM", "time": "Time as a multiple of the reference's"}
+_UNITS |= {"ms": "Time in ms a frame", "memory": "Peak memory in MB"}
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+_WIDTH = 40  # runs, of which the table sketches the course
+_TICKS = 30
+_FLAT = 2  # sizes that a course must move by, or its sketch is flat
+
+
+def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
+    """A row a course: its ends, how it went, and the runs with which it changed."""
+    headers = ["Method", escape(labels[0]), "…", escape(labels[-1]), "Change", "Changed with"]
+    body = [
+        [
+            escape(course.name),
+            _figure(course, course.values[0]),
+            _sketch(course.drift[-_WIDTH:], course.size),
+            _figure(course, course.values[-1]),
+            _amount(course, course.drift[-1]),
+            ", ".join(_change(course, i, labels) for i in course.changes),
+        ]
+        for course in courses
+    ]
+    alignment = ["left", "right", "left", "right", "right", "left"]
+    grid = tabulate(body, headers, "github", disable_numparse=True, colalign=alignment)
+    shown = "" if len(labels) <= _WIDTH else f", of which the latest {_WIDTH} are sketched"
+    return f"{grid}\n\n{_UNITS.get(metric, metric)}, in {counted(len(labels), 'run')}{shown}.\n"
+
+
+def _figure(course: Course, value: float) -> str:
+    return three_digits(value) if course.relative else decimals(3)(value)
+
+
+def _amount(course: Course, drift: float) -> str:
+    if math.isnan(drift):
+        return NONE
+    return f"{decimals(1, sign=True)(100 * drift)} %" if course.relative else _signed(drift)
+
+
+_signed = decimals(3, sign=True)
+
+
+def _change(course: Course, at: int, labels: Sequence[str]) -> str:
+    """What a change made of the level before it."""
+    edges = [0, *course.changes, len(course.values)]
+    place = edges.index(at)
+    before = float(np.nanmean(course.values[edges[place - 1] : at]))
+    after = float(np.nanmean(course.values[at : edges[place + 1]]))
+    drift = after / before - 1 if course.relative else after - before
+    return f"{'▲' if after > before else '▼'} {escape(labels[at])}: {_amount(course, drift)}"
+
+
+def _sketch(drift: np.ndarray, size: float) -> str:
+    """A character a run, as high as the figure; flat where it moves less than matters."""
+    known = drift[np.isfinite(drift)]
+    if not len(known):
+        return ""
+    low, high = float(known.min()), float(known.max())
+    span = max(high - low, 2 * _FLAT * size)
+    steps = (drift - (low + high) / 2) / span + 0.5
+    last = len(_HEIGHTS) - 1
+    return "".join(" " if math.isnan(s) else _HEIGHTS[round(s * last)] for s in steps)
+
+
+def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
+    """How far each course is from its first run: those that changed in colour, with a ring at the
+    run that changed them, the others in grey. The same SVG every time.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    changed = [course for course in courses if course.changes]
+    steady = [course for course in courses if not course.changes]
+    scale = 100 if courses[0].relative else 1
+    size = scale * courses[0].size
+    with mpl.rc_context({"svg.hashsalt": "denoisebench", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(9, max(4.5, 0.2 * len(changed) + 1)), layout="constrained")
+        axes = figure.subplots()
+        axes.axhspan(-size, size, color="0.92", lw=0, label="too little to matter")
+        for number, course in enumerate(steady):
+            label = f"{len(steady)} that did not change" if number == 0 else None
+            axes.plot(scale * course.drift, color="0.6", lw=1, label=label)
+        for course in changed:
+            name = course.name.replace("$", "\\$")
+            [line] = axes.plot(scale * course.drift, marker=".", label=name)
+            ringed = scale * course.drift[course.changes]
+            axes.plot(course.changes, ringed, "o", ms=11, mfc="none", color=line.get_color())
+        names = [label[:12].replace("$", "\\$") for label in labels]
+        ticks = range(0, len(names), math.ceil(len(names) / _TICKS))
+        axes.set_xticks(ticks, [names[i] for i in ticks])
+        axes.tick_params(axis="x", labelrotation=45)
+        axes.set_title(_UNITS.get(metric, metric), loc="left", fontsize="medium")
+        axes.set_ylabel(f"change since {names[0]}{', %' if courses[0].relative else ''}")
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, -_FLAT * size), max(high, _FLAT * size))
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()

@@ -1,0 +1,197 @@
+"""Launches two versions in turn: each is another ``bench run``, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from denoisebench.cells import Status
+from denoisebench.errors import UsageError
+from denoisebench.files import make_folder, write_text
+from denoisebench.running.folder import MANIFEST
+from denoisebench.store.results import Results, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+_OURS = ("--out", "--fresh", "--resume")
+_MEASURED = (0, 3)  # exit codes of a run that came to its end
+_START = "from denoisebench.cli import main; main()"
+
+Row = tuple[str, str]
+"""A method and a device."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """An installed denoisebench with its methods.
+
+    Attributes:
+        name: what it is called here: base or head.
+        command: starts its ``bench``.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+def version(name: str, environment: Path) -> Version:
+    """Find the command in a virtual environment's folder, or take its python or bench.
+
+    Raises:
+        UsageError: there is none, or it does not answer.
+    """
+    folder = "Scripts" if sys.platform == "win32" else "bin"
+    path = environment / folder / "bench" if environment.is_dir() else environment
+    # Absolute, but not resolved: a virtual environment's python is a link out of it.
+    path = path.absolute()
+    python = path.name.startswith("python")
+    found = Version(name, (str(path), "-c", _START) if python else (str(path),))
+    try:
+        answer = subprocess.run([*found.command, "--version"], capture_output=True, check=False)
+    except OSError as error:
+        raise UsageError(
+            f"{environment}: no bench to start there ({error.strerror}); "
+            "give a virtual environment's folder, or its python or bench"
+        ) from error
+    if answer.returncode != 0 or b"bench" not in answer.stdout:
+        raise UsageError(f"{environment}: denoisebench is not installed there")
+    return found
+
+
+def check_words(words: Sequence[str]) -> None:
+    """See that options of ``bench run`` leave to us what is ours, and name methods.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if not any(word.partition("=")[0] in ("--methods", "--config") for word in words):
+        raise UsageError("say what to launch after --, such as: -- --methods 'nlm-*' --frames 2")
+    for word in words:
+        if word.partition("=")[0] in _OURS:
+            raise UsageError(f"{word.partition('=')[0]} is not for the launches: leave it out")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two launches, next to each other in time."""
+
+    base: Results
+    head: Results
+
+
+def in_turn(
+    base: Version,
+    head: Version,
+    words: Sequence[str],
+    pairs: int,
+    out: Path,
+    tell: Callable[[str], None],
+    *,
+    resume: bool = False,
+) -> list[Pair]:
+    """Launch both versions so often, in the order base, head, head, base, and so on.
+
+    Args:
+        words: options of ``bench run``.
+        pairs: launches of each.
+        out: folder for the launches' runs.
+        tell: is told of each launch.
+        resume: keep the pairs that the folder has; half a pair has lost its neighbour in time.
+
+    Raises:
+        UsageError: a launch cannot be carried out, or there is nothing like it to go on from.
+    """
+    _note({base.name: base.command, head.name: head.command, "run": words}, out, resume=resume)
+    found = []
+    for number in range(pairs):
+        folders = {v.name: out / f"{number + 1:02d}-{v.name}" for v in (base, head)}
+        if not (resume and all(map(_is_complete, folders.values()))):
+            for turn, v in enumerate((base, head) if number % 2 == 0 else (head, base), 1):
+                tell(f"Launch {2 * number + turn} of {2 * pairs}: {v.name}")
+                _launch(v, words, folders[v.name])
+        found.append(Pair(load(folders[base.name]), load(folders[head.name])))
+    return found
+
+
+def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> None:
+    """Write down what is launched, and on resuming see that it is the same as before."""
+    make_folder(out)
+    note = out / "launches.json"
+    text = json.dumps(launched, indent=1) + "\n"
+    if resume and note.exists() and note.read_text(encoding="utf-8") != text:
+        raise UsageError(f"{note} tells of other launches; leave out --resume to start anew")
+    write_text(note, text)
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() and load(folder).manifest.get("state") == "complete"
+
+
+def _launch(version: Version, words: Sequence[str], out: Path) -> None:
+    make_folder(out)
+    log = out / "launch.log"
+    with log.open("wb") as output:
+        code = subprocess.run(
+            [*version.command, "run", *words, "--fresh", "--out", str(out)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    if code not in _MEASURED:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = lines[-1] if lines else f"exit code {code}"
+        raise UsageError(f"{version.name} cannot be launched: {last} (see {log})")
+
+
+def busy_percent(pairs: Sequence[Pair]) -> float:
+    """How busy the machine was with other work, in the median over launches."""
+    runs = [run for pair in pairs for run in (pair.base, pair.head)]
+    return median(float(run.manifest["busy_percent"]) for run in runs)
+
+
+def rows(pairs: Sequence[Pair]) -> list[Row]:
+    """The rows that both versions have."""
+    first = pairs[0]
+    base = {(row["method"], row["device"]) for row in first.base.manifest["rows"]}
+    ours = [(row["method"], row["device"]) for row in first.head.manifest["rows"]]
+    return [row for row in ours if row in base]
+
+
+def times(pairs: Iterable[Pair], row: Row) -> np.ndarray:
+    """A row's time in each launch: the geometric mean over cells of the median call.
+
+    Returns:
+        float (2, pairs) in ns, base first; only the pairs of which both launches have all cells.
+    """
+    found = [(_time(pair.base, row), _time(pair.head, row)) for pair in pairs]
+    whole = [pair for pair in found if None not in pair]
+    return np.array(whole, float).reshape(-1, 2).T
+
+
+def _time(results: Results, row: Row) -> float | None:
+    measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
+    if not measured or any(m.status is not Status.OK for m in measured):
+        return None
+    return float(np.exp(fmean(np.log(median(m.call_ns)) for m in measured)))
+
+
+def peaks(pairs: Iterable[Pair], row: Row) -> np.ndarray:
+    """A row's peak memory in each launch: float (2, pairs) in bytes, base first."""
+    found = [(_peak(pair.base, row), _peak(pair.head, row)) for pair in pairs]
+    whole = [pair for pair in found if None not in pair]
+    return np.array(whole, float).reshape(-1, 2).T
+
+
+def _peak(results: Results, row: Row) -> int | None:
+    measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
+    found = [m.peak_memory if row[1] == "cpu" else m.peak_device_memory for m in measured]
+    return max((peak for peak in found if peak is not None), default=None)

@@ -1,0 +1,221 @@
+"""Findings as Markdown, for a pull request's comment, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from denoisebench.comparing.findings import (
+    EXIT_BLIND,
+    EXIT_FAILED,
+    EXIT_REGRESSION,
+    Finding,
+    Verdict,
+    exit_code,
+    unguarded,
+)
+from denoisebench.comparing.judging import TIME_LEVEL
+from denoisebench.comparing.limits import COSTS
+from denoisebench.reporting.markdown import escape, escape_remark
+from denoisebench.reporting.words import NONE, counted, decimals, one_line, three_digits
+from denoisebench.statistics import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+JSON_VERSION = 1
+_ORDER = list(Verdict)
+_ALIKE = 1e-9
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_STATES = {
+    0: "✅ **No regression**",
+    EXIT_REGRESSION: "❌ **Regression**",
+    EXIT_BLIND: "⚠️ **Nothing to compare**",
+    EXIT_FAILED: "❌ **Methods failed**",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What was compared.
+
+    Attributes:
+        remarks: lines that say of what and how.
+        commands: what to type to do it again.
+    """
+
+    remarks: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+def compare_markdown(findings: Sequence[Finding], about: About) -> str:
+    """What changed, by how much and why it is judged so; all verdicts; how to repeat it."""
+    parts = [
+        headline(findings),
+        _changes(findings),
+        _verdicts(findings),
+        "  \n".join(map(escape_remark, about.remarks)),
+        "To repeat it:" if about.commands else "",
+        "\n".join(f"    {one_line(command)}" for command in about.commands),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def headline(findings: Sequence[Finding]) -> str:
+    """One line: whether it fails on what, and how many methods got worse, failed or got better."""
+    code = exit_code(findings)
+    asked = unguarded(findings) if code == EXIT_BLIND else {f.metric for f in findings if f.gated}
+    titles = dict.fromkeys(f.metric_title for f in findings if f.metric in asked)
+    worse = {f.row for f in findings if f.fails}
+    kinds = {
+        "worse": worse,
+        "failed": _rows(findings, Verdict.FAILED),
+        "worse in what is not guarded": _rows(findings, Verdict.WORSE) - worse,
+        "better": _rows(findings, Verdict.BETTER) - worse,
+    }
+    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
+    methods = counted(len({f.row for f in findings}), "method")
+    return (
+        f"{_STATES[code]} ({escape(', '.join(titles))}) in {methods}"
+        f"{': ' + counts if counts else ''}."
+    )
+
+
+def _rows(findings: Sequence[Finding], verdict: Verdict) -> set[tuple[str, str]]:
+    return {f.row for f in findings if f.verdict is verdict}
+
+
+def _changes(findings: Sequence[Finding]) -> str:
+    """A list of what got worse, failed or got better, the worst first; empty if nothing did."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for f in findings:
+        if f.verdict is Verdict.FAILED:
+            groups.setdefault((*f.row, f.verdict), []).append(f)
+        elif f.verdict in (Verdict.WORSE, Verdict.BETTER):
+            groups.setdefault((*f.row, f.verdict, f.metric), []).append(f)
+    worst_first = sorted(groups.values(), key=lambda group: _urgency(group[0]))
+    return "\n".join(f"- {_change(group)}" for group in worst_first)
+
+
+def _urgency(f: Finding) -> tuple[bool, int]:
+    return not f.fails, _ORDER.index(f.verdict)
+
+
+def _change(group: Sequence[Finding]) -> str:
+    """One method's findings of one metric and verdict: the level that changed most, and why."""
+    f = max(group, key=lambda f: abs(f.change or 0))
+    if f.verdict is Verdict.FAILED:
+        return f"❌ **{_name(f)}: failed.** {_code(f.reason)}"
+    mark = "❌" if f.fails else "⚠️" if f.verdict is Verdict.WORSE else "✅"
+    level = f" at {f.level}" if f.level else ""
+    others = f", also at {counted(len(group) - 1, 'other level')}" if len(group) > 1 else ""
+    return (
+        f"{mark} **{_name(f)}: {escape(f.metric_title)} {escape(change_in_words(f))}**"
+        f"{level}{others} ({escape(figures_in_words(f))}): {escape_remark(grounds_in_words(f))}"
+    )
+
+
+def change_in_words(f: Finding) -> str:
+    """A score's change in its unit, a cost's in percent."""
+    assert f.change is not None
+    return _amount(f, f.change) + (f" {f.unit}" if f.unit and f.metric not in COSTS else "")
+
+
+def figures_in_words(f: Finding) -> str:
+    """What BASE and HEAD have."""
+    shown = three_digits if f.metric in COSTS else decimals(3)
+    return f"{shown(f.base)} → {shown(f.head)} {f.unit}".strip()
+
+
+def grounds_in_words(f: Finding) -> str:
+    """What a verdict on figures rests on."""
+    assert f.limit is not None
+    limit = f"{100 * f.limit:.3g} %" if f.metric in COSTS else f"{f.limit:g} {f.unit}".strip()
+    return "; ".join(filter(None, [_evidence(f), f"limit {limit}", f.reason]))
+
+
+def _evidence(f: Finding) -> str:
+    if f.metric == "memory":
+        return ""
+    if f.low is None or f.high is None:
+        return f"significant in {f.frames} pairs of launches{', twice' if f.fails else ''}"
+    if f.high - f.low < _ALIKE:
+        return f"alike on {counted(f.frames, 'frame')}"
+    level = TIME_LEVEL if f.metric == "time" else LEVEL
+    low, high = (_amount(f, end) for end in (f.low, f.high))
+    return f"{100 * level:g} % interval {low} to {high} over {counted(f.frames, 'frame')}"
+
+
+def _amount(f: Finding, change: float) -> str:
+    if f.metric in COSTS:
+        return f"{decimals(1, sign=True)(100 * change)} %"
+    return decimals(3, sign=True)(change)
+
+
+def _verdicts(findings: Sequence[Finding]) -> str:
+    """The verdict on each method and metric, of several noise levels the one that matters most."""
+    titles = dict.fromkeys((f.metric, f.metric_title) for f in findings)
+    notes: list[str] = []
+    body = []
+    for row in dict.fromkeys(f.row for f in findings):
+        mine = [f for f in findings if f.row == row]
+        cells = [_cell([f for f in mine if f.metric == metric], notes) for metric, _ in titles]
+        body.append([_name(mine[0]), *cells])
+    headers = ["Method", *(escape(title) for _, title in titles)]
+    grid = tabulate(body, headers, "github", disable_numparse=True)
+    legend = "  \n".join(f"{_mark(i)} {note}" for i, note in enumerate(notes, 1))
+    return "\n\n".join(filter(None, [grid, legend]))
+
+
+def _cell(findings: Sequence[Finding], notes: list[str]) -> str:
+    """A verdict, and the numbers of the notes on it; those on changes are in their table."""
+    if not findings:
+        return NONE
+    verdict = min((f.verdict for f in findings), key=_ORDER.index)
+    chosen = [f for f in findings if f.verdict is verdict]
+    text = f"**{verdict}**" if chosen[0].fails or verdict is Verdict.FAILED else str(verdict)
+    if verdict in (Verdict.WORSE, Verdict.FAILED, Verdict.BETTER):
+        return text
+    for note in dict.fromkeys(escape_remark(f.reason) for f in chosen if f.reason):
+        if note not in notes:
+            notes.append(note)
+        text += f" {_mark(notes.index(note) + 1)}"
+    return text
+
+
+def _name(finding: Finding) -> str:
+    device = "" if finding.device == "cpu" else f" ({finding.device})"
+    return escape(finding.title + device)
+
+
+def _mark(note: int) -> str:
+    return str(note).translate(_SUPERSCRIPTS)
+
+
+def _code(text: str) -> str:
+    """Words of a plugin, as code: nobody is mentioned, and nothing linked, by what it says."""
+    return "`" + one_line(text).replace("`", "'") + "`"
+
+
+def compare_json(findings: Sequence[Finding], about: About) -> str:
+    """All figures of all findings. Infinities and what is not a number are null: JSON has none."""
+    content = {
+        "comparison": JSON_VERSION,
+        "exit_code": exit_code(findings),
+        "verdicts": Counter(str(f.verdict) for f in findings),
+        "about": asdict(about),
+        "findings": [
+            {key: _plain(value) for key, value in asdict(f).items()} | {"fails": f.fails}
+            for f in findings
+        ],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The machine: its devices, threads and memory, and the timing of calls on it."""

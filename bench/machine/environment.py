@@ -1,0 +1,86 @@
+"""The machine and the software that a run used: what its times depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from denoisebench import __version__
+from denoisebench.machine import devices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def describe(modules: Iterable[str]) -> dict[str, Any]:
+    """Machine and versions, ready for JSON.
+
+    Args:
+        modules: import names of the libraries whose versions count.
+    """
+    return {
+        "denoisebench": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(total_memory() / 1e9, 1),
+        "machine": machine_id(),
+        "cuda": devices.cuda_description(),
+        "libraries": versions(modules),
+    }
+
+
+def busy_percent() -> float:
+    """How much of the processor other work takes: times measured beside it scatter."""
+    import psutil
+
+    return float(psutil.cpu_percent(interval=0.3))
+
+
+def total_memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's model, as the system tells it."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def machine_id() -> str:
+    """Tells machines apart without naming them: times are never compared across it."""
+    address = uuid.getnode()
+    if address >> 40 & 1:  # no network card was found, and another number is drawn each time
+        address = 0
+    parts = [platform.node(), str(address), cpu_name(), str(os.cpu_count())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def versions(modules: Iterable[str]) -> dict[str, str]:
+    """Versions of the installed distributions that provide these modules."""
+    names = {name for module in modules for name in _distributions().get(module, ())}
+    return {name: importlib.metadata.version(name) for name in sorted(names)}

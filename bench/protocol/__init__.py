@@ -1,0 +1,24 @@
+"""Everything that changes a score: noise, rounding, estimates of sigma, and their digest."""
+
+from denoisebench.protocol.pixels import as_float, quantise
+from denoisebench.protocol.rules import (
+    RECORDED,
+    VERSION,
+    add_noise,
+    description,
+    digest,
+    mean_psnr,
+    noise_generator,
+)
+
+__all__ = [
+    "RECORDED",
+    "VERSION",
+    "add_noise",
+    "as_float",
+    "description",
+    "digest",
+    "mean_psnr",
+    "noise_generator",
+    "quantise",
+]

@@ -1,0 +1,251 @@
+"""Synthetic noises, each named for what it is; none of them is a camera's.
+
+A noise is a dataclass of parameters with one method. Its strength is ``sigma``, as everywhere: the
+standard deviation where the noise has one, else what the class says.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from denoisebench import parameters
+from denoisebench.errors import UsageError, unknown
+from denoisebench.protocol.pixels import as_float, quantise
+
+JPEG_SIDE = 65535  # pixels; the format's limit
+
+
+class Noise(Protocol):
+    """What a noise offers.
+
+    Attributes:
+        name: what the command line calls it.
+        words: what a table's footer and the protocol say of it.
+    """
+
+    name: ClassVar[str]
+    words: ClassVar[str]
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        """Write the noisy frame.
+
+        Args:
+            clean: float32 (H, W, C) in [0, 1].
+            sigma: strength on the same scale, at least 0.
+            generator: the only source of chance.
+            out: float32 (H, W, C); takes the result, clipped or quantised only where that is what
+                the noise is about.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Additive white Gaussian noise of standard deviation sigma: the default."""
+
+    name: ClassVar[str] = "gaussian"
+    words: ClassVar[str] = "additive white Gaussian"
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        generator.standard_normal(out.shape, dtype=np.float32, out=out)
+        out *= np.float32(sigma)
+        out += clean
+
+
+@dataclass(frozen=True)
+class Gaussian8Bit:
+    """White Gaussian noise as a file keeps it: clipped to [0, 1] and rounded to 8 bit."""
+
+    name: ClassVar[str] = "gaussian-8bit"
+    words: ClassVar[str] = "white Gaussian, then clipped and rounded to 8 bit"
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        Gaussian().add(clean, sigma, generator, out)
+        out[:] = as_float(quantise(out))
+
+
+@dataclass(frozen=True)
+class PoissonGaussian:
+    """Photon and read noise of a linear sensor (Foi et al. 2008).
+
+    At intensity x the variance is a·x + b, with a = 2·shot·sigma² and b = (1 − shot)·sigma². So
+    sigma is the standard deviation at mid-grey, x = 1/2.
+
+    Attributes:
+        shot: the photons' share of the variance at mid-grey, 0 to 1.
+    """
+
+    shot: float = 0.8
+
+    name: ClassVar[str] = "poisson-gaussian"
+    words: ClassVar[str] = "Poisson and Gaussian, of standard deviation sigma at mid-grey"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shot <= 1:
+            raise ValueError("shot is a share, between 0 and 1")
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        Gaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
+        photon = 2 * self.shot * sigma**2  # what one adds to the intensity
+        if photon > 0:
+            out += photon * generator.poisson(clean / photon) - clean
+
+
+@dataclass(frozen=True)
+class Correlated:
+    """Gaussian noise of standard deviation sigma whose neighbours are alike; channels are not.
+
+    White noise under a Gaussian window: values at a distance of d pixels correlate by about
+    exp(−d² / 4 width²). The camera noise of CC15 (Nam et al. 2016) has 0.70 at one pixel and 0.36
+    at two; the default has 0.78 and 0.37.
+
+    Attributes:
+        width: standard deviation of the window in pixels.
+    """
+
+    width: float = 1.0
+
+    name: ClassVar[str] = "correlated"
+    words: ClassVar[str] = "Gaussian, correlated between neighbouring pixels"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width <= 32:
+            raise ValueError("width is in pixels, above 0 and at most 32")
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        height, width, channels = clean.shape
+        window = self.window
+        padding = len(window) - 1
+        white = generator.standard_normal((height + padding, width + padding, channels), np.float32)
+        # Sums of products in this order have the same bits on every host; a library's filter has
+        # not.
+        rows = sum(weight * white[k : k + height] for k, weight in enumerate(window))
+        out[:] = sum(weight * rows[:, k : k + width] for k, weight in enumerate(window))
+        out *= np.float32(sigma)
+        out += clean
+
+    @property
+    def window(self) -> np.ndarray:
+        """The window along one axis, float32, of unit energy: white noise keeps its variance."""
+        reach = math.ceil(4 * self.width)
+        weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * self.width**2))
+        window: np.ndarray = (weights / np.sqrt((weights**2).sum())).astype(np.float32)
+        return window
+
+
+@dataclass(frozen=True)
+class Uneven:
+    """White Gaussian noise whose variance grows from left to right, with mean sigma².
+
+    Methods are tried on spatially variant noise since Zhang et al. 2018 (FFDNet, IV-E).
+
+    Attributes:
+        contrast: the variance goes from (1 − contrast) to (1 + contrast) times sigma².
+    """
+
+    contrast: float = 0.9
+
+    name: ClassVar[str] = "uneven"
+    words: ClassVar[str] = "white Gaussian, its variance growing from left to right"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.contrast <= 1:
+            raise ValueError("contrast is between 0 and 1")
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        generator.standard_normal(out.shape, dtype=np.float32, out=out)
+        out *= (sigma * np.sqrt(self.variance(clean.shape[1]))).astype(np.float32)[:, np.newaxis]
+        out += clean
+
+    def variance(self, width: int) -> np.ndarray:
+        """Of each column, in units of sigma²; their mean is 1."""
+        place = (np.arange(width) + 0.5) / width
+        return 1 + self.contrast * (2 * place - 1)
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """White Gaussian noise of standard deviation sigma, clipped, rounded and compressed as JPEG.
+
+    Attributes:
+        quality: of the JPEG, 1 to 100, with 4:2:0 chroma, as Pillow's encoder scales it.
+    """
+
+    quality: int = 80
+
+    name: ClassVar[str] = "jpeg"
+    words: ClassVar[str] = "white Gaussian, then clipped, rounded to 8 bit and JPEG-compressed"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ValueError("quality is between 1 and 100")
+
+    def add(
+        self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
+    ) -> None:
+        from PIL import Image
+
+        if max(clean.shape) > JPEG_SIDE:
+            raise UsageError(f"--noise jpeg: a frame has more than {JPEG_SIDE} pixels a side")
+        Gaussian().add(clean, sigma, generator, out)
+        file = io.BytesIO()
+        image = Image.fromarray(quantise(out).squeeze(2) if out.shape[2] == 1 else quantise(out))
+        image.save(file, "jpeg", quality=self.quality, subsampling="4:2:0")
+        with Image.open(file) as decoded:
+            out[:] = as_float(np.asarray(decoded)).reshape(out.shape)
+
+
+NOISES: dict[str, type[Noise]] = {
+    noise.name: noise
+    for noise in (Gaussian, Gaussian8Bit, PoissonGaussian, Correlated, Uneven, Jpeg)
+}
+WHITE_GAUSSIAN = Gaussian()
+"""The default."""
+
+
+def select(expression: str) -> Noise:
+    """The noise that ``name[param=value,…]`` names.
+
+    Raises:
+        UsageError: an unknown name (near matches are listed), parameter or value.
+    """
+    name, arguments = parameters.read("noise", expression.strip())
+    if name not in NOISES:
+        raise UsageError(unknown("noise", name, NOISES))
+    return NOISES[name](**dict(parameters.overrides(name, NOISES[name], arguments)))
+
+
+def spec(noise: Noise) -> str:
+    """The expression that selects it; there is only one."""
+    usual = parameters.defaults(type(noise))
+    chosen = {k: v for k, v in values(noise).items() if v != usual[k]}
+    return parameters.spec(noise.name, tuple(sorted(chosen.items())))
+
+
+def values(noise: Noise) -> dict[str, Any]:
+    """All its parameters."""
+    found: dict[str, Any] = asdict(noise)  # type: ignore[call-overload]
+    return found
+
+
+def rms(noisy: np.ndarray, clean: np.ndarray) -> float:
+    """Root mean square of what was added, both float32 (H, W, C)."""
+    difference = noisy.astype(np.float64) - clean
+    return float(np.sqrt(np.mean(difference**2)))

@@ -1,0 +1,209 @@
+"""A run's figures: pure functions of its summary."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.reporting.figures import labels, rows
+from denoisebench.reporting.figures.drawing import (
+    BACK,
+    FAINT,
+    INK,
+    SERIES,
+    WIDE,
+    Plot,
+    Tips,
+    legend,
+    log_scale,
+    svg,
+)
+from denoisebench.reporting.summary import costs
+from denoisebench.reporting.words import DEVICE_NAMES, three_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+
+_DEVICE_LOOKS = {"cpu": (SERIES[0], "o"), "cuda": (SERIES[1], "D")}
+_DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
+_MARKERS = "os^DvPX<"
+
+
+def plots(run: dict[str, Any]) -> Iterator[Plot]:
+    """The figures that the summary of a run has data for."""
+    for number, level in enumerate(run["levels"]):
+        scored = [row for row in _competing(run) if row["level"] == number and _finite_psnr(row)]
+        timed = [row for row in scored if row["ms_per_megapixel"]]
+        if len(timed) > 1:
+            yield _frontier(run, number, level["label"], timed)
+        if any(len(row["psnr_by_frame"]) > 1 for row in scored):
+            yield rows.frames(run, number, level["label"], scored)
+        compared = [line for line in run["differences"] if line["level"] == number]
+        if finite := [line for line in compared if isinstance(line["mean"], float)]:
+            yield rows.forest(run, number, level["label"], finite)
+    for ranks in run["ranks"]:
+        yield rows.ranks(run, ranks)
+    if lines := _lines(run):
+        yield _course(run, lines)
+    if costly := [row for row in costs(run) if row["ms_per_frame"] and _competes(run, row)]:
+        yield rows.times(run, costly)
+
+
+def _competing(run: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in run["table"] if _competes(run, row)]
+
+
+def _competes(run: dict[str, Any], row: dict[str, Any]) -> bool:
+    return row["method"] not in {m["method"] for m in run["methods"] if m["family"] == "control"}
+
+
+def _finite_psnr(row: dict[str, Any]) -> bool:
+    return isinstance(row["scores"].get("psnr"), float)
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the points (cost, gain) than which none costs less and gains as much, by cost."""
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[index][1] > points[front[-1]][1]:
+            front.append(index)
+    return front
+
+
+def _frontier(run: dict[str, Any], number: int, label: str, timed: list[dict[str, Any]]) -> Plot:
+    """PSNR against the time for a megapixel: who gives most for the time it takes."""
+    points = [(row["ms_per_megapixel"], row["scores"]["psnr"]) for row in timed]
+    names = labels.names(run, timed)
+    devices = list(dict.fromkeys(row["device"] for row in timed))
+    front = pareto(points)
+    steps = [points[front[0]]]
+    for x, y in (points[i] for i in front[1:]):
+        steps += [(x, steps[-1][1]), (x, y)]
+
+    def draw(axes: Axes, tips: Tips) -> None:
+        axes.plot(*zip(*steps, strict=True), color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
+        for index, (row, (x, y), name) in enumerate(zip(timed, points, names, strict=True)):
+            color, marker = _DEVICE_LOOKS[row["device"]]
+            face = color if index in front else BACK
+            [dot] = axes.plot(x, y, marker, ms=8, color=face, mec=color, mew=1.6, zorder=3)
+            tips.add(dot, f"{name}: {y:.2f} dB, {three_digits(x)} ms per megapixel")
+        axes.margins(x=0.1, y=0.1)
+        log_scale(axes)
+        axes.set_xlabel("ms per megapixel (log scale)")
+        axes.set_ylabel(f"PSNR, dB ({label})")
+        if len(devices) > 1:
+            looks = {DEVICE_NAMES[device]: _DEVICE_LOOKS[device] for device in devices}
+            legend(axes, looks)
+        _label_points(axes, points, names, steps)
+
+    best = "; ".join(
+        f"{names[i]} {points[i][1]:.2f} dB at {three_digits(points[i][0])} ms" for i in front
+    )
+    return Plot(
+        "frontier",
+        number,
+        f"PSNR against time per megapixel, {label}",
+        f"{len(timed)} points on {' and '.join(DEVICE_NAMES[d] for d in devices)}. "
+        f"On the Pareto front, from fast to slow: {best}.",
+        svg(draw, (WIDE, 4.9), f"frontier{number}"),
+    )
+
+
+def _label_points(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    steps: Sequence[tuple[float, float]],
+) -> None:
+    """Write each name beside its point, or a little off with a line to it."""
+    figure = axes.figure
+    texts = _names_of(axes, names, va="bottom")
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    sizes = [(box.width, box.height) for box in (text.get_window_extent() for text in texts)]
+    spots = [(float(x), float(y)) for x, y in axes.transData.transform(points)]
+    corners = [(float(x), float(y)) for x, y in axes.transData.transform(steps)]
+    inside = axes.get_window_extent()
+    room = (inside.x0, inside.y0, float(figure.bbox.x1), inside.y1)
+    boxes = labels.beside(spots, sizes, list(pairwise(corners)), room)
+    for text, spot, box in zip(texts, spots, boxes, strict=True):
+        text.set_position(box[:2])
+        end = labels.nearest(box, spot)
+        if math.dist(spot, end) > labels.NEAR + 1:
+            _draw_leader(axes, [spot, end], INK)
+
+
+def _names_of(axes: Axes, names: Sequence[str], va: str) -> list[Text]:
+    """Texts that take no part in the layout, to be measured and then put in their places."""
+    look: dict[str, Any] = {"fontsize": labels.SIZE, "va": va, "in_layout": False}
+    return [axes.text(0, 0, name, transform=None, **look) for name in names]
+
+
+def _draw_leader(axes: Axes, corners: Sequence[tuple[float, float]], color: str) -> None:
+    """A thin line from a point to its name, in points of type."""
+    from matplotlib.lines import Line2D
+
+    line = Line2D(*zip(*corners, strict=True), color=color, lw=0.7, transform=None)
+    line.set(clip_on=False, in_layout=False, zorder=2)
+    axes.add_artist(line)
+
+
+def _lines(run: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Points (sigma, PSNR) of the methods that have two at least, where no sigma was told."""
+    found: dict[str, dict[float, float]] = {}
+    for row in _competing(run):
+        level = run["levels"][row["level"]]
+        if level["sigma"] is not None and level["told"] is None and _finite_psnr(row):
+            found.setdefault(row["method"], {}).setdefault(level["sigma"], row["scores"]["psnr"])
+    return {m: sorted(points.items()) for m, points in found.items() if len(points) > 1}
+
+
+def _course(run: dict[str, Any], lines: dict[str, list[tuple[float, float]]]) -> Plot:
+    titles = labels.titles(run)
+    names = [titles[method] for method in lines]
+
+    def draw(axes: Axes, tips: Tips) -> None:
+        for index, (name, points) in enumerate(zip(names, lines.values(), strict=True)):
+            xs, ys = zip(*points, strict=True)
+            turn, number = divmod(index, len(SERIES))
+            look: dict[str, Any] = {"color": SERIES[number], "marker": _MARKERS[number], "ms": 4.5}
+            [line] = axes.plot(xs, ys, linestyle=_DASHES[turn % len(_DASHES)], lw=1.4, **look)
+            shown = ", ".join(f"{y:.2f} dB at {x:g}" for x, y in points)
+            tips.add(line, f"{name}: {shown}")
+        sigmas = sorted({x for points in lines.values() for x, _ in points})
+        axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
+        axes.set_xlabel("sigma of the noise, of 255")
+        axes.set_ylabel("PSNR, dB")
+        _label_ends(axes, [points[-1] for points in lines.values()], names)
+
+    return Plot(
+        "course",
+        None,
+        "Mean PSNR at each sigma",
+        "; ".join(
+            f"{name} " + ", ".join(f"{y:.2f} dB at sigma {x:g}" for x, y in points)
+            for name, points in zip(names, lines.values(), strict=True)
+        )
+        + ".",
+        svg(draw, (WIDE, max(4.8, 1 + 0.19 * len(lines))), "course"),
+    )
+
+
+def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Write names to the right of the figure, level with their lines' ends or near to it."""
+    figure = axes.figure
+    texts = _names_of(axes, names, va="center")
+    room = 15 + max(text.get_window_extent().width for text in texts)
+    share = 1 - room / figure.bbox.width
+    figure.set_layout_engine("constrained", rect=(0, 0, share, 1))  # type: ignore[union-attr]
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    inside = axes.get_window_extent()
+    spots = axes.transData.transform(ends)
+    gap = 1.3 * labels.SIZE
+    heights = labels.spread([y for _, y in spots], gap, inside.y0, inside.y1)
+    for line, text, (x, y), height in zip(axes.get_lines(), texts, spots, heights, strict=True):
+        text.set(position=(inside.x1 + 14, height), color=line.get_color())
+        _draw_leader(axes, [(x + 4, y), (inside.x1, y), (inside.x1 + 12, height)], FAINT)

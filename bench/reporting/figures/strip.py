@@ -1,0 +1,89 @@
+"""What methods made of frames that cannot be scored, side by side: to be judged by eye."""
+
+from __future__ import annotations
+
+import textwrap
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from denoisebench.cells import told_to
+from denoisebench.files import write_bytes
+from denoisebench.reporting.table import head
+from denoisebench.store import crops as pictures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from denoisebench.cells import Cell
+    from denoisebench.store.results import Results
+
+STRIP = "strip.png"
+PANEL, DPI = 1.6, 200  # a crop's side in inches, and dots an inch
+TITLE = 22  # letters that fit above a crop
+
+
+def write_strip(results: Results, folder: Path, out: Path) -> bool:
+    """Write ``strip.png``: a row a frame, a column a method, the noisy frame first.
+
+    Args:
+        folder: the run's, where its pictures are.
+        out: where it goes.
+
+    Returns:
+        False if there is nothing to show: no picture was kept, or all frames can be scored.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    known = results.manifest["dataset"]["frames"]
+    unscored = [frame["id"] for frame in known if not frame.get("has_clean", True)]
+    if not unscored:
+        return False
+    columns = [(title, _crops(folder, cells)) for title, cells in _columns(results)]
+    frames = [id for id in unscored if any(id in crops for _, crops in columns)]
+    if frames:
+        write_bytes(out / STRIP, _draw(frames, [column for column in columns if column[1]]))
+    return bool(frames)
+
+
+def _columns(results: Results) -> list[tuple[str, list[Cell]]]:
+    """The cells of each method, by title, controls first."""
+    rows = sorted(results.manifest["rows"], key=lambda row: row["family"] != "control")
+    several = len(results.devices) > 1
+    return [
+        (
+            " ".join(filter(None, [row["title"], row["device"] * several, head(level, results)])),
+            results.cells(row, level),
+        )
+        for row in rows
+        for level in told_to(row["blind"], results.levels)
+    ]
+
+
+def _crops(folder: Path, cells: list[Cell]) -> dict[str, np.ndarray]:
+    """The estimates that were kept, uint8 (H, W, 3), by frame."""
+    files = {cell.frame: pictures.estimate_file(folder, cell) for cell in cells}
+    return {
+        frame: pictures.decode(file.read_bytes()) for frame, file in files.items() if file.is_file()
+    }
+
+
+def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
+    from matplotlib.figure import Figure
+
+    size = PANEL * len(columns) + 0.2, (PANEL + 0.05) * len(frames) + 0.3
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    places = figure.subplots(len(frames), len(columns), squeeze=False)
+    for row, frame in zip(places, frames, strict=True):
+        row[0].set_ylabel(frame, fontsize=6)
+        for place, (_, crops) in zip(row, columns, strict=True):
+            place.set(xticks=[], yticks=[])
+            if frame in crops:
+                place.imshow(crops[frame], interpolation="none")
+    for place, (title, _) in zip(places[0], columns, strict=True):
+        place.set_title(textwrap.fill(title, TITLE), fontsize=7)
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()

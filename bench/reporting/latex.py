@@ -1,0 +1,133 @@
+r"""Table 1 for LaTeX: a ``table*`` of the booktabs package, to be ``\input``."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from denoisebench.reporting.words import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from denoisebench.reporting.table import Column, Entry, Line, Table
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "σ": r"$\sigma$",
+    "Δ": r"$\Delta$",
+    "∞": r"$\infty$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "²": r"\textsuperscript{2}",
+}
+_LAST_LATIN = "\u017f"
+"""LaTeX sets the letters up to here without further packages."""
+
+
+_LONG_TITLE = 48
+"""Letters; a longer title is broken into lines."""
+
+_PREAMBLE = (
+    r"\usepackage[T1]{fontenc}",
+    r"\usepackage{booktabs,graphicx}",
+)
+
+
+def table1_latex(table: Table) -> str:
+    """The table with its footnotes and its legend; how it was measured stands in comments above it.
+
+    What is wider than the page is made smaller. It needs the packages booktabs and graphicx, and T1
+    fonts.
+    """
+    comments = ["Table 1, by bench report. In the preamble:", *_PREAMBLE, *table.origin]
+    return "\n".join([*(f"% {one_line(line)}" for line in comments), *_float(table), ""])
+
+
+def _float(table: Table) -> Iterator[str]:
+    yield r"\begin{table*}"
+    yield r"\centering\footnotesize"
+    yield r"\setlength{\tabcolsep}{3pt}"
+    yield rf"\caption{{{' '.join(escape(remark) for remark in table.legend)}}}"
+    yield r"\label{tab:denoisebench}"
+    yield r"\smallskip"
+    yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    is_long = any(len(line.title) > _LONG_TITLE for line in table.lines)
+    titles = r"p{0.3\linewidth}" if is_long else "l"
+    yield rf"\begin{{tabular}}{{{titles}{'r' * len(table.columns)}}}"
+    yield r"\toprule"
+    yield from _head(table.columns)
+    yield r"\midrule"
+    was_control = False
+    for line in table.lines:
+        if line.is_control and not was_control:
+            yield r"\midrule"
+        was_control = line.is_control
+        yield _row(line)
+    yield r"\bottomrule"
+    yield r"\end{tabular}}"
+    if table.footnotes:
+        yield r"\par\smallskip"
+    for number, note in enumerate(table.footnotes, 1):
+        yield rf"\par\raggedright\textsuperscript{{{number}}} {escape(note)}"
+    yield r"\end{table*}"
+
+
+def _head(columns: list[Column]) -> Iterator[str]:
+    """What neighbours share above a rule of its own, then what tells them apart."""
+    cells, rules, start = [""], [], 2
+    for group, same in groupby(columns, lambda c: c.group):
+        named = [bool(column.name) for column in same]
+        end = start + len(named) - 1
+        if any(named):
+            cells.append(rf"\multicolumn{{{len(named)}}}{{c}}{{{escape(group)}}}")
+            rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
+        else:
+            cells.append("")
+        start = end + 1
+    yield " & ".join(cells) + r" \\"
+    if rules:
+        yield " ".join(rules)
+    names = (escape(column.name or column.group) for column in columns)
+    yield " & ".join(["Method", *names]) + r" \\"
+
+
+def _row(line: Line) -> str:
+    notes = ",".join(map(str, line.notes))
+    mark = rf"\textsuperscript{{{notes}}}" if notes else ""
+    return " & ".join([escape(line.title) + mark, *map(_cell, line.entries)]) + r" \\"
+
+
+def _cell(entry: Entry | None) -> str:
+    if entry is None:
+        return "--"
+    text = escape(entry.text)
+    return rf"\textbf{{{text}}}" if entry.best else text
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it. What it has no letter for becomes a question mark."""
+    return "".join(
+        _ESCAPES.get(letter, letter if " " <= letter <= _LAST_LATIN else "?")
+        for letter in one_line(text).replace("`", "")
+    )

@@ -1,0 +1,1 @@
+"""Carry out a run: plan it, supervise the methods' processes, score, and save."""

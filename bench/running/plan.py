@@ -1,0 +1,263 @@
+"""What a run will do: the methods, frames and sigmas that its options name, as cells."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from denoisebench import protocol
+from denoisebench.cells import Cell, Level, told_to
+from denoisebench.datasets import catalogue
+from denoisebench.datasets.base import spread
+from denoisebench.denoisers import registry
+from denoisebench.errors import UsageError
+from denoisebench.machine import devices, threads
+from denoisebench.machine.timing import TimingRules
+from denoisebench.metrics.registry import PROTOCOL, Metric
+from denoisebench.metrics.registry import select as select_metrics
+from denoisebench.protocol import noise
+from denoisebench.protocol import observation as observations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from denoisebench.datasets import Dataset, Frame
+    from denoisebench.denoisers.registry import Method
+    from denoisebench.protocol.observation import Observation
+
+
+SIGMAS = (15.0, 25.0, 50.0)
+NOISY = "noisy"  # the control that returns its input
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; the defaults are those of ``bench run``.
+
+    Attributes:
+        methods: expressions, see `registry.select`.
+        dataset: what to open; None takes the default.
+        split: which of its splits.
+        noise: which is drawn, see `noise.select`; None is white Gaussian, or what the frames bring.
+        sigmas: how strong it is, on the 8-bit scale; None is `SIGMAS`, or what the frames bring.
+        told: what methods that need a sigma are told in its place; empty is the truth, or an
+            estimate of it.
+        seeds: how many noise draws.
+        frames: how many frames, spread evenly over the split; None takes all.
+        metrics: expressions, see `metrics.registry.select`: what the table shows.
+        device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
+        timeout: seconds for a cell, and for loading a method.
+        memory_limit: GB that a method's process may hold; None is 80 % of what is free.
+        threads: for every library; None is the number of cores.
+        plugins: Python files with further methods.
+        force: expressions of methods to measure again.
+        keep_images: of how many frames, spread evenly, crops are kept for the report.
+        out: the run's folder; None is one in ``results``, see `Plan.default_name`.
+        fresh: set aside what the folder holds.
+    """
+
+    methods: tuple[str, ...] = ("all",)
+    dataset: str | None = None
+    split: str = "test"
+    noise: str | None = None
+    sigmas: tuple[float, ...] | None = None
+    told: tuple[float, ...] = ()
+    seeds: int = 1
+    frames: int | None = None
+    metrics: tuple[str, ...] = PROTOCOL
+    device: str = "auto"
+    timeout: float = 600.0
+    memory_limit: float | None = None
+    threads: int | None = None
+    plugins: tuple[Path, ...] = ()
+    force: tuple[str, ...] = ()
+    keep_images: int = 4
+    out: Path | None = None
+    fresh: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that asks for the same run; ``--fresh`` and ``--force`` are not repeated."""
+        words = ["bench", "run"]
+        for option in fields(self):
+            value = getattr(self, option.name)
+            implied = value == option.default and option.name != "methods"
+            if implied or option.name in ("fresh", "force"):
+                continue
+            flag = {"sigmas": "--sigma", "plugins": "--plugin"}.get(
+                option.name, f"--{option.name.replace('_', '-')}"
+            )
+            if option.name == "plugins":
+                words += [word for path in value for word in (flag, str(path))]
+            elif isinstance(value, tuple):
+                words += [flag, ",".join(map(_word, value))]
+            else:
+                words += [flag, _word(value)]
+        return shlex.join(words)
+
+
+def _word(value: object) -> str:
+    """A value as it is typed: 25 for 25.0, and no digit lost."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on a device: one supervised process, one row of the table.
+
+    Attributes:
+        asked_by_name: False if a pattern such as ``all`` brought it in.
+    """
+
+    method: Method
+    device: str
+    asked_by_name: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, before it is carried out.
+
+    Attributes:
+        levels: of noise, and what is told of it.
+        rows: with the control `noisy` among them where the noise was recorded: it alone knows how
+            far off the noisy frames are.
+    """
+
+    options: Options
+    dataset: Dataset
+    frames: list[Frame]
+    observation: Observation
+    levels: list[Level]
+    rows: list[Row]
+    metrics: list[Metric]
+    forced: frozenset[str]
+    threads: int
+    rules: TimingRules
+
+    def cells(self, row: Row) -> Iterator[tuple[Cell, Frame]]:
+        """A row's cells, each frame's together."""
+        for frame in self.frames:
+            for level in told_to(row.method.card.blind, self.levels):
+                for seed in range(self.options.seeds):
+                    yield level.cell(row.method.spec, row.device, frame.id, seed), frame
+
+    @property
+    def protocol(self) -> str:
+        """The digest under which its scores stand."""
+        return protocol.digest(self.observation.noise)
+
+    @property
+    def default_name(self) -> str:
+        """What the run's folder is called by default."""
+        parts = [self.dataset.name]
+        if self.options.split != "test":
+            parts.append(self.options.split)
+        if self.observation.noise not in (noise.WHITE_GAUSSIAN.name, protocol.RECORDED):
+            parts.append(self.observation.noise)
+        return re.sub(r"[^A-Za-z0-9._=-]+", "-", "-".join(parts)).strip("-")
+
+    @property
+    def size(self) -> int:
+        return sum(1 for row in self.rows for _ in self.cells(row))
+
+
+def make_plan(options: Options) -> tuple[Plan, str]:
+    """Resolve the options; return the plan, and one line that says which frames it takes and why.
+
+    Raises:
+        UsageError: something asked for does not exist or cannot be had.
+    """
+    for plugin in options.plugins:
+        registry.load_file(plugin)
+    rows = _rows(options)
+    metrics = select_metrics(options.metrics)
+    model = None if options.noise is None else noise.select(options.noise)
+    forced = frozenset(method.spec for method in registry.select(options.force))
+    if unused := forced - {row.method.spec for row in rows}:
+        raise UsageError(f"--force {', '.join(sorted(unused))}: not among --methods; add it there")
+    if options.dataset is None:
+        dataset, line = catalogue.default_dataset(options.split)
+        options = replace(options, dataset=dataset.name)
+    else:
+        dataset = catalogue.open_dataset(options.dataset)
+        line = f"Frames: {dataset.title}"
+    frames = spread(dataset.frames(options.split), options.frames)
+    observation = observations.choose(model, dataset, frames)
+    if observation.noise == protocol.RECORDED:
+        rows = _with_noisy(rows)
+    if not all(frame.has_clean for frame in frames):
+        if options.metrics != PROTOCOL:
+            raise UsageError(f"--metrics: {dataset.name} has no clean frames to score against")
+        metrics = []
+    plan = Plan(
+        options,
+        dataset,
+        frames,
+        observation,
+        _levels(options, dataset, observation),
+        rows,
+        metrics,
+        forced,
+        options.threads or threads.available(),
+        TimingRules(),
+    )
+    return plan, line
+
+
+def _levels(options: Options, dataset: Dataset, observation: Observation) -> list[Level]:
+    """Every sigma with everything that is told of it."""
+    sigmas: tuple[float | None, ...] = options.sigmas or SIGMAS
+    if observation.noise == protocol.RECORDED:
+        if options.sigmas is not None:
+            raise UsageError(
+                f"--sigma: {dataset.name} brings its own noise; leave it out, or have methods "
+                "told a sigma of yours with --told"
+            )
+        if options.seeds > 1:
+            raise UsageError(f"--seeds: {dataset.name} has one recording of each frame")
+        sigmas = (None,)
+    truth_known = observation.noise == noise.WHITE_GAUSSIAN.name
+    return [
+        Level(sigma, None if truth_known and told == sigma else told)
+        for sigma in sigmas
+        for told in options.told or (None,)
+    ]
+
+
+def _with_noisy(rows: list[Row]) -> list[Row]:
+    if any(row.method.spec == NOISY for row in rows):
+        return rows
+    [noisy] = registry.select([NOISY])
+    return [Row(noisy, noisy.card.devices[0], False), *rows]
+
+
+def _rows(options: Options) -> list[Row]:
+    methods = registry.select(options.methods)
+    named = [e for e in options.methods if not registry.is_pattern(e)]
+    by_name = {method.spec for method in registry.select(named)}
+    rows = [
+        Row(method, device, method.spec in by_name)
+        for method in methods
+        for device in _devices(method, options.device, method.spec in by_name)
+    ]
+    if not rows:
+        raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
+    return rows
+
+
+def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:
+    if wanted == "cuda" and not devices.has_cuda():
+        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    if wanted in method.card.devices:
+        return [wanted]
+    if wanted == "auto":
+        here = {"cpu", "cuda"} if devices.has_cuda() else {"cpu"}
+        return [d for d in method.card.devices if d in here] or ["cpu"]
+    if asked_by_name:
+        runs_on = ", ".join(method.card.devices)
+        raise UsageError(f"{method.spec} does not run on {wanted}, only on {runs_on}")
+    return []

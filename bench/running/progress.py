@@ -1,0 +1,159 @@
+"""What a run shows while it works, on stderr: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from statistics import median
+from typing import TYPE_CHECKING, Any, Protocol
+
+from denoisebench.cells import Status
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from denoisebench.cells import Measurement
+    from denoisebench.running.plan import Row
+
+HEARTBEAT_S = 30
+"""A sign of life at least so often, where no bar moves."""
+
+
+class Progress(Protocol):
+    """Told by the runner what happens."""
+
+    def begin(self, total: int, done: int) -> None:
+        """The run has so many cells, of which so many were measured before."""
+        ...
+
+    def row(self, row: Row, cells: int) -> None:
+        """A method's turn comes, with so many cells to measure."""
+        ...
+
+    def cell(self, measurement: Measurement) -> None:
+        """A cell has been measured and saved."""
+        ...
+
+    def end(self) -> None:
+        """The run is over, one way or the other."""
+        ...
+
+
+def for_stderr() -> Progress:
+    """A live display if stderr is a terminal, else plain lines."""
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def live_bar() -> Bar:
+    """A bar on stderr: how much is done, the time left, and what is said beside it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        speed_estimate_period=300,
+    )
+
+
+class _RowTally:
+    """What one method has done so far."""
+
+    def __init__(self, row: Row, cells: int) -> None:
+        self.title = f"{row.method.spec} on {row.device}"
+        self.cells = cells
+        self.seen: list[Measurement] = []
+
+    def line(self) -> str:
+        ok = [m for m in self.seen if m.status is Status.OK]
+        parts = [f"{self.title}: {len(ok)} of {self.cells} cells"]
+        parts += [
+            f"{sum(p) / len(p):.2f} dB at {level}"
+            for level in dict.fromkeys(m.cell.level for m in ok)
+            if (p := [m.psnr for m in ok if m.cell.level == level and m.psnr is not None])
+        ]
+        if times := [ns for m in ok for ns in m.call_ns]:
+            ms = median(times) / 1e6
+            parts.append(f"{ms:.0f} ms a frame" if ms >= 100 else f"{ms:.3g} ms a frame")
+        failed = [m for m in self.seen if m.status is not Status.OK]
+        if failed:
+            kinds = Counter(m.status.value for m in failed)
+            parts += [f"{count} {kind}" for kind, count in kinds.items()]
+            parts.append(failed[0].reason)
+        return ", ".join(parts)
+
+
+class PlainProgress:
+    """A line for each method, and a sign of life now and then."""
+
+    def __init__(self) -> None:
+        self._tally: _RowTally | None = None
+        self._done = self._total = 0
+        self._spoke = time.monotonic()
+
+    def begin(self, total: int, done: int) -> None:
+        self._done, self._total = done, total
+        before = f", {done} measured before" if done else ""
+        self._say(f"{total} cells{before}")
+
+    def row(self, row: Row, cells: int) -> None:
+        self._tally = _RowTally(row, cells)
+
+    def cell(self, measurement: Measurement) -> None:
+        assert self._tally is not None
+        self._done += 1
+        self._tally.seen.append(measurement)
+        finished = len(self._tally.seen) == self._tally.cells
+        if finished or time.monotonic() - self._spoke > HEARTBEAT_S:
+            self._say(f"[{self._done}/{self._total}] {self._tally.line()}")
+
+    def end(self) -> None: ...
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+        self._spoke = time.monotonic()
+
+
+class LiveProgress:
+    """A bar with the current method, its last score and the time left."""
+
+    def __init__(self) -> None:
+        self._bar = live_bar()
+        self._task: Any = None
+        self._tally: _RowTally | None = None
+
+    def begin(self, total: int, done: int) -> None:
+        self._bar.start()
+        self._task = self._bar.add_task("", total=total, completed=done)
+
+    def row(self, row: Row, cells: int) -> None:
+        self._tally = _RowTally(row, cells)
+        self._bar.update(self._task, description=self._tally.title)
+
+    def cell(self, measurement: Measurement) -> None:
+        assert self._tally is not None
+        self._tally.seen.append(measurement)
+        last = (
+            f"{measurement.psnr:.2f} dB at {measurement.cell.level}"
+            if measurement.psnr is not None
+            else measurement.status.value
+        )
+        self._bar.update(self._task, advance=1, description=f"{self._tally.title}: {last}")
+        if len(self._tally.seen) == self._tally.cells:
+            self._bar.console.print(self._tally.line(), markup=False, highlight=False)
+
+    def end(self) -> None:
+        self._bar.stop()

@@ -1,0 +1,238 @@
+"""The process that runs one method: it gets noisy frames and returns estimates and times.
+
+It never sees a clean frame, but for a control that must, and never scores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import math
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisebench import plugins
+from denoisebench.cells import Status
+from denoisebench.denoisers import registry
+from denoisebench.machine import reference, threads
+from denoisebench.machine.timing import measure
+from denoisebench.machine.transfer import device_of, without_gradients
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnContext
+    from pathlib import Path
+
+    from denoisebench.denoisers.registry import Card, Denoiser
+    from denoisebench.machine.timing import Samples, TimingRules
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker process is for."""
+
+    method: str
+    device: str
+    plugins: tuple[Path, ...]
+    threads: int
+    rules: TimingRules
+    log: Path
+
+
+class SharedFrames:
+    """Memory that the coordinator and a worker both see, so that no frame goes through a pipe.
+
+    Args:
+        context: of the process that will be started.
+        size: values in the largest frame.
+    """
+
+    def __init__(self, context: SpawnContext, size: int) -> None:
+        names = ("noisy", "clean", "estimate")
+        self._arrays = {name: context.RawArray("f", size) for name in names}
+
+    def view(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
+        """A float32 frame (H, W, C) in that memory."""
+        frame = np.frombuffer(self._arrays[name], np.float32, math.prod(shape))
+        return frame.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One cell to work on; its noisy frame lies in the shared memory."""
+
+    sigma: float
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The method is loaded, or why it is not; and how fast the machine is (`reference.times`)."""
+
+    load_ns: int
+    threads: dict[str, Any]
+    problem: str | None = None
+    reference_ns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A cell's outcome; if it is ok, the estimate lies in the shared memory."""
+
+    status: Status
+    reason: str = ""
+    busy_ns: int = 0
+    samples: Samples | None = None
+    transfer_ns: tuple[int, ...] = ()
+    peak_device_memory: int | None = None
+
+
+def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
+    """Load the method, then serve requests until the coordinator hangs up or dies."""
+    _detach(task.log)
+    start = perf_counter_ns()
+    try:
+        session = _Session(*load(task), task)
+    except BaseException as error:  # a plugin may raise anything
+        connection.send(Ready(0, {}, _explain(error)))
+        return
+    load_ns = perf_counter_ns() - start
+    threads.pin(task.threads)
+    connection.send(Ready(load_ns, threads.report(), reference_ns=reference.times()))
+    with contextlib.suppress(EOFError), without_gradients(session.card):
+        while True:
+            _serve(connection, session, frames)
+
+
+def _detach(log: Path) -> None:
+    """Leave the terminal to the coordinator: output goes to the log, Ctrl-C goes by.
+
+    A process group of its own lets the coordinator kill whatever the method started, too.
+    """
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    if sys.platform == "linux":
+        _be_first_out_of_memory()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _be_first_out_of_memory() -> None:
+    """Where memory runs out, the kernel should take this process, not the coordinator."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)  # and with it whatever the method started
+        os._exit(1)
+
+
+def load(task: Task) -> tuple[Denoiser, Card]:
+    """Build the method that a task names; it may raise anything."""
+    for plugin in task.plugins:
+        registry.load_file(plugin)
+    [method] = registry.select([task.method])
+    for module in method.card.requires:
+        importlib.import_module(module)
+    denoiser = method.build()
+    if hasattr(denoiser, "load"):
+        denoiser.load(task.device)
+    return denoiser, method.card
+
+
+def _explain(error: BaseException) -> str:
+    """One line for the table; the traceback goes to the log."""
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    return plugins.one_line(error)
+
+
+class _Session:
+    """A loaded method on its device."""
+
+    def __init__(self, denoiser: Denoiser, card: Card, task: Task) -> None:
+        self.denoiser = denoiser
+        self.card = card
+        self.rules = task.rules
+        self.device = device_of(card, task.device)
+        self.shapes: set[tuple[int, ...]] = set()
+
+    def run(
+        self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float
+    ) -> tuple[Reply, np.ndarray | None]:
+        """Time the method on one frame, and check what it returned and what it touched.
+
+        Returns:
+            The reply, and the estimate if it is ok.
+        """
+        device = self.device
+        given, upload_ns = device.upload(noisy)
+        extra = {} if clean is None else {"clean": clean.copy()}
+        device.reset_peak()
+        start = perf_counter_ns()
+        output, samples = measure(
+            lambda: self.denoiser.denoise(given, sigma, **extra),
+            device.clock,
+            self.rules,
+            cold=not self.shapes,
+            warm_up=noisy.shape not in self.shapes,
+        )
+        busy_ns = perf_counter_ns() - start
+        self.shapes.add(noisy.shape)
+        peak = device.peak()
+        if not np.array_equal(device.download(given)[0], noisy):
+            return _refused("wrote into its input", busy_ns)
+        if (difference := _difference(output, given)) is not None:
+            return _refused(difference, busy_ns)
+        estimate, download_ns = device.download(output)
+        if not np.isfinite(estimate).all():
+            return _refused("returned values that are not finite", busy_ns)
+        transfer = () if upload_ns is None else (upload_ns + (download_ns or 0),)
+        return Reply(Status.OK, "", busy_ns, samples, transfer, peak), estimate
+
+
+def _refused(reason: str, busy_ns: int) -> tuple[Reply, None]:
+    return Reply(Status.INVALID_OUTPUT, reason, busy_ns), None
+
+
+def _difference(output: Any, given: Any) -> str | None:
+    """How a method's output differs in kind from its input, an array or a tensor; or None."""
+    if not isinstance(output, type(given)):
+        return f"returned {type(output).__name__}, not {type(given).__name__}"
+    if output.shape != given.shape:
+        return f"returned shape {tuple(output.shape)}, not {tuple(given.shape)}"
+    if output.dtype != given.dtype:
+        return f"returned {output.dtype}, not {given.dtype}"
+    return None
+
+
+def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> None:
+    request: Request = connection.recv()
+    noisy = frames.view("noisy", request.shape)
+    clean = frames.view("clean", request.shape) if session.card.sees_clean else None
+    try:
+        reply, estimate = session.run(noisy, clean, request.sigma)
+    except BaseException as error:  # a method may raise anything
+        reply, estimate = Reply(Status.ERROR, _explain(error)), None
+    if estimate is not None:
+        frames.view("estimate", request.shape)[:] = estimate
+    connection.send(reply)

@@ -1,0 +1,1 @@
+"""A run's folder on disk: everything that reads or writes it."""

@@ -1,0 +1,144 @@
+"""Crops of a few frames, kept as cells are scored: scores alone show nobody what a method does.
+
+They are lossless. A lossy WebP's own error, about 5 levels on an estimate and 18 on a noisy frame
+at sigma 25, is as large as what there is to see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from denoisebench.files import make_folder, write_bytes
+from denoisebench.protocol.pixels import quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from denoisebench.cells import Cell
+
+FOLDER = "pictures"
+SIDE = 128
+"""Pixels; about 30 kB a picture."""
+
+CLEAN = "clean frame"
+NOISY = "noisy frame"
+
+
+class Pictures:
+    """Keeps crops of some frames of a run: the clean one, the noisy ones and all estimates.
+
+    Args:
+        folder: the run's.
+        frames: ids of the frames to keep; of several noise draws, the first is kept.
+    """
+
+    def __init__(self, folder: Path, frames: Iterable[str]) -> None:
+        self._folder = folder
+        self._frames = frozenset(frames)
+        self._crops: dict[str, tuple[slice, slice]] = {}
+        self._written: set[Path] = set()
+
+    def keep(
+        self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray, estimate: np.ndarray
+    ) -> None:
+        """Keep what a cell was about, if its frame is among those to keep.
+
+        Args:
+            clean: uint8 (H, W, C), C = 3 (RGB) or 1; None where nobody knows it.
+            noisy: float32, in the range [0, 1] and beyond.
+            estimate: uint8.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        if cell.frame not in self._frames or cell.seed != 0:
+            return
+        if cell.frame not in self._crops:
+            make_folder(self._folder / FOLDER)
+            self._crops[cell.frame] = detail(quantise(noisy) if clean is None else clean)
+        crop = self._crops[cell.frame]
+        if clean is not None:
+            self._write_once(clean_file(self._folder, cell.frame), clean[crop])
+        self._write_once(noisy_file(self._folder, cell), quantise(noisy[crop]))
+        write_bytes(estimate_file(self._folder, cell), encode(estimate[crop]))
+
+    def _write_once(self, path: Path, pixels: np.ndarray) -> None:
+        """Every method's cells share it."""
+        if path not in self._written:
+            write_bytes(path, encode(pixels))
+            self._written.add(path)
+
+
+def clean_file(folder: Path, frame: str) -> Path:
+    """Where a clean frame's crop is kept."""
+    return _file(folder, CLEAN, frame)
+
+
+def noisy_file(folder: Path, cell: Cell) -> Path:
+    """Where the crop of the noisy frame that a cell is about is kept, clipped and rounded."""
+    return _file(folder, NOISY, cell.frame, cell.sigma)
+
+
+def estimate_file(folder: Path, cell: Cell) -> Path:
+    """Where the crop of a cell's estimate is kept."""
+    parts = vars(replace(cell, method="", frame=""))
+    return _file(folder, cell.method, cell.frame, *parts.values())
+
+
+def _file(folder: Path, what: str, frame: str, *parts: object) -> Path:
+    """A name that people can read and that no two pictures share."""
+    digest = hashlib.sha256(json.dumps([what, frame, *parts]).encode()).hexdigest()[:12]
+    readable = re.sub(r"[^A-Za-z0-9.=_-]", "_", f"{frame}-{what}")[:120]
+    return folder / FOLDER / f"{readable}-{digest}.webp"
+
+
+def detail(frame: np.ndarray, side: int = SIDE) -> tuple[slice, slice]:
+    """The square with the strongest gradients: where methods differ most.
+
+    Args:
+        frame: uint8 (H, W, C).
+        side: of the square in pixels; less where the frame is smaller.
+
+    Returns:
+        Its rows and columns.
+    """
+    grey = frame.astype(np.float64).mean(axis=2)
+    rows, columns = min(side, grey.shape[0]), min(side, grey.shape[1])
+    gradient = np.zeros_like(grey)
+    gradient[1:] += np.abs(np.diff(grey, axis=0))
+    gradient[:, 1:] += np.abs(np.diff(grey, axis=1))
+    sums = np.pad(gradient.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    window = sums[rows:, columns:] - sums[:-rows, columns:]
+    window = window - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    top, left = (int(i) for i in np.unravel_index(np.argmax(window.round(6)), window.shape))
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+def encode(pixels: np.ndarray) -> bytes:
+    """A lossless WebP.
+
+    Args:
+        pixels: uint8 (H, W, C), C = 3 (RGB) or 1.
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+    picture.save(file, "webp", lossless=True, quality=0, method=0)
+    return file.getvalue()
+
+
+def decode(content: bytes) -> np.ndarray:
+    """The pixels of a WebP, uint8 (H, W, 3)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB"))

@@ -1,0 +1,1 @@
+"""Train the networks of `denoisers.gan`: data, validation, progress and cards."""

@@ -1,0 +1,1 @@
+"""Check the harness against figures that papers have printed."""

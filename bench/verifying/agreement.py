@@ -1,0 +1,248 @@
+"""The harness checked against published numbers: runs what papers printed, and compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from denoisebench import protocol
+from denoisebench.cells import Status
+from denoisebench.denoisers import registry
+from denoisebench.errors import UsageError, unknown
+from denoisebench.machine.timing import TimingRules
+from denoisebench.naming import matching
+from denoisebench.running.plan import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from denoisebench.cells import Cell, Measurement
+    from denoisebench.running.plan import Options, Plan, Row
+    from denoisebench.verifying.published import Expectation, Quick
+
+RULES = TimingRules(warmup_s=0.0, max_rounds=1)
+"""Scores are wanted here, not times: every frame once."""
+
+
+class Verdict(StrEnum):
+    """How a printed figure and ours compare. The vocabulary is closed: exit codes rely on it."""
+
+    AGREES = "agrees"
+    OFF = "off"
+    NOT_COMPARABLE = "not comparable"
+    FAILED = "failed"  # the method did not denoise every frame
+    INCOMPLETE = "incomplete"  # interrupted before every frame was measured
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One printed figure beside ours.
+
+    Attributes:
+        expectation: what was printed.
+        sigma: which of its noise levels; None where it has none.
+        device: where ours was measured; empty if it was not.
+        verdict: how they compare.
+        measured: our mean over the frames, in dB.
+        frames: how many.
+        worst: the single image that differs most from its print, and by how many dB.
+        reason: one line saying why the verdict is not ``agrees``.
+    """
+
+    expectation: Expectation
+    sigma: float | None
+    device: str
+    verdict: Verdict
+    measured: float | None = None
+    frames: int = 0
+    worst: tuple[str, float] | None = None
+    reason: str = ""
+
+    @property
+    def printed(self) -> float | None:
+        return None if self.sigma is None else self.expectation.psnr[self.sigma]
+
+    @property
+    def image_tolerance(self) -> float:
+        """dB by which a single image may differ; 0 where none were printed."""
+        return 0.0 if self.sigma is None else self.expectation.image_tolerance.get(self.sigma, 0.0)
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the printed, in dB."""
+        if self.measured is None or self.printed is None:
+            return None
+        return self.measured - self.printed
+
+
+def choose(
+    expectations: Sequence[Expectation],
+    methods: Sequence[str] = ("all",),
+    datasets: Sequence[str] = (),
+    sigmas: tuple[float, ...] = (),
+    quick: Quick | None = None,
+) -> list[Expectation]:
+    """The expectations that are asked for.
+
+    Args:
+        methods: names or globs; ``all`` takes every method.
+        datasets: names; none takes every data set.
+        sigmas: on the 8-bit scale; none takes every sigma that was printed.
+        quick: take only what of them is quick to verify.
+
+    Raises:
+        UsageError: nothing was printed of a method or data set, or nothing is left.
+    """
+    names = _matching(methods, list(dict.fromkeys(e.method for e in expectations)))
+    known = list(dict.fromkeys(e.dataset for e in expectations))
+    for name in datasets:
+        if name not in known:
+            raise UsageError(f"--dataset: {unknown('data set of published figures', name, known)}")
+    chosen = [e for e in expectations if e.method in names and e.dataset in (datasets or known)]
+    if sigmas:
+        chosen = [part for e in chosen if (part := e.at(sigmas)).psnr]
+    if quick is not None:
+        chosen = [quick.part(e) for e in chosen if e.dataset == quick.dataset]
+    if not chosen:
+        raise UsageError("no figures were published of this choice; take fewer options")
+    return chosen
+
+
+def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
+    found: set[str] = set()
+    for pattern in methods:
+        names = matching(pattern, known)
+        if not names:
+            raise UsageError(
+                f"--methods: {unknown('method with published figures', pattern, known)}"
+            )
+        found.update(names)
+    return found
+
+
+def unavailable(expectation: Expectation) -> str:
+    """Why an expectation cannot be checked here; empty if it can."""
+    if expectation.incomparable:
+        return expectation.incomparable
+    card = registry.cards().get(expectation.method)
+    if card is None:
+        return "the method is not in this installation"
+    return card.unavailable or ""
+
+
+def plans(
+    expectations: Iterable[Expectation], options: Options, quick: Quick | None = None
+) -> list[Plan]:
+    """What to run, a plan for each data set, in the order of the expectations.
+
+    Args:
+        expectations: those of `choose` that are not `unavailable`.
+        options: everything but the methods, the data set, the sigmas and the folder.
+        quick: take only its frames.
+
+    Raises:
+        UsageError: a data set cannot be had.
+    """
+    by_dataset: dict[str, list[Expectation]] = {}
+    for expectation in expectations:
+        by_dataset.setdefault(expectation.dataset, []).append(expectation)
+    return [_plan(group, options, quick) for group in by_dataset.values()]
+
+
+def _plan(group: list[Expectation], options: Options, quick: Quick | None) -> Plan:
+    """A plan for one data set: every method at every sigma that was printed of one of them."""
+    plan, _ = make_plan(
+        replace(
+            options,
+            methods=tuple(dict.fromkeys(e.method for e in group)),
+            dataset=group[0].dataset,
+            sigmas=tuple(sorted({sigma for e in group for sigma in e.psnr})),
+        )
+    )
+    _check_frames(plan, group)
+    frames = [f for f in plan.frames if quick is None or f.id in quick.frames]
+    return replace(plan, frames=frames, rules=RULES)
+
+
+def _check_frames(plan: Plan, group: list[Expectation]) -> None:
+    """Single images are looked up by id: all of them have to be there."""
+    named = {frame for e in group for frame in e.images}
+    if absent := named - {frame.id for frame in plan.frames}:
+        raise UsageError(
+            f"{plan.dataset.name} has no frame {', '.join(sorted(absent))}, "
+            "which published figures name; its manifest was changed"
+        )
+
+
+def folder(out: Path, plan: Plan) -> Path:
+    """Where a plan's measurements go."""
+    return out / plan.default_name
+
+
+def compare(
+    expectation: Expectation, plan: Plan, known: Mapping[Cell, Measurement]
+) -> list[Comparison]:
+    """An expectation beside what was measured: one comparison for each sigma and device.
+
+    Args:
+        expectation: what was printed.
+        plan: what was run for it, among others.
+        known: what the run holds; nothing, if it was interrupted.
+    """
+    rows = [row for row in plan.rows if row.method.spec == expectation.method]
+    return [
+        _judge(expectation, sigma, row, plan, known) for row in rows for sigma in expectation.psnr
+    ]
+
+
+def _judge(
+    expectation: Expectation,
+    sigma: float,
+    row: Row,
+    plan: Plan,
+    known: Mapping[Cell, Measurement],
+) -> Comparison:
+    cells = [cell for cell, _ in plan.cells(row) if cell.sigma == sigma]
+    found = [known[cell] for cell in cells if cell in known]
+    result = Comparison(expectation, sigma, row.device, Verdict.INCOMPLETE, frames=len(found))
+    if failed := [m for m in found if m.status is not Status.OK]:
+        first = f"{failed[0].status.value}: {failed[0].reason}"
+        reason = f"{len(failed)} of {len(cells)} frames failed; the first: {first}"
+        return replace(result, verdict=Verdict.FAILED, reason=reason)
+    if len(found) < len(cells):
+        return replace(result, reason="interrupted")
+    psnr = {m.cell.frame: m.psnr for m in found if m.psnr is not None}
+    measured = protocol.mean_psnr(list(psnr.values()))
+    return _decide(replace(result, measured=measured, worst=_worst(expectation, sigma, psnr)))
+
+
+def _worst(
+    expectation: Expectation, sigma: float, psnr: Mapping[str, float]
+) -> tuple[str, float] | None:
+    """The image that differs most from its print, and by how much."""
+    differences = {
+        frame: psnr[frame] - printed[sigma] for frame, printed in expectation.images.items()
+    }
+    return max(differences.items(), key=lambda item: abs(item[1]), default=None)
+
+
+def _decide(result: Comparison) -> Comparison:
+    """Agreement is of the mean and, where single images were printed, of each of them."""
+    assert result.difference is not None
+    if not abs(result.difference) <= result.expectation.tolerance:  # nan is no agreement
+        reason = f"off by {result.difference:+.2f} dB"
+    elif result.worst is not None and not abs(result.worst[1]) <= result.image_tolerance:
+        reason = f"{result.worst[0]} is off by {result.worst[1]:+.2f} dB"
+    else:
+        return replace(result, verdict=Verdict.AGREES)
+    return replace(result, verdict=Verdict.OFF, reason=reason)
+
+
+def not_compared(expectation: Expectation, reason: str) -> list[Comparison]:
+    """An expectation that nothing was measured for: a comparison for each sigma, or one."""
+    return [
+        Comparison(expectation, sigma, "", Verdict.NOT_COMPARABLE, reason=reason)
+        for sigma in expectation.psnr or (None,)
+    ]

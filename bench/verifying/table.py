@@ -1,0 +1,136 @@
+"""What a verification found, as Markdown and CSV: pure functions of its comparisons."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
+
+from denoisebench import protocol
+from denoisebench.machine import environment
+from denoisebench.verifying.agreement import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from denoisebench.verifying.agreement import Comparison
+
+_HEADERS = (
+    *("Method", "Data", "σ", "published", "ours", "difference", "tolerance", "worst image"),
+    *("source", "verdict"),
+)
+_NONE = "–"
+
+
+def verification_markdown(comparisons: Sequence[Comparison], command: str) -> str:
+    """A row for each printed figure, then where it was printed and what its tolerance allows for.
+
+    Args:
+        comparisons: in the order of the table.
+        command: the command that repeats the verification.
+    """
+    grid = tabulate(
+        [[*_figures(c), _verdict(c)] for c in comparisons],
+        _HEADERS,
+        "github",
+        disable_numparse=True,
+        colalign=["left", "left", *["right"] * 6, "left", "left"],
+    )
+    return "\n\n".join([grid, _footer(comparisons, command)]) + "\n"
+
+
+def _figures(c: Comparison) -> list[str]:
+    e = c.expectation
+    worst = _NONE if c.worst is None else f"{c.worst[0]} {c.worst[1]:+.2f} ({c.image_tolerance:g})"
+    return [
+        e.label if c.device in ("", "cpu") else f"{e.label} ({c.device})",
+        e.dataset.removeprefix("standard:"),
+        _NONE if c.sigma is None else f"{c.sigma:g}",
+        _decibels(c.printed),
+        _decibels(c.measured),
+        _NONE if c.difference is None else f"{c.difference:+.2f}",
+        f"{e.tolerance:g}" if e.tolerance else _NONE,
+        worst,
+        f"{e.source.name} {e.table}".strip(),
+    ]
+
+
+def _decibels(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.2f}"
+
+
+def _verdict(c: Comparison) -> str:
+    if c.verdict is Verdict.AGREES:
+        return str(c.verdict)
+    # "off by" says its verdict itself.
+    text = c.reason if c.reason.startswith("off") else f"{c.verdict}: {c.reason}"
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _footer(comparisons: Sequence[Comparison], command: str) -> str:
+    sources = dict.fromkeys(c.expectation.source for c in comparisons)
+    modules = {"numpy"}.union(*(_requires(c) for c in comparisons if c.device))
+    versions = ", ".join(f"{name} {v}" for name, v in environment.versions(modules).items())
+    lines = [
+        "PSNR in dB, means over images; one noise draw. Worst image: the one that differs most "
+        "from its own printed figure, and by how much it may, where single images were printed.",
+        *(f"{s.name}: {s.citation}. Its convention: {s.convention}." for s in sources),
+        *(f"Tolerance for {what}: {reason}" for what, reason in _reasons(comparisons)),
+        f"Protocol {protocol.VERSION}, digest `{protocol.digest()}`. Versions: {versions}.",
+        f"Command: `{command}`",
+    ]
+    return "  \n".join(lines)
+
+
+def _requires(c: Comparison) -> Iterable[str]:
+    from denoisebench.denoisers import registry
+
+    return registry.cards()[c.expectation.method].requires
+
+
+def _reasons(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], None]:
+    """What each tolerance allows for that was put to use, each once."""
+    return dict.fromkeys(
+        (f"{c.expectation.label} on {c.expectation.dataset}", c.expectation.reason)
+        for c in comparisons
+        if c.device and c.expectation.reason
+    )
+
+
+def verification_csv(comparisons: Sequence[Comparison]) -> str:
+    """One line a comparison, all figures as they were measured."""
+    text = io.StringIO()
+    rows = [_record(c) for c in comparisons]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _record(c: Comparison) -> dict[str, Any]:
+    e = c.expectation
+    image, image_difference = c.worst or (None, None)
+    figures = {
+        "printed": c.printed,
+        "measured": c.measured,
+        "difference": c.difference,
+        "tolerance": e.tolerance,
+        "worst_image_difference": image_difference,
+        "image_tolerance": c.image_tolerance,
+    }
+    return {
+        "method": e.method,
+        "label": e.label,
+        "dataset": e.dataset,
+        "sigma": c.sigma,
+        "device": c.device,
+        "source": e.source.name,
+        "table": e.table,
+        **{name: None if value is None else f"{value:.6g}" for name, value in figures.items()},
+        "worst_image": image,
+        "frames": c.frames,
+        "verdict": c.verdict.value,
+        "reason": c.reason,
+    }
