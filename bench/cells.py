@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+NOISY = "noisy"
+"""The control that returns its input."""
+
 
 class Status(StrEnum):
     """How a cell ended. The vocabulary is closed: reports and exit codes rely on it."""
@@ -38,12 +41,17 @@ class Level:
         return noise if self.told is None else f"{noise} told as {self.told:g}"
 
     def cell(self, method: str, device: str, frame: str, seed: int) -> Cell:
+        """Build the cell of a method and frame at this level."""
         return Cell(method, device, frame, self.sigma, seed, self.told)
+
+    def as_told_to(self, blind: bool) -> Level:
+        """Return the level as it is for a method: a blind one is told nothing."""
+        return Level(self.sigma) if blind else self
 
 
 def told_to(blind: bool, levels: Iterable[Level]) -> list[Level]:
-    """The levels that differ for a method: a blind one is told nothing."""
-    return list(dict.fromkeys(Level(level.sigma) if blind else level for level in levels))
+    """List the levels that differ for a method, in their order."""
+    return list(dict.fromkeys(level.as_told_to(blind) for level in levels))
 
 
 @dataclass(frozen=True)
@@ -131,3 +139,8 @@ class Measurement:
     noisy_digest: str = ""
     output_digest: str = ""
     session: int | None = None
+
+    @property
+    def peak(self) -> int | None:
+        """Peak memory in bytes of the device that the method ran on, where it was measured."""
+        return self.peak_memory if self.cell.device == "cpu" else self.peak_device_memory

@@ -1,4 +1,4 @@
-"""What other tools read: github-action-benchmark, Bencher, JUnit and pytest-benchmark.
+"""Formats of other tools: github-action-benchmark, Bencher, JUnit and pytest-benchmark.
 
 Pure functions of a stored run, or of a comparison's findings, that return text.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ from denoisebench.cells import Status
 from denoisebench.comparing.findings import Verdict
 from denoisebench.comparing.render import change_in_words, figures_in_words, grounds_in_words
 from denoisebench.reporting.words import one_line
-from denoisebench.store.series import named_lines, row_name
+from denoisebench.store.tables import named_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,48 +27,58 @@ if TYPE_CHECKING:
 
 
 def github_action_benchmark(results: Results) -> tuple[str, str]:
-    """The two files that it wants: ``customBiggerIsBetter`` and ``customSmallerIsBetter``.
+    """Write its two files: ``customBiggerIsBetter`` and ``customSmallerIsBetter``.
 
     A metric whose best is zero goes to the second as its distance from zero.
     """
     bigger: list[dict[str, Any]] = []
     smaller: list[dict[str, Any]] = []
     for name, figure, value in _figures(results):
-        entry = {"name": f"{name} {figure['title']}", "unit": figure["unit"], "value": value}
-        if figure["direction"] == "zero":
-            entry["value"] = abs(value)
-        (bigger if figure["direction"] == "higher" else smaller).append(entry)
+        value = abs(value) if figure.direction == "zero" else value
+        entry = {"name": f"{name} {figure.title}", "unit": figure.unit, "value": value}
+        (bigger if figure.direction == "higher" else smaller).append(entry)
     return _json(bigger), _json(smaller)
 
 
 def bencher(results: Results) -> str:
-    """Bencher Metric Format: by benchmark, by measure, a value."""
+    """Write the Bencher Metric Format: by benchmark, by measure, a value."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for name, figure, value in _figures(results):
-        found.setdefault(name, {})[figure["name"]] = {"value": value}
+        found.setdefault(name, {})[figure.name] = {"value": value}
     return _json(found)
 
 
+@dataclass(frozen=True)
+class _Figure:
+    """A figure of `table1`, as other tools are told of it."""
+
+    column: str
+    name: str
+    title: str
+    unit: str
+    direction: str
+
+
 _COSTS = (
-    ("ms_per_frame", {"name": "time", "title": "time", "unit": "ms/frame", "direction": "lower"}),
-    ("peak_memory_mb", {"name": "memory", "title": "memory", "unit": "MB", "direction": "lower"}),
+    _Figure("ms_per_frame", "time", "time", "ms/frame", "lower"),
+    _Figure("peak_memory_mb", "memory", "memory", "MB", "lower"),
 )
 
 
-def _figures(results: Results) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """Each finite mean over all cells of a row: the row in words, and what it is."""
-    scores = [(f"{metric['name']}_mean", metric) for metric in results.metrics]
+def _figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
+    """Each finite mean over all cells of a row: the row in words, the figure, and its value."""
+    scores = [_Figure(m.column, m.name, m.title, m.unit, m.direction) for m in results.metrics]
     for name, line in named_lines(results).items():
         if line["status"] != Status.OK:
             continue
-        for column, figure in (*scores, *_COSTS):
-            value = line.get(column)
+        for figure in (*scores, *_COSTS):
+            value = line.get(figure.column)
             if value is not None and math.isfinite(value):
                 yield name, figure, float(value)
 
 
 def junit_of_run(results: Results) -> str:
-    """A test case a method, device and noise level: a failure says what went wrong."""
+    """Write a test case a method, device and noise level; a failure says what went wrong."""
     suite = ElementTree.Element("testsuite", name="bench run")
     for name, line in named_lines(results).items():
         case = _case(suite, name, line["device"])
@@ -81,7 +92,7 @@ def junit_of_run(results: Results) -> str:
 
 
 def junit_of_comparison(findings: Sequence[Finding]) -> str:
-    """A test case a finding: regressions fail, methods that failed are errors."""
+    """Write a test case a finding: regressions fail, methods that failed are errors."""
     suite = ElementTree.Element("testsuite", name="bench compare")
     kinds = {Verdict.FAILED: "error", Verdict.NOT_COMPARABLE: "skipped", Verdict.MISSING: "skipped"}
     for finding in findings:
@@ -119,33 +130,33 @@ def _xml(suite: ElementTree.Element) -> str:
 
 
 def pytest_benchmark(results: Results) -> str:
-    """What ``pytest --benchmark-json`` writes, so that ``pytest-benchmark compare`` reads it.
+    """Write what ``pytest --benchmark-json`` writes, for ``pytest-benchmark compare``.
 
     A benchmark a method, device and noise level; its rounds are the warm calls on all frames.
     """
-    machine = results.manifest["environment"]
+    machine = results.manifest.environment
     content = {
         "machine_info": {
-            "node": machine.get("machine", ""),
-            "machine": machine["system"].split()[-1],
-            "system": machine["system"].split()[0],
-            "python_version": machine["python"],
-            "cpu": {"brand_raw": machine["cpu"], "count": machine["cores"]},
+            "node": machine.machine,
+            "machine": machine.system.split()[-1],
+            "system": machine.system.split()[0],
+            "python_version": machine.python,
+            "cpu": {"brand_raw": machine.cpu, "count": machine.cores},
         },
-        "commit_info": {"id": "unknown", "time": results.manifest.get("written")},
+        "commit_info": {"id": "unknown", "time": results.manifest.written},
         "benchmarks": list(_benchmarks(results)),
-        "datetime": results.manifest.get("written"),
+        "datetime": results.manifest.written,
         "version": "5.1.0",
     }
     return _json(content)
 
 
 def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
-    for row in results.manifest["rows"]:
+    for row in results.rows:
         measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
         for level in dict.fromkeys(m.cell.level for m in measured):
             cells = [m for m in measured if m.cell.level == level]
-            name = row_name(row, level)
+            name = row.label(level)
             psnr = _mean_psnr(cells)
             yield {
                 "group": str(level),

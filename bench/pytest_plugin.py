@@ -34,10 +34,10 @@ def denoisebench(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
     benchmark = request.getfixturevalue("benchmark")
 
     def run(method: str, *, plugin: str | Path | None = None, **choices: Any) -> Trial:
-        from denoisebench import trial
+        from denoisebench.trial import run_trial
 
         plugins = () if plugin is None else (Path(plugin),)
-        found = trial.run(method, tmp_path / "run", benchmark, plugins=plugins, **choices)
+        found = run_trial(method, tmp_path / "run", benchmark, plugins=plugins, **choices)
         benchmark.extra_info.update(method=method, psnr=found.psnr, ssim=found.ssim)
         return found
 

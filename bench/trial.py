@@ -1,4 +1,4 @@
-"""One method tried on a few frames: for its author's tests (`denoisebench.pytest_plugin`)."""
+"""A trial of one method on a few frames, for its author's tests (`denoisebench.pytest_plugin`)."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisebench.comparing.findings import Verdict
-from denoisebench.comparing.limits import Limits
+from denoisebench.comparing.limits import ComparisonLimits
 from denoisebench.comparing.render import change_in_words
-from denoisebench.comparing.runs import compare_runs, load_finished
+from denoisebench.comparing.runs import compare_runs
 from denoisebench.machine import threads
 from denoisebench.machine.transfer import device_of, without_gradients
-from denoisebench.running.folder import RunFolder
-from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
-from denoisebench.running.runner import carry_out
-from denoisebench.running.worker import Task
-from denoisebench.running.worker import load as load_method
-from denoisebench.store.results import Results, load
+from denoisebench.running.session import execute
+from denoisebench.running.worker import Task, load_method
+from denoisebench.store.results import load_finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from denoisebench.running.plan import Plan
+    from denoisebench.store.results import Results
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was measured.
+    """A method's scores on a few frames.
 
     Attributes:
-        results: as of a stored run.
+        results: the stored run.
     """
 
     results: Results
@@ -61,20 +60,20 @@ class Trial:
         """
         from pathlib import Path
 
-        limits = Limits({"psnr": psnr}, frozenset({"psnr"}))
-        [row] = self.results.manifest["rows"]
+        limits = ComparisonLimits({"psnr": psnr}, frozenset({"psnr"}))
+        [row] = self.results.rows
         found = compare_runs(load_finished(Path(run)), self.results, limits)
-        mine = [f for f in found if f.metric == "psnr" and f.method == row["method"]]
+        mine = [f for f in found if f.metric == "psnr" and f.method == row.method]
         for finding in mine:
             if finding.fails:
                 words = change_in_words(finding)
                 raise AssertionError(f"{finding.method} is worse than in {run}: {words}")
         if not any(f.verdict in (Verdict.SAME, Verdict.BETTER) for f in mine):
             reason = mine[0].reason if mine else "no score in common"
-            raise AssertionError(f"{row['method']} cannot be compared with {run}: {reason}")
+            raise AssertionError(f"{row.method} cannot be compared with {run}: {reason}")
 
 
-def run(
+def run_trial(
     method: str,
     folder: Path,
     clock: Callable[[Callable[[], Any]], Any],
@@ -97,7 +96,7 @@ def run(
         UsageError: something asked for does not exist.
         AssertionError: the method failed.
     """
-    options = Options(
+    options = RunOptions(
         methods=(method,),
         dataset=dataset,
         split=split,
@@ -109,11 +108,7 @@ def run(
         fresh=True,
     )
     plan, _ = make_plan(options)
-    with RunFolder(folder, plan) as opened:
-        opened.write_manifest("running")
-        carry_out(plan, opened, PlainProgress())
-        opened.write_manifest("complete")
-    results = load(folder)
+    results = execute(plan, folder, PlainProgress(), lambda line: None)
     if failed := results.failures():
         raise AssertionError(f"{method}: {failed[0].status.value}: {failed[0].reason}")
     [row] = plan.rows

@@ -1,4 +1,4 @@
-"""Choosing a method's parameters: a grid search, on frames that no result is reported for."""
+"""Choice of a method's parameters: a grid search on frames that no result is reported for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import io
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -15,32 +14,36 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from denoisebench import files, metrics, plugins, protocol
+from denoisebench.cells import Level
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.machine import devices, environment, threads
 from denoisebench.machine.transfer import device_of, without_gradients
-from denoisebench.running import identity
+from denoisebench.protocol.noise import WHITE_GAUSSIAN
+from denoisebench.protocol.observation import Drawn
+from denoisebench.running.evaluation import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
 
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.registry import Card
+    from denoisebench.running.evaluation import Scene
 
 SPLITS = ("val", "train")
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, and on which frames.
+    """A grid search: the method, the frames and the noise levels.
 
     Attributes:
         card: the method.
-        dataset: whose frames decide.
+        dataset: the source of the frames.
         split: ``val`` or ``train``, never ``test``.
         frames: those of the split that are used.
         sigmas: on the 8-bit scale.
@@ -56,7 +59,7 @@ class Search:
 
     @property
     def space(self) -> dict[str, tuple[Any, ...]]:
-        """The values to try for each parameter, as the plugin's ``search`` lists them."""
+        """The values to try for each parameter, from the plugin's ``search``."""
         return getattr(self.card.factory, "search", {})
 
     @property
@@ -73,7 +76,7 @@ class Search:
     def identity(self) -> str:
         """Digest of all that decides a score, but for the parameters."""
         parts = [
-            identity.source_digest(self.card),
+            registry.source_digest(self.card),
             self.libraries,
             protocol.digest(),
             self.dataset.name,
@@ -85,7 +88,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Trial:
+class GridTrial:
     """One combination of parameters, measured.
 
     Attributes:
@@ -136,7 +139,7 @@ def make_search(
     return Search(card, dataset, split, spread(dataset.frames(split), count), sigmas, device)
 
 
-def carry_out(search: Search, path: Path, tell: Callable[[str], None]) -> list[Trial]:
+def search_grid(search: Search, path: Path, tell: Callable[[str], None]) -> list[GridTrial]:
     """Measure the whole grid, saving after each combination what was measured so far.
 
     Args:
@@ -154,24 +157,24 @@ def carry_out(search: Search, path: Path, tell: Callable[[str], None]) -> list[T
             measured[key] = _measure(search, parameters)
         trials = [measured[k] for k in grid if k in measured]
         files.write_text(path, _table(search, trials))
-        now = f"[{number}/{len(grid)}] {words(measured[key])}"
-        tell(f"{now}; best so far {best(trials).mean:.2f} dB")
+        now = f"[{number}/{len(grid)}] {trial_in_words(measured[key])}"
+        tell(f"{now}; best so far {best_trial(trials).mean:.2f} dB")
     return trials
 
 
-def best(trials: list[Trial]) -> Trial:
-    """The trial of highest mean PSNR over the sigmas; of equals, the first."""
+def best_trial(trials: list[GridTrial]) -> GridTrial:
+    """Return the trial of highest mean PSNR over the sigmas; of equals, the first."""
     return max(trials, key=lambda trial: trial.mean)
 
 
-def words(trial: Trial) -> str:
-    """A trial in one line."""
+def trial_in_words(trial: GridTrial) -> str:
+    """Write a trial in one line."""
     parameters = ", ".join(f"{name}={value}" for name, value in trial.parameters.items())
     return f"{parameters}: {trial.mean:.2f} dB, {trial.ms:g} ms"
 
 
-def advice(search: Search, chosen: Trial) -> list[str]:
-    """What to change in the plugin: its defaults, or a search whose edge was the best."""
+def advice(search: Search, chosen: GridTrial) -> list[str]:
+    """Advise changes of the plugin: its defaults, or a search whose edge was the best."""
     source = registry.source_file(search.card)
     lines = [
         f"{source.name if source else search.card.name}: {name} = {value!r}, was {default!r}"
@@ -186,8 +189,8 @@ def advice(search: Search, chosen: Trial) -> list[str]:
     return lines
 
 
-def record(search: Search, chosen: Trial, command: str) -> str:
-    """The choice and how it was made, as TOML."""
+def record(search: Search, chosen: GridTrial, command: str) -> str:
+    """Write the choice and its grounds as TOML."""
     head = {
         "method": search.card.name,
         "command": command,
@@ -215,41 +218,48 @@ def _prepare(card: Card) -> None:
     threads.pin(1)
 
 
-def _measure(search: Search, parameters: dict[str, Any]) -> Trial:
-    card = search.card
-    assert card.factory is not None
-    denoiser, device = card.factory(**parameters), device_of(card, search.device)
-    times, scores = [], []
-    for sigma in search.sigmas:
-        of_sigma = []
-        for frame in search.frames:
-            clean = frame.read()
-            given, _ = device.upload(_noisy(search, frame, clean, sigma))
-            call = partial(denoiser.denoise, given, card.told(sigma))
-            with _blamed(f"{card.name} on {frame.id} at sigma {sigma:g}"), without_gradients(card):
-                output, ns, _ = device.clock.time(call)
-                estimate = protocol.quantise(device.download(output)[0])
-            times.append(ns)
-            of_sigma.append(metrics.psnr(clean, estimate))
-        scores.append(round(protocol.mean_psnr(of_sigma), 4))
-    return Trial(parameters, tuple(scores), round(median(times) / 1e6, 1))
+def _measure(search: Search, parameters: dict[str, Any]) -> GridTrial:
+    method = _Method(search, parameters)
+    observation = Drawn(WHITE_GAUSSIAN, search.dataset.name)
+    scores = []
+    with without_gradients(search.card):
+        for sigma in search.sigmas:
+            level, name = Level(sigma), search.card.name
+            cells = ((level.cell(name, search.device, f.id, 0), f) for f in search.frames)
+            found = evaluate(cells, observation, method.denoise)
+            psnr = protocol.mean_psnr([e.score(metrics.psnr) or 0.0 for e in found])
+            scores.append(round(psnr, 4))
+    return GridTrial(parameters, tuple(scores), round(median(method.times) / 1e6, 1))
 
 
-@contextmanager
-def _blamed(what: str) -> Iterator[None]:
-    """Say what failed, in one line."""
-    try:
-        yield
-    except Exception as error:  # a method may raise anything
-        raise UsageError(f"{what}: {plugins.one_line(error)}") from error
+class _Method:
+    """A method with some parameters, and the times of its calls in nanoseconds."""
+
+    def __init__(self, search: Search, parameters: dict[str, Any]) -> None:
+        assert search.card.factory is not None
+        self._card = search.card
+        self._denoiser = search.card.factory(**parameters)
+        self._device = device_of(search.card, search.device)
+        self.times: list[int] = []
+
+    def denoise(self, scene: Scene) -> np.ndarray:
+        """Denoise a frame, and keep the time.
+
+        Raises:
+            UsageError: the method fails.
+        """
+        given, _ = self._device.upload(scene.noisy)
+        call = partial(self._denoiser.denoise, given, self._card.told(scene.sigma))
+        try:
+            output, ns, _ = self._device.clock.time(call)
+        except Exception as error:  # a method may raise anything
+            where = f"{self._card.name} on {scene.frame.id} at sigma {scene.sigma:g}"
+            raise UsageError(f"{where}: {plugins.one_line(error)}") from error
+        self.times.append(ns)
+        return self._device.download(output)[0]
 
 
-def _noisy(search: Search, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
-    name = search.dataset.name
-    return protocol.add_noise(clean, sigma, dataset=name, frame=frame.id, seed=0)
-
-
-def _table(search: Search, trials: list[Trial]) -> str:
+def _table(search: Search, trials: list[GridTrial]) -> str:
     rows = [
         {
             **{name: str(value) for name, value in trial.parameters.items()},
@@ -267,7 +277,7 @@ def _table(search: Search, trials: list[Trial]) -> str:
     return text.getvalue()
 
 
-def _read(search: Search, path: Path) -> dict[tuple[str, ...], Trial]:
+def _read(search: Search, path: Path) -> dict[tuple[str, ...], GridTrial]:
     """The trials that an earlier search left, if it was this one."""
     if not path.is_file():
         return {}
@@ -278,7 +288,7 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], Trial]:
             key = tuple(row.get(name, "") for name in search.space)
             if row.get("identity") == search.identity and key in grid:
                 scores = tuple(float(row[column]) for column in _columns(search))
-                trials[key] = Trial(grid[key], scores, float(row["ms"]))
+                trials[key] = GridTrial(grid[key], scores, float(row["ms"]))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
             f"{path} is not what a search left ({plugins.one_line(error)}); move it away, or "

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
+from denoisebench.digests import code_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.naming import matching
 
@@ -157,6 +158,11 @@ class Method:
     def parameters(self) -> dict[str, Any]:
         return self.card.parameters | dict(self.overrides)
 
+    @property
+    def module(self) -> str | None:
+        """The module that defines it; None when its plugin could not be imported."""
+        return None if self.card.factory is None else self.card.factory.__module__
+
     def build(self) -> Denoiser:
         assert self.card.factory is not None
         return self.card.factory(**dict(self.overrides))
@@ -272,3 +278,14 @@ def source_file(card: Card) -> Path | None:
         return None
     found = inspect.getsourcefile(card.factory)
     return Path(found) if found else None
+
+
+def source_digest(card: Card) -> str | None:
+    """Digest of the code behind a method: its file, and the modules of its package that it imports.
+
+    It is part of the identity of the method's results: a change there makes them stale.
+    """
+    path = source_file(card)
+    if path is None or card.factory is None:
+        return None
+    return code_digest(card.factory.__module__, path)

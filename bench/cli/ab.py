@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from denoisebench.cli import EXIT_INTERRUPTED
-from denoisebench.cli.run import terminated_as_interrupted
-from denoisebench.cli.verdicts import conclude, limits_of, this_command, verdict_options
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-FEWEST_LAUNCHES = 6
-
-resume_option = click.option(
-    "--resume",
-    is_flag=True,
-    help="Keep the pairs of launches that the folder has; the versions must not have changed.",
-)
-
-
-@contextmanager
-def to_be_resumed() -> Iterator[None]:
-    """End on an interruption with the command that goes on."""
-    with terminated_as_interrupted():
-        try:
-            yield
-        except KeyboardInterrupt:
-            click.echo(f"Interrupted. To go on from here: {this_command('--resume')}", err=True)
-            raise SystemExit(EXIT_INTERRUPTED) from None
+from denoisebench.cli import shared
+from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
 
 
 @click.command(short_help="Launch two versions in turn, and tell whether one is slower or worse.")
@@ -41,7 +16,7 @@ def to_be_resumed() -> Iterator[None]:
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
 @click.option(
     "--launches",
-    type=click.IntRange(FEWEST_LAUNCHES),
+    type=click.IntRange(shared.FEWEST_LAUNCHES),
     default=10,
     show_default=True,
     help="Of each version; as many again before one is called slower.",
@@ -54,7 +29,7 @@ def to_be_resumed() -> Iterator[None]:
     show_default=True,
     help="Folder for the launches and the verdicts.",
 )
-@resume_option
+@shared.resume_launches
 def ab(
     base_env: Path,
     head_env: Path,
@@ -81,10 +56,7 @@ def ab(
     from denoisebench.comparing import ab as versions
     from denoisebench.comparing import launches as launcher
     from denoisebench.comparing.render import About
-    from denoisebench.running.folder import BUSY_PERCENT
-
-    def tell(line: str) -> None:
-        click.echo(line, err=True)
+    from denoisebench.store.manifest import BUSY_PERCENT
 
     launcher.check_words(run_options)
     limits = limits_of(fail_on, calibration)
@@ -92,20 +64,20 @@ def ab(
 
     def look(name: str, methods: list[str]) -> list[launcher.Pair]:
         words = [*run_options, *(["--methods", ",".join(methods)] if methods else [])]
-        return launcher.in_turn(base, head, words, launches, out / name, tell, resume=resume)
+        return launcher.in_turn(base, head, words, launches, out / name, shared.say, resume=resume)
 
     def again(methods: list[str]) -> list[launcher.Pair]:
-        tell(f"Slower at first look: {', '.join(methods)}; looking again")
+        shared.say(f"Slower at first look: {', '.join(methods)}; looking again")
         return look("second", methods)
 
-    with to_be_resumed():
+    with shared.launches_to_be_resumed():
         first = look("first", [])
         findings = versions.judge(first, limits, again)
     remarks = [
         f"BASE: {base_env}; HEAD: {head_env}; {launches} launches each, in turn.",
         "Times are medians over launches; a change is the Hodges–Lehmann estimate over pairs.",
     ]
-    if (busy := launcher.busy_percent(first)) > BUSY_PERCENT:
+    if (busy := launcher.median_busy_percent(first)) > BUSY_PERCENT:
         remarks.append(f"Other work took {busy:.0f} % of the machine: times scatter.")
-    about = About(tuple(remarks), (this_command(),))
+    about = About(tuple(remarks), (shared.this_command(),))
     raise SystemExit(conclude(findings, about, formats, out))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from denoisebench.cli.ab import FEWEST_LAUNCHES, resume_option, to_be_resumed
-from denoisebench.cli.verdicts import this_command
+from denoisebench.cli import shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--pairs",
-    type=click.IntRange(FEWEST_LAUNCHES),
+    type=click.IntRange(shared.FEWEST_LAUNCHES),
     default=20,
     show_default=True,
     help="Pairs of launches to learn from.",
 )
 @click.option(
     "--launches",
-    type=click.IntRange(FEWEST_LAUNCHES),
+    type=click.IntRange(shared.FEWEST_LAUNCHES),
     default=10,
     show_default=True,
     help="What bench ab will be given.",
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for the launches and calibration.toml.",
 )
-@resume_option
+@shared.resume_launches
 def calibrate(
     run_options: tuple[str, ...],
     env: Path | None,
@@ -71,14 +70,11 @@ def calibrate(
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
 
-    def tell(line: str) -> None:
-        click.echo(line, err=True)
-
     launcher.check_words(run_options)
     one, other = (launcher.version(n, env or Path(sys.executable)) for n in ("first", "second"))
-    with to_be_resumed():
-        found = launcher.in_turn(one, other, run_options, pairs, out, tell, resume=resume)
-    times = {row: launcher.times(found, row) for row in launcher.rows(found)}
+    with shared.launches_to_be_resumed():
+        found = launcher.in_turn(one, other, run_options, pairs, out, shared.say, resume=resume)
+    times = {row: launcher.launch_times(found, row) for row in launcher.common_rows(found)}
     known = {
         row: learn(values[0], values[1], launches, DEFAULT_SHARES["time"])
         for row, values in times.items()
@@ -91,7 +87,7 @@ def calibrate(
         if method not in shares or shares[method].share < calibration.share:
             shares[method] = calibration
     path = out / "calibration.toml"
-    write_text(path, to_toml(shares, launches, this_command()))
+    write_text(path, to_toml(shares, launches, shared.this_command()))
     click.echo(_table(known))
     click.echo(f"Wrote {path}", err=True)
 

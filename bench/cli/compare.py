@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from denoisebench.cli.verdicts import conclude, limits_of, this_command, verdict_options
+from denoisebench.cli import shared
+from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
 from denoisebench.errors import UsageError
 
 
@@ -40,12 +41,13 @@ def compare(
     if len(formats) > 1 and out is None:
         raise UsageError("several formats need a folder: give --out")
     from denoisebench.comparing.render import About
-    from denoisebench.comparing.runs import compare_runs, load_finished
+    from denoisebench.comparing.runs import compare_runs
+    from denoisebench.store.results import load_finished
 
     limits = limits_of(fail_on, calibration)
     before, now = load_finished(base), load_finished(head)
     about = About(
         (f"BASE: {base}; HEAD: {head}. Scores on the frames and noise that both have.",),
-        (now.manifest["command"], this_command()),
+        (now.manifest.command, shared.this_command()),
     )
     raise SystemExit(conclude(compare_runs(before, now, limits), about, formats, out))

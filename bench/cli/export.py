@@ -40,9 +40,9 @@ def export(run: Path, formats: tuple[str, ...], out: Path | None) -> None:
     """
     from denoisebench import export as sinks
     from denoisebench.files import make_folder, write_text
-    from denoisebench.store.results import load
+    from denoisebench.store.results import load_run
 
-    results = load(run)
+    results = load_run(run)
     texts: dict[str, str] = {}
     if "github-action-benchmark" in formats:
         both = sinks.github_action_benchmark(results)

@@ -22,12 +22,12 @@ def history(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
     A run is labelled by its folder: call the folders after the commits. The table goes to stdout;
     where a figure changed for good, and not by scatter, it is marked.
     """
-    from denoisebench.comparing.history import courses, read
+    from denoisebench.comparing.history import courses, read_history
     from denoisebench.comparing.history_report import history_markdown, history_svg
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
 
-    points = read(runs)
+    points = read_history(runs)
     found = courses(points, metric)
     if not found:
         raise UsageError(f"none of these runs has a figure for {metric}; measure them again")

@@ -61,14 +61,14 @@ def report(
     printed.
     """
     from denoisebench.reporting.write import PAGE, write_reports
-    from denoisebench.store.results import load
+    from denoisebench.store.results import load_run
 
     if out is None and len(runs) > 1:
         raise UsageError("several runs: say where their report goes with --out FOLDER")
     folder = out or runs[0]
     if show:
         formats = tuple(dict.fromkeys([*formats, "html"]))
-    shown = {name: (path, load(path).showing(metrics)) for name, path in _named(runs).items()}
+    shown = {name: (path, load_run(path).showing(metrics)) for name, path in _named(runs).items()}
     click.echo(write_reports(shown, folder, formats, against), nl=False)
     if "html" in formats:
         click.echo(f"Wrote {folder / PAGE}", err=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import tomllib
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +14,7 @@ from denoisebench.cli.types import METHODS, METRICS, SIGMAS, CommaList, FiniteRa
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from denoisebench.running.plan import Options, Plan
+    from denoisebench.running.plan import RunOptions
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
@@ -160,13 +156,15 @@ def run(**choices: Any) -> None:
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
     cannot be carried out; 3: some cells failed; 130: interrupted.
     """
-    from denoisebench.running.plan import Options
+    from denoisebench.running.plan import RunOptions
 
-    raise SystemExit(_run(Options(**choices)))
+    raise SystemExit(_run(RunOptions(**choices)))
 
 
-def _run(options: Options) -> int:
+def _run(options: RunOptions) -> int:
+    from denoisebench.running import progress
     from denoisebench.running.plan import make_plan
+    from denoisebench.running.session import execute
 
     plan, line = make_plan(options)
     path = options.out or Path("results", plan.default_name)
@@ -174,62 +172,23 @@ def _run(options: Options) -> int:
     for metric in plan.metrics:
         if metric.unavailable:
             click.echo(f"{metric.name}: unavailable: {metric.unavailable}", err=True)
-    complete = measure(plan, path)
-    return _conclude(path, plan.options, interrupted=not complete)
-
-
-def measure(plan: Plan, path: Path) -> bool:
-    """Carry a plan out in its folder, and show how it goes.
-
-    Returns:
-        False if it was interrupted.
-    """
-    from denoisebench.running import progress
-    from denoisebench.running.folder import BUSY_PERCENT, RunFolder
-    from denoisebench.running.runner import carry_out
-
     click.echo(f"Results: {path}", err=True)
-    with RunFolder(path, plan) as folder, terminated_as_interrupted():
-        if folder.busy_percent > BUSY_PERCENT:
-            click.echo(
-                f"Other work takes {folder.busy_percent:.0f} % of this machine: "
-                "scores do not mind, times will be too long",
-                err=True,
-            )
-        display = progress.for_stderr()
-        folder.write_manifest("running")
-        costs = None
+    interrupted = False
+    with shared.terminated_as_interrupted():
         try:
-            costs = carry_out(plan, folder, display)
-            folder.write_manifest("complete", costs.summary())
+            execute(plan, path, progress.for_stderr(), shared.say)
         except KeyboardInterrupt:
-            folder.write_manifest("interrupted")
-        finally:
-            display.end()
-    return costs is not None
+            interrupted = True
+    return _conclude(path, plan.options, interrupted=interrupted)
 
 
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Let a polite kill end a run as Ctrl-C does: with the table of what is done."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _conclude(path: Path, options: Options, *, interrupted: bool) -> int:
+def _conclude(path: Path, options: RunOptions, *, interrupted: bool) -> int:
     """Write and print the tables, and say how it went."""
     from denoisebench.reporting.figures.strip import STRIP, write_strip
     from denoisebench.reporting.write import write_tables
-    from denoisebench.store.results import load
+    from denoisebench.store.results import load_run
 
-    results = load(path)
+    results = load_run(path)
     click.echo(write_tables(results, path), nl=False)
     pictures = f"{STRIP}, " if write_strip(results, path, path) else ""
     failures = results.failures()

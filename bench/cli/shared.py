@@ -1,12 +1,23 @@
-"""Options that several verbs share, worded once."""
+"""Options and habits that several verbs share."""
 
 from __future__ import annotations
 
+import shlex
+import signal
+import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.cli.types import THREADS, FiniteRange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FEWEST_LAUNCHES = 6
 
 timeout = click.option(
     "--timeout",
@@ -32,3 +43,44 @@ plugins = click.option(
     multiple=True,
     help="A Python file with further methods or metrics; may be repeated.",
 )
+resume_launches = click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep the pairs of launches that the folder has; the versions must not have changed.",
+)
+
+
+def say(line: str) -> None:
+    """Print a line on stderr."""
+    click.echo(line, err=True)
+
+
+def this_command(*further: str) -> str:
+    """Return the command line, without --resume, plus `further` options."""
+    verb, *words = (word for word in sys.argv[1:] if word != "--resume")
+    return shlex.join(["bench", verb, *further, *words])
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let a polite kill end a run as Ctrl-C does: with the table of what is done."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def launches_to_be_resumed() -> Iterator[None]:
+    """End on an interruption with the command that goes on."""
+    with terminated_as_interrupted():
+        try:
+            yield
+        except KeyboardInterrupt:
+            say(f"Interrupted. To go on from here: {this_command('--resume')}")
+            raise SystemExit(EXIT_INTERRUPTED) from None

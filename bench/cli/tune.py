@@ -68,13 +68,13 @@ def tune(
     files.make_folder(out)
     table = out / f"{method}.csv"
     try:
-        trials = tuning.carry_out(search, table, lambda line: click.echo(line, err=True))
+        trials = tuning.search_grid(search, table, lambda line: click.echo(line, err=True))
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command goes on from here.", err=True)
         raise SystemExit(EXIT_INTERRUPTED) from None
-    chosen = tuning.best(trials)
+    chosen = tuning.best_trial(trials)
     files.write_text(out / f"{method}.toml", tuning.record(search, chosen, _command(search)))
-    click.echo(tuning.words(chosen))
+    click.echo(tuning.trial_in_words(chosen))
     for line in tuning.advice(search, chosen) or ["The plugin's defaults are these already."]:
         click.echo(line, err=True)
 

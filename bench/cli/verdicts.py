@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from denoisebench.comparing.findings import Finding
-    from denoisebench.comparing.limits import Limits
+    from denoisebench.comparing.limits import ComparisonLimits
     from denoisebench.comparing.render import About
 
 _FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
@@ -84,18 +82,20 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
     return add
 
 
-def limits_of(fail_on: tuple[dict[str, float], frozenset[str]], calibration: Path | None) -> Limits:
+def limits_of(
+    fail_on: tuple[dict[str, float], frozenset[str]], calibration: Path | None
+) -> ComparisonLimits:
     """What counts as a change, from the options.
 
     Raises:
         UsageError: the calibration cannot be used.
     """
-    from denoisebench.comparing.limits import Limits, read_calibration
+    from denoisebench.comparing.limits import ComparisonLimits, read_calibration
 
     sizes, gated = fail_on
     if calibration is None:
-        return Limits(sizes, gated)
-    return Limits(sizes, gated, read_calibration(calibration))
+        return ComparisonLimits(sizes, gated)
+    return ComparisonLimits(sizes, gated, read_calibration(calibration))
 
 
 def conclude(
@@ -122,9 +122,3 @@ def conclude(
             write_text(out / _FORMATS[name], texts[name]())
     click.echo(texts[formats[0]](), nl=False)
     return exit_code(findings)
-
-
-def this_command(*further: str) -> str:
-    """What was typed, to type it again; with further options, if not to start anew."""
-    verb, *words = (word for word in sys.argv[1:] if word != "--resume")
-    return shlex.join(["bench", verb, *further, *words])

@@ -74,7 +74,7 @@ def verify(
     2: the request cannot be carried out; 3: a method failed; 130: interrupted.
     """
     from denoisebench.denoisers import registry
-    from denoisebench.running.plan import Options
+    from denoisebench.running.plan import RunOptions
     from denoisebench.verifying import agreement as verification
     from denoisebench.verifying import published as expectations
 
@@ -85,7 +85,7 @@ def verify(
     published, part = expectations.load()
     part_taken = part if quick else None
     chosen = verification.choose(published, methods, datasets, sigmas, part_taken)
-    options = Options(**choices)
+    options = RunOptions(**choices)
     for plugin in options.plugins:
         registry.load_file(plugin)
     comparable = [e for e in chosen if not verification.unavailable(e)]
@@ -97,15 +97,20 @@ def verify(
 
 def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
     """Carry the plans out, one after the other; return those that came to their end."""
-    from denoisebench.cli.run import measure
+    from denoisebench.running import progress
+    from denoisebench.running.session import execute
     from denoisebench.verifying.agreement import folder
 
-    complete = []
-    for plan in plans:
-        click.echo(f"Frames: {plan.dataset.title}", err=True)
-        if not measure(plan, folder(out, plan)):
-            break
-        complete.append(plan)
+    complete: list[Plan] = []
+    with shared.terminated_as_interrupted():
+        try:
+            for plan in plans:
+                shared.say(f"Frames: {plan.dataset.title}")
+                shared.say(f"Results: {folder(out, plan)}")
+                execute(plan, folder(out, plan), progress.for_stderr(), shared.say)
+                complete.append(plan)
+        except KeyboardInterrupt:
+            pass
     return complete
 
 
@@ -113,8 +118,7 @@ def _comparisons(
     chosen: Sequence[Expectation], plans: Sequence[Plan], out: Path, complete: Sequence[Plan]
 ) -> list[Comparison]:
     """Every expectation beside what was measured for it, in the order of the file."""
-    from denoisebench.running.folder import STORE
-    from denoisebench.store.sqlite import Store
+    from denoisebench.store.sqlite import STORE, Store
     from denoisebench.verifying import agreement as verification
 
     plan_of = {plan.options.dataset: plan for plan in plans}

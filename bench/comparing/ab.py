@@ -11,7 +11,7 @@ import numpy as np
 from denoisebench.comparing import decision, launches
 from denoisebench.comparing.findings import JUDGED, Finding, Verdict
 from denoisebench.comparing.judging import judge_memory
-from denoisebench.comparing.limits import FLOORS, Limits
+from denoisebench.comparing.limits import FLOORS, ComparisonLimits
 from denoisebench.comparing.runs import compare_runs
 
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def judge(
-    pairs: Sequence[Pair], limits: Limits, again: Callable[[list[str]], list[Pair]]
+    pairs: Sequence[Pair], limits: ComparisonLimits, again: Callable[[list[str]], list[Pair]]
 ) -> list[Finding]:
-    """Findings of the launches: scores of the first pair, memory and time of all.
+    """Judge launches: scores by the first pair, memory and time by all.
 
     Args:
         pairs: a first look.
         limits: what counts as a change.
         again: launches the named methods for a second look, before one is called slower.
     """
-    known = set(launches.rows(pairs))
+    known = set(launches.common_rows(pairs))
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
     timed = [f for f in findings if f.metric == "time" and f.row in known and f.verdict in JUDGED]
     first = {f.row: time_finding(f, pairs, limits) for f in timed}
@@ -46,9 +46,9 @@ def judge(
     ]
 
 
-def time_finding(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
-    """What one look says of a row's time."""
-    times = launches.times(pairs, finding.row)
+def time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
+    """Judge a row's time by one look."""
+    times = launches.launch_times(pairs, finding.row)
     count = times.shape[1]
     if count < decision.FEWEST_PAIRS:
         reason = f"only {count} pairs of launches measured all cells"
@@ -85,11 +85,11 @@ def _confirmed(first: Finding, second: Finding) -> Finding:
     return replace(second, verdict=Verdict.SAME, reason=reason)
 
 
-def _memory(finding: Finding, pairs: Sequence[Pair], limits: Limits) -> Finding:
+def _memory(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
     """The finding, if it is of memory by the medians over launches."""
     if finding.metric != "memory" or finding.verdict not in JUDGED:
         return finding
-    peaks = launches.peaks(pairs, finding.row)
+    peaks = launches.launch_peaks(pairs, finding.row)
     if not peaks.size:
         return finding
     base, head = (float(median(side)) for side in peaks)

@@ -1,4 +1,4 @@
-"""The course of a figure over runs, and where it changed: pure functions of stored runs."""
+"""The course of a figure over runs, and its changes: pure functions of stored runs."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ import numpy as np
 from denoisebench.cells import Status
 from denoisebench.comparing.limits import DEFAULT_SHARES, UNITS_OF_THE_LAST_DIGIT
 from denoisebench.errors import UsageError, unknown
-from denoisebench.running.folder import STORE
-from denoisebench.store.results import Results, load
-from denoisebench.store.series import named_lines, row_name
-from denoisebench.store.sqlite import Store
+from denoisebench.store.results import Results, load_run
+from denoisebench.store.tables import named_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-COSTS = ("time", "ms", "memory")
+_COSTS = ("time", "ms", "memory")
 _PENALTY = 3.0  # times the variance and the logarithm of the length
 
 
 @dataclass(frozen=True)
-class Run:
+class Point:
     """One point of a history.
 
     Attributes:
         label: the folder's name.
         results: what it holds.
-        reference_ns: by session, how long the reference took there (`reference.times`).
     """
 
     label: str
     results: Results
-    reference_ns: dict[int, float]
+
+    @property
+    def reference_ns(self) -> dict[int, float]:
+        """The reference work's median time by session, in ns; see `machine.timing`."""
+        timed = self.results.reference_ns.items()
+        return {session: float(median(rounds)) for session, rounds in timed}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Course:
 
     @property
     def drift(self) -> np.ndarray:
-        """How far each value is from the first, in its unit or as a share; nan where unknown."""
+        """Each value's distance from the first, in its unit or as a share; nan where unknown."""
         finite = np.where(np.isfinite(self.values), self.values, math.nan)
         known = finite[np.isfinite(finite)]
         first = known[0] if len(known) else math.nan
@@ -72,13 +74,13 @@ class Course:
             return np.where(finite == first, 0.0, finite / first - 1)
 
 
-def read(folders: Sequence[Path]) -> list[Run]:
-    """Runs in the order in which they were measured.
+def read_history(folders: Sequence[Path]) -> list[Point]:
+    """Read runs, and sort them by the time when they were measured.
 
     Raises:
         UsageError: a folder holds no run, or not all were measured on the same.
     """
-    runs = [Run(folder.resolve().name, load(folder), _references(folder)) for folder in folders]
+    runs = [Point(folder.resolve().name, load_run(folder)) for folder in folders]
     first = _measured_on(runs[0])
     for run in runs[1:]:
         if differ := [what for what, value in _measured_on(run).items() if value != first[what]]:
@@ -86,45 +88,40 @@ def read(folders: Sequence[Path]) -> list[Run]:
                 f"{runs[0].label} and {run.label} are no history of the same; "
                 f"other {' and '.join(differ)}"
             )
-    return sorted(runs, key=lambda run: str(run.results.manifest.get("written", "")))
+    return sorted(runs, key=lambda run: run.results.manifest.written or "")
 
 
-def _measured_on(run: Run) -> dict[str, object]:
-    """What has to be the same in all runs, by what it is called."""
-    protocol, data = run.results.manifest["protocol"], run.results.manifest["dataset"]
+def _measured_on(run: Point) -> dict[str, object]:
+    """The conditions that must be the same in all runs, by their names."""
+    manifest, data = run.results.manifest, run.results.manifest.dataset
     return {
-        "protocol": protocol["digest"],
-        "data set": (data["name"], data["split"]),
-        "frames": [(frame["id"], frame.get("digest")) for frame in data["frames"]],
-        "noise draws": run.results.manifest["options"]["seeds"],
+        "protocol": manifest.protocol_digest,
+        "data set": (data.name, data.split),
+        "frames": [(frame.id, frame.digest) for frame in data.frames],
+        "noise draws": manifest.seeds,
     }
 
 
-def _references(folder: Path) -> dict[int, float]:
-    with Store(folder / STORE, read_only=True) as store:
-        sessions = store.sessions()
-    timed = {s["id"]: s["details"].get("reference_ns") for s in sessions}
-    return {session: float(median(ns)) for session, ns in timed.items() if ns}
+def courses(runs: Sequence[Point], metric: str) -> list[Course]:
+    """Follow a metric or a cost over runs: a course a method, device and, of scores, level.
 
-
-def courses(runs: Sequence[Run], metric: str) -> list[Course]:
-    """The courses of a metric, of the ``time`` as a ratio to the reference's, of ``ms`` a frame on
-    one machine, or of the peak ``memory`` in MB; a course a method, device and, of scores, level.
+    The costs are ``time`` as a ratio to the reference's, ``ms`` a frame on one machine, and the
+    peak ``memory`` in MB.
 
     Raises:
         UsageError: there is no such metric, or ``ms`` of several machines.
     """
-    known = {m["name"]: m for run in runs for m in run.results.metrics}
-    if metric not in known and metric not in COSTS:
-        raise UsageError(unknown("metric", metric, [*known, *COSTS]))
-    machines = {run.results.manifest["environment"].get("machine") for run in runs}
+    known = {m.name: m for run in runs for m in run.results.metrics}
+    if metric not in known and metric not in _COSTS:
+        raise UsageError(unknown("metric", metric, [*known, *_COSTS]))
+    machines = {run.results.manifest.environment.machine for run in runs}
     if metric == "ms" and len(machines) > 1:
         raise UsageError("these runs are from several machines; take --metric time")
     points = [_points(run, metric) for run in runs]
     names = list(dict.fromkeys(name for point in points for name in point))
     values = {name: np.array([p.get(name, math.nan) for p in points]) for name in names}
     if metric in known:
-        size = UNITS_OF_THE_LAST_DIGIT * 10.0 ** -known[metric]["decimals"]
+        size = UNITS_OF_THE_LAST_DIGIT * 10.0 ** -known[metric].decimals
         return [Course(name, v, False, size, changes(v, size)) for name, v in values.items()]
     share = DEFAULT_SHARES["memory" if metric == "memory" else "time"]
     with np.errstate(divide="ignore"):
@@ -132,12 +129,12 @@ def courses(runs: Sequence[Run], metric: str) -> list[Course]:
     return [Course(name, v, True, share, found[name]) for name, v in values.items()]
 
 
-def _points(run: Run, metric: str) -> dict[str, float]:
+def _points(run: Point, metric: str) -> dict[str, float]:
     if metric == "time":
         return _relative_times(run)
     # A mean over some of the frames is another figure.
     lines = {n: line for n, line in named_lines(run.results).items() if line["status"] == Status.OK}
-    if metric not in COSTS:
+    if metric not in _COSTS:
         known = {name: line.get(f"{metric}_mean") for name, line in lines.items()}
         return {n: float(v) for n, v in known.items() if v is not None and math.isfinite(v)}
     column = {"ms": "ms_per_frame", "memory": "peak_memory_mb"}[metric]
@@ -145,26 +142,28 @@ def _points(run: Run, metric: str) -> dict[str, float]:
     for line in lines.values():
         value = line[column]
         if value is not None and math.isfinite(value):
-            found.setdefault(row_name(line), []).append(float(value))
+            name = f"{line['method']} {line['device']}"
+            found.setdefault(name, []).append(float(value))
     return {name: median(values) for name, values in found.items()}
 
 
-def _relative_times(run: Run) -> dict[str, float]:
+def _relative_times(run: Point) -> dict[str, float]:
     """A row's time over the reference's in the same process; the geometric mean over cells."""
     found = {}
-    for row in run.results.manifest["rows"]:
+    references = run.reference_ns
+    for row in run.results.rows:
         ratios = [
-            median(m.call_ns) / run.reference_ns[m.session]
+            median(m.call_ns) / references[m.session]
             for m in run.results.measured(row)
-            if m.status is Status.OK and m.session in run.reference_ns
+            if m.status is Status.OK and m.session in references
         ]
         if ratios and len(ratios) == len(run.results.cells(row)):
-            found[row_name(row)] = math.exp(fmean(map(math.log, ratios)))
+            found[row.label()] = math.exp(fmean(map(math.log, ratios)))
     return found
 
 
 def changes(values: np.ndarray, size: float) -> list[int]:
-    """Where a course changed its level.
+    """Find the runs with which a course changed its level.
 
     The levels are the piecewise constant ones that cost least: the squared distances from them,
     plus ``3 · variance · log(length)`` for each change (optimal partitioning: Jackson et al. 2005,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tabulate import tabulate
 
-from denoisebench.reporting.markdown import escape
+from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.words import NONE, counted, decimals, three_digits
 
 if TYPE_CHECKING:
@@ -26,11 +26,18 @@ _FLAT = 2  # sizes that a course must move by, or its sketch is flat
 
 
 def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
-    """A row a course: its ends, how it went, and the runs with which it changed."""
-    headers = ["Method", escape(labels[0]), "…", escape(labels[-1]), "Change", "Changed with"]
+    """Render a row a course: its ends, its sketch, and the runs with which it changed."""
+    headers = [
+        "Method",
+        escape_markdown(labels[0]),
+        "…",
+        escape_markdown(labels[-1]),
+        "Change",
+        "Changed with",
+    ]
     body = [
         [
-            escape(course.name),
+            escape_markdown(course.name),
             _figure(course, course.values[0]),
             _sketch(course.drift[-_WIDTH:], course.size),
             _figure(course, course.values[-1]),
@@ -59,13 +66,15 @@ _signed = decimals(3, sign=True)
 
 
 def _change(course: Course, at: int, labels: Sequence[str]) -> str:
-    """What a change made of the level before it."""
+    """Write a change of level: its direction, its run and its size."""
     edges = [0, *course.changes, len(course.values)]
     place = edges.index(at)
     before = float(np.nanmean(course.values[edges[place - 1] : at]))
     after = float(np.nanmean(course.values[at : edges[place + 1]]))
     drift = after / before - 1 if course.relative else after - before
-    return f"{'▲' if after > before else '▼'} {escape(labels[at])}: {_amount(course, drift)}"
+    return (
+        f"{'▲' if after > before else '▼'} {escape_markdown(labels[at])}: {_amount(course, drift)}"
+    )
 
 
 def _sketch(drift: np.ndarray, size: float) -> str:
@@ -81,8 +90,9 @@ def _sketch(drift: np.ndarray, size: float) -> str:
 
 
 def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
-    """How far each course is from its first run: those that changed in colour, with a ring at the
-    run that changed them, the others in grey. The same SVG every time.
+    """Draw the distance of each course from its first run, as SVG, the same every time.
+
+    Courses that changed have colours, with a ring at the run that changed them; others are grey.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure

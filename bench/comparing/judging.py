@@ -1,21 +1,23 @@
-"""When is a figure worse? The rules for scores, and for times and memory of one launch each."""
+"""The rules by which a figure is worse: scores, and times and memory of one launch each."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisebench import statistics
 from denoisebench.comparing.findings import Finding, Verdict
-from denoisebench.comparing.limits import FLOORS, Limits
+from denoisebench.comparing.limits import FLOORS, ComparisonLimits
 from denoisebench.reporting.words import decimals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from denoisebench.store.manifest import MetricRecord
 
 BROKEN_FRAME = 25
 """A frame that loses so many times what its mean may lose (0.5 dB of PSNR) is no scatter: a loss
@@ -29,15 +31,15 @@ _signed = decimals(3, sign=True)
 
 def judge_score(
     finding: Finding,
-    metric: dict[str, Any],
+    metric: MetricRecord,
     scored: Sequence[tuple[str, float, float]],
-    limits: Limits,
+    limits: ComparisonLimits,
 ) -> Finding:
-    """Worse: the mean lost as much as the limit, and that is no chance of which frames there are.
+    """Judge a score: worse if its mean lost as much as the limit, and not by chance of the frames.
 
     Args:
         finding: what is judged.
-        metric: as a run's manifest describes it.
+        metric: the run's record of it.
         scored: frame, BASE's score and HEAD's, one for each noise draw.
     """
     gains = {
@@ -48,7 +50,7 @@ def judge_score(
     size = limits.score(metric)
     worst = min(gains, key=gains.__getitem__)
     broken = gains[worst] <= -BROKEN_FRAME * size
-    sign = 1 if metric["direction"] == "higher" else -1
+    sign = 1 if metric.direction == "higher" else -1
     low, high = sorted([sign * interval.low, sign * interval.high])
     finding = replace(
         finding,
@@ -70,15 +72,21 @@ def judge_score(
     return finding
 
 
-def _gain(metric: dict[str, Any], base: float, head: float) -> float:
-    before, now = (statistics.gains([score], metric["direction"]) for score in (base, head))
+def _gain(metric: MetricRecord, base: float, head: float) -> float:
+    before, now = (statistics.gains([score], metric.direction) for score in (base, head))
     return float(statistics.paired_differences(now, before)[0])
 
 
 def judge_time(
-    finding: Finding, frames: Sequence[str], base: np.ndarray, head: np.ndarray, limits: Limits
+    finding: Finding,
+    frames: Sequence[str],
+    base: np.ndarray,
+    head: np.ndarray,
+    limits: ComparisonLimits,
 ) -> Finding:
-    """Worse: clearly more on the same frames. They vouch for each other, not for the launch.
+    """Judge a time: worse if it is clearly longer on the same frames.
+
+    Frames vouch for each other, not for the launch.
 
     Args:
         finding: what is judged.
@@ -108,8 +116,8 @@ def judge_time(
     return replace(finding, verdict=verdict, reason=reason)
 
 
-def judge_memory(finding: Finding, base: float, head: float, limits: Limits) -> Finding:
-    """Worse: considerably more.
+def judge_memory(finding: Finding, base: float, head: float, limits: ComparisonLimits) -> Finding:
+    """Judge a peak of memory: worse if it grew by the limit's share.
 
     Args:
         finding: what is judged.

@@ -14,8 +14,8 @@ import numpy as np
 from denoisebench.cells import Status
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_text
-from denoisebench.running.folder import MANIFEST
-from denoisebench.store.results import Results, load
+from denoisebench.store.manifest import MANIFEST
+from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,8 +25,8 @@ _OURS = ("--out", "--fresh", "--resume")
 _MEASURED = (0, 3)  # exit codes of a run that came to its end
 _START = "from denoisebench.cli import main; main()"
 
-Row = tuple[str, str]
-"""A method and a device."""
+RowKey = tuple[str, str]
+"""A method and a device; see `store.manifest.Row.key`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def version(name: str, environment: Path) -> Version:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """See that options of ``bench run`` leave to us what is ours, and name methods.
+    """Check that options of ``bench run`` name methods, and set nothing that is ours to set.
 
     Raises:
         UsageError: they do not.
@@ -117,12 +117,12 @@ def in_turn(
             for turn, v in enumerate((base, head) if number % 2 == 0 else (head, base), 1):
                 tell(f"Launch {2 * number + turn} of {2 * pairs}: {v.name}")
                 _launch(v, words, folders[v.name])
-        found.append(Pair(load(folders[base.name]), load(folders[head.name])))
+        found.append(Pair(load_run(folders[base.name]), load_run(folders[head.name])))
     return found
 
 
 def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> None:
-    """Write down what is launched, and on resuming see that it is the same as before."""
+    """Record what is launched, and check on resuming that it is the same as before."""
     make_folder(out)
     note = out / "launches.json"
     text = json.dumps(launched, indent=1) + "\n"
@@ -132,7 +132,7 @@ def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> Non
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file() and load(folder).manifest.get("state") == "complete"
+    return (folder / MANIFEST).is_file() and load_run(folder).manifest.state == "complete"
 
 
 def _launch(version: Version, words: Sequence[str], out: Path) -> None:
@@ -152,22 +152,21 @@ def _launch(version: Version, words: Sequence[str], out: Path) -> None:
         raise UsageError(f"{version.name} cannot be launched: {last} (see {log})")
 
 
-def busy_percent(pairs: Sequence[Pair]) -> float:
-    """How busy the machine was with other work, in the median over launches."""
+def median_busy_percent(pairs: Sequence[Pair]) -> float:
+    """Return the share of the machine that other work took, in percent; median over launches."""
     runs = [run for pair in pairs for run in (pair.base, pair.head)]
-    return median(float(run.manifest["busy_percent"]) for run in runs)
+    return median(run.manifest.busy_percent for run in runs)
 
 
-def rows(pairs: Sequence[Pair]) -> list[Row]:
-    """The rows that both versions have."""
+def common_rows(pairs: Sequence[Pair]) -> list[RowKey]:
+    """List the rows that both versions have."""
     first = pairs[0]
-    base = {(row["method"], row["device"]) for row in first.base.manifest["rows"]}
-    ours = [(row["method"], row["device"]) for row in first.head.manifest["rows"]]
-    return [row for row in ours if row in base]
+    base = {row.key for row in first.base.rows}
+    return [row.key for row in first.head.rows if row.key in base]
 
 
-def times(pairs: Iterable[Pair], row: Row) -> np.ndarray:
-    """A row's time in each launch: the geometric mean over cells of the median call.
+def launch_times(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
+    """Return a row's time in each launch: the geometric mean over cells of the median call.
 
     Returns:
         float (2, pairs) in ns, base first; only the pairs of which both launches have all cells.
@@ -177,21 +176,20 @@ def times(pairs: Iterable[Pair], row: Row) -> np.ndarray:
     return np.array(whole, float).reshape(-1, 2).T
 
 
-def _time(results: Results, row: Row) -> float | None:
+def _time(results: Results, row: RowKey) -> float | None:
     measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
     if not measured or any(m.status is not Status.OK for m in measured):
         return None
     return float(np.exp(fmean(np.log(median(m.call_ns)) for m in measured)))
 
 
-def peaks(pairs: Iterable[Pair], row: Row) -> np.ndarray:
-    """A row's peak memory in each launch: float (2, pairs) in bytes, base first."""
+def launch_peaks(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
+    """Return a row's peak memory in each launch: float (2, pairs) in bytes, base first."""
     found = [(_peak(pair.base, row), _peak(pair.head, row)) for pair in pairs]
     whole = [pair for pair in found if None not in pair]
     return np.array(whole, float).reshape(-1, 2).T
 
 
-def _peak(results: Results, row: Row) -> int | None:
+def _peak(results: Results, row: RowKey) -> int | None:
     measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
-    found = [m.peak_memory if row[1] == "cpu" else m.peak_device_memory for m in measured]
-    return max((peak for peak in found if peak is not None), default=None)
+    return max((m.peak for m in measured if m.peak is not None), default=None)

@@ -1,4 +1,4 @@
-"""How much worse is too much: what ``--fail-on`` says, and what a machine can tell apart."""
+"""Limits of a comparison: those of ``--fail-on``, and those that a machine can resolve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from denoisebench.machine import environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
+
+    from denoisebench.store.manifest import MetricRecord
 
 COSTS = ("time", "memory")
 """Not metrics: they are compared by ratios, and on one machine only."""
@@ -26,8 +27,8 @@ FLOORS = {"time": 0.02e6, "memory": 8e6}
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What counts as a change, and which changes fail a comparison.
+class ComparisonLimits:
+    """The sizes of change that count, and the changes that fail a comparison.
 
     Attributes:
         sizes: by metric or cost, as asked for: a score in its unit, a cost as a share.
@@ -39,18 +40,18 @@ class Limits:
     gated: frozenset[str] = frozenset({"psnr", "ssim"})
     calibrated: Mapping[str, float] = field(default_factory=dict)
 
-    def score(self, metric: Mapping[str, Any]) -> float:
-        """The loss of a metric, as a run's manifest describes it, that is too much; in its unit."""
-        default = UNITS_OF_THE_LAST_DIGIT * 10.0 ** -metric["decimals"]
-        return self.sizes.get(metric["name"], default)
+    def score(self, metric: MetricRecord) -> float:
+        """Return the loss of a metric that is too much, in its unit."""
+        default = UNITS_OF_THE_LAST_DIGIT * 10.0**-metric.decimals
+        return self.sizes.get(metric.name, default)
 
     def share(self, cost: str, method: str = "") -> float:
-        """The growth of a cost that is too much; of time, at least what the machine can tell."""
+        """Return the growth of a cost that is too much, no smaller than a machine can resolve."""
         asked = self.sizes.get(cost, DEFAULT_SHARES[cost])
         return max(asked, self.calibrated.get(method, 0.0)) if cost == "time" else asked
 
     def calibrated_words(self, method: str) -> str:
-        """What a reader must know of a time that is judged more leniently than was asked for."""
+        """Say so where a time is judged more leniently than was asked for."""
         share = self.share("time", method)
         raised = share > self.sizes.get("time", DEFAULT_SHARES["time"])
         return f"below {100 * share:.3g} % this machine can tell nothing" if raised else ""
@@ -92,7 +93,10 @@ def _size(name: str, text: str) -> float:
 
 
 def read_calibration(path: Path) -> dict[str, float]:
-    """What ``bench calibrate`` found on this machine: the shares of a time it can tell, by method.
+    """Read the shares of a time that this machine resolves, as ``bench calibrate`` found them.
+
+    Returns:
+        By method.
 
     Raises:
         UsageError: the file cannot be read, or is of another machine.

@@ -21,7 +21,7 @@ from denoisebench.comparing.findings import (
 )
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
-from denoisebench.reporting.markdown import escape, escape_remark
+from denoisebench.reporting.escaping import escape_markdown, escape_remark
 from denoisebench.reporting.words import NONE, counted, decimals, one_line, three_digits
 from denoisebench.statistics import LEVEL
 
@@ -42,7 +42,7 @@ _STATES = {
 
 @dataclass(frozen=True)
 class About:
-    """What was compared.
+    """The runs that were compared, for the reader of the verdicts.
 
     Attributes:
         remarks: lines that say of what and how.
@@ -54,7 +54,7 @@ class About:
 
 
 def compare_markdown(findings: Sequence[Finding], about: About) -> str:
-    """What changed, by how much and why it is judged so; all verdicts; how to repeat it."""
+    """Render what changed, by how much and why; all verdicts; and how to repeat it."""
     parts = [
         headline(findings),
         _changes(findings),
@@ -67,7 +67,7 @@ def compare_markdown(findings: Sequence[Finding], about: About) -> str:
 
 
 def headline(findings: Sequence[Finding]) -> str:
-    """One line: whether it fails on what, and how many methods got worse, failed or got better."""
+    """Write one line: the outcome, and how many methods got worse, failed or got better."""
     code = exit_code(findings)
     asked = unguarded(findings) if code == EXIT_BLIND else {f.metric for f in findings if f.gated}
     titles = dict.fromkeys(f.metric_title for f in findings if f.metric in asked)
@@ -81,7 +81,7 @@ def headline(findings: Sequence[Finding]) -> str:
     counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
     methods = counted(len({f.row for f in findings}), "method")
     return (
-        f"{_STATES[code]} ({escape(', '.join(titles))}) in {methods}"
+        f"{_STATES[code]} ({escape_markdown(', '.join(titles))}) in {methods}"
         f"{': ' + counts if counts else ''}."
     )
 
@@ -114,26 +114,25 @@ def _change(group: Sequence[Finding]) -> str:
     mark = "❌" if f.fails else "⚠️" if f.verdict is Verdict.WORSE else "✅"
     level = f" at {f.level}" if f.level else ""
     others = f", also at {counted(len(group) - 1, 'other level')}" if len(group) > 1 else ""
-    return (
-        f"{mark} **{_name(f)}: {escape(f.metric_title)} {escape(change_in_words(f))}**"
-        f"{level}{others} ({escape(figures_in_words(f))}): {escape_remark(grounds_in_words(f))}"
-    )
+    change = escape_markdown(f"{f.metric_title} {change_in_words(f)}")
+    figures, grounds = escape_markdown(figures_in_words(f)), escape_remark(grounds_in_words(f))
+    return f"{mark} **{_name(f)}: {change}**{level}{others} ({figures}): {grounds}"
 
 
 def change_in_words(f: Finding) -> str:
-    """A score's change in its unit, a cost's in percent."""
+    """Write a score's change in its unit, a cost's in percent."""
     assert f.change is not None
     return _amount(f, f.change) + (f" {f.unit}" if f.unit and f.metric not in COSTS else "")
 
 
 def figures_in_words(f: Finding) -> str:
-    """What BASE and HEAD have."""
+    """Write the figures of BASE and HEAD."""
     shown = three_digits if f.metric in COSTS else decimals(3)
     return f"{shown(f.base)} → {shown(f.head)} {f.unit}".strip()
 
 
 def grounds_in_words(f: Finding) -> str:
-    """What a verdict on figures rests on."""
+    """Write the grounds of a verdict on figures."""
     assert f.limit is not None
     limit = f"{100 * f.limit:.3g} %" if f.metric in COSTS else f"{f.limit:g} {f.unit}".strip()
     return "; ".join(filter(None, [_evidence(f), f"limit {limit}", f.reason]))
@@ -166,7 +165,7 @@ def _verdicts(findings: Sequence[Finding]) -> str:
         mine = [f for f in findings if f.row == row]
         cells = [_cell([f for f in mine if f.metric == metric], notes) for metric, _ in titles]
         body.append([_name(mine[0]), *cells])
-    headers = ["Method", *(escape(title) for _, title in titles)]
+    headers = ["Method", *(escape_markdown(title) for _, title in titles)]
     grid = tabulate(body, headers, "github", disable_numparse=True)
     legend = "  \n".join(f"{_mark(i)} {note}" for i, note in enumerate(notes, 1))
     return "\n\n".join(filter(None, [grid, legend]))
@@ -190,7 +189,7 @@ def _cell(findings: Sequence[Finding], notes: list[str]) -> str:
 
 def _name(finding: Finding) -> str:
     device = "" if finding.device == "cpu" else f" ({finding.device})"
-    return escape(finding.title + device)
+    return escape_markdown(finding.title + device)
 
 
 def _mark(note: int) -> str:
@@ -203,7 +202,7 @@ def _code(text: str) -> str:
 
 
 def compare_json(findings: Sequence[Finding], about: About) -> str:
-    """All figures of all findings. Infinities and what is not a number are null: JSON has none."""
+    """Render all figures of all findings as JSON; what is not finite is null: JSON has none."""
     content = {
         "comparison": JSON_VERSION,
         "exit_code": exit_code(findings),

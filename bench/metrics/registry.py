@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from denoisebench import plugins
+from denoisebench.columns import FRAMES_COLUMNS
+from denoisebench.digests import code_digest, value_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.naming import matching
 
@@ -26,33 +28,6 @@ ENTRY_POINT_GROUP = "denoisebench.metrics"
 
 PROTOCOL = ("psnr", "ssim")
 """What the protocol defines and every run scores. Other metrics carry their own identity."""
-
-COLUMNS = frozenset(
-    [
-        "method",
-        "device",
-        "frame",
-        "sigma",
-        "told",
-        "seed",
-        "status",
-        "reason",
-        "ms",
-        "event_ms",
-        "transfer_ms",
-        "cold_ms",
-        "load_ms",
-        "rounds",
-        "peak_memory_mb",
-        "peak_device_memory_mb",
-        "pixels",
-        "noisy_digest",
-        "output_digest",
-        "quality_key",
-        "timing_key",
-    ]
-)
-"""What else frames.csv has, where a metric's name is a column, too."""
 
 Function = typing.Callable[["np.ndarray", "np.ndarray"], "float | None"]
 """Takes the clean frame and the estimate, both uint8 (H, W, C), C = 3 (RGB) or 1, neither to be
@@ -120,13 +95,12 @@ class Metric:
     def key(self) -> str:
         """Identity of the definition, of an available metric: its code, libraries and weights."""
         from denoisebench.machine import environment
-        from denoisebench.running import identity
 
         assert self.function is not None
         source = Path(inspect.getfile(self.function))
-        return identity.digest(
+        return value_digest(
             self.name,
-            identity.code_digest(self.function.__module__, source),
+            code_digest(self.function.__module__, source),
             environment.versions(("numpy", *self.requires)),
             [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.weights()],
         )
@@ -179,7 +153,7 @@ def register(name: str, **card: Any) -> Callable[[F], F]:
     """Decorator: enter a function into the registry. The arguments are those of `Metric`."""
 
     def enter(function: F) -> F:
-        if name in COLUMNS:
+        if name in FRAMES_COLUMNS.keys() - set(PROTOCOL):
             raise ValueError(f"no metric can be called {name!r}, as frames.csv has such a column")
         if name == "all" or re.search(r"[][*?,\s]", name):
             raise ValueError(f"no metric can be called {name!r}, as --metrics reads it otherwise")

@@ -1,12 +1,13 @@
-"""All that a report shows of a run, each part made once, when a format first asks for it."""
+"""The contents of a report: its sections in their order, and a run's table, summary and plots."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from denoisebench.reporting.summary import summary
+from denoisebench.reporting.differences import Differences
+from denoisebench.reporting.summary import Summary, summarise
 from denoisebench.reporting.table import Table, full_table
 
 if TYPE_CHECKING:
@@ -17,14 +18,87 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """A run and what follows from it.
+class Section:
+    """One section of a report.
 
     Attributes:
-        name: what the run is called.
-        folder: where it is.
-        results: what it stored.
-        against: the method that others are compared with; see `summary`.
+        kind: names it; its figures have the same `Plot.kind`.
+        title: its heading.
+        link: its name in the page's contents.
+        words: how to read it.
+        always: shown even if the run has nothing for it.
+    """
+
+    kind: str
+    title: str
+    link: str
+    words: str = ""
+    always: bool = False
+
+
+SECTIONS = (
+    Section("table", "Table 1", "Table 1", always=True),
+    Section(
+        "frontier",
+        "Quality and time",
+        "Quality and time",
+        "One point a method and device. Filled points are on the Pareto front (dashed): no other "
+        "is as good in less time.",
+    ),
+    Section(
+        "course",
+        "PSNR against sigma",
+        "Sigma",
+        "A line a method: its mean over frames at each level of noise.",
+    ),
+    Section(
+        "forest",
+        "Paired differences",
+        "Differences",
+        "All methods saw the same noise on the same frames, so PSNR is compared frame by frame. "
+        "Bars are 95 % bootstrap intervals of the mean difference; one that crosses the line at 0 "
+        "is no difference that these frames can show. Win rate: the share of frames on which the "
+        "method is better. p: Wilcoxon's signed-rank test, corrected by Holm's method.",
+    ),
+    Section(
+        "ranks",
+        "Average ranks",
+        "Ranks",
+        "The mean over frames of a method's place by PSNR; 1 is best. Bars are as long as "
+        "Nemenyi's critical difference (Demšar 2006, 95 %): methods whose bars overlap cannot be "
+        "told apart by their ranks.",
+    ),
+    Section(
+        "frames",
+        "Frame by frame",
+        "Frames",
+        "A dot a frame. A box holds the middle half of the frames, the line in it is the median; "
+        "whiskers reach to the last frame within 1.5 lengths of the box.",
+    ),
+    Section("viewer", "Pictures", "Pictures", always=True),
+    Section(
+        "times",
+        "Times and memory",
+        "Times",
+        "Load: importing and building the method. First call: in a fresh process. Warm call: the "
+        "median of later calls on a frame; it holds neither transfer nor scoring. Transfer: a "
+        "frame to the device and its estimate back. Peak memory: above the level before the call.",
+        always=True,
+    ),
+    Section("origin", "How it was made", "How it was made", always=True),
+)
+"""The order of every report. Markdown shows the sections that have figures."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run's table, summary and plots, computed lazily and cached.
+
+    Attributes:
+        name: of the run.
+        folder: of the run.
+        results: the stored run.
+        against: the method that others are compared with; see `summarise`.
     """
 
     name: str
@@ -34,14 +108,22 @@ class Contents:
 
     @cached_property
     def table(self) -> Table:
+        """The run's Table 1."""
         return full_table(self.results)
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
-        return summary(self.name, self.results, self.table, self.against)
+    def differences(self) -> Differences:
+        """The paired differences of the run's methods."""
+        return Differences(self.results)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The run as one document."""
+        return summarise(self.name, self.results, self.table, self.differences, self.against)
 
     @cached_property
     def plots(self) -> list[Plot]:
+        """The run's figures, in the order of the sections."""
         from denoisebench.reporting.figures.plots import plots
 
         return list(plots(self.summary))

@@ -1,18 +1,16 @@
-"""What must stand under a table so that its figures mean something."""
+"""Sentences under a table: how to read its figures, and how they were measured."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from denoisebench.protocol.rules import RECORDED
 from denoisebench.reporting.words import counted
-from denoisebench.running.folder import BUSY_PERCENT
-from denoisebench.store import scores
+from denoisebench.store.manifest import BUSY_PERCENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
-    from denoisebench.reporting.table import Column
+    from denoisebench.store.manifest import MetricRecord
     from denoisebench.store.results import Results
 
 _BEST_IN_WORDS = {
@@ -22,34 +20,38 @@ _BEST_IN_WORDS = {
 }
 
 
-def legend(results: Results, columns: Iterable[Column]) -> list[str]:
-    """How to read the figures: what they are means of, their units, and what is bold."""
-    units = " ".join(_units(results, {column.figure for column in columns}))
+def legend(results: Results, figures: Collection[str]) -> list[str]:
+    """Explain how to read the figures: what they are means of, their units, and what is bold.
+
+    Args:
+        figures: the columns of `table1` that the table shows.
+    """
+    units = " ".join(_units(results, figures))
     return [_data(results), units, *map(_metric, results.further_metrics)]
 
 
 def _data(results: Results) -> str:
     manifest = results.manifest
-    data, seeds = manifest["dataset"], manifest["options"]["seeds"]
+    data, seeds = manifest.dataset, manifest.seeds
     draws = "one noise draw each" if seeds == 1 else f"{seeds} noise draws each"
     words = [
-        f"Data: {data['title']}, split `{data['split']}`, {counted(len(data['frames']), 'frame')}"
-        + ("" if results.noise == RECORDED else f", {draws}"),
-        manifest.get("noise", {"words": "the same noise for every method"})["words"],
+        f"Data: {data.title}, split `{data.split}`, {counted(len(data.frames), 'frame')}"
+        + ("" if manifest.is_recorded else f", {draws}"),
+        manifest.noise.words,
     ]
     return "; ".join([*words, *_told(results)]) + ". Means over frames."
 
 
 def _told(results: Results) -> list[str]:
-    """What methods that need a sigma were told, where it is not the true one."""
+    """The sigma that methods were told, where it is not the true one."""
     if any(level.told is not None for level in results.levels):
         return ["told is the sigma that was given to methods that need one"]
-    telling = results.manifest.get("noise", {"telling": ""})["telling"]
+    telling = results.manifest.noise.telling
     given = [m.sigma_given for m in results.measurements.values() if m.sigma_given is not None]
     return [f"{telling}, {min(given):.1f} to {max(given):.1f}"] if telling and given else []
 
 
-def _units(results: Results, figures: set[str]) -> list[str]:
+def _units(results: Results, figures: Collection[str]) -> list[str]:
     sentences = [
         "PSNR in dB; MB is peak memory." if "psnr_mean" in figures else "MB is peak memory."
     ]
@@ -60,7 +62,7 @@ def _units(results: Results, figures: set[str]) -> list[str]:
         )
     if "psnr_gain" in figures:
         sentences.append("Gain is the mean PSNR less that of the noisy frames.")
-    if len(scores.contestants(results)) > 1:
+    if len(results.contestants) > 1:
         sentences.append(
             "Bold: the best, and scores that are not significantly worse (paired bootstrap over "
             "frames, 95 %)."
@@ -68,30 +70,29 @@ def _units(results: Results, figures: set[str]) -> list[str]:
     return sentences
 
 
-def _metric(metric: dict[str, Any]) -> str:
-    """How to read a further metric's column, or why there is none."""
-    if metric["unavailable"]:
-        return f"{metric['title']}: unavailable: {metric['unavailable']}."
-    unit = f" in {metric['unit']}" if metric["unit"] else ""
-    undefined = f", not defined for {metric['undefined']}" if metric["undefined"] else ""
-    source = f" ({metric['source']})" if metric["source"] else ""
-    return f"{metric['title']}{unit}: {_BEST_IN_WORDS[metric['direction']]}{undefined}{source}."
+def _metric(metric: MetricRecord) -> str:
+    """Explain a further metric's column, or why there is none."""
+    if metric.unavailable:
+        return f"{metric.title}: unavailable: {metric.unavailable}."
+    unit = f" in {metric.unit}" if metric.unit else ""
+    undefined = f", not defined for {metric.undefined}" if metric.undefined else ""
+    source = f" ({metric.source})" if metric.source else ""
+    return f"{metric.title}{unit}: {_BEST_IN_WORDS[metric.direction]}{undefined}{source}."
 
 
 def origin(results: Results) -> list[str]:
-    """How the figures were measured, and how to do it again."""
+    """Tell how the figures were measured, and how to do it again."""
     manifest = results.manifest
-    machine, protocol = manifest["environment"], manifest["protocol"]
-    libraries = ", ".join(f"{name} {v}" for name, v in machine["libraries"].items())
-    cuda = f"; {machine['cuda']['name']}, CUDA {machine['cuda']['cuda']}" if machine["cuda"] else ""
-    share = manifest["busy_percent"]
+    machine = manifest.environment
+    libraries = ", ".join(f"{name} {v}" for name, v in machine.libraries.items())
+    cuda = f"; {machine.cuda['name']}, CUDA {machine.cuda['cuda']}" if machine.cuda else ""
+    share = manifest.busy_percent
     busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
     return [
-        f"Protocol {protocol['version']}, digest `{protocol['digest']}`.",
-        f"Machine: {machine['cpu']}, {counted(machine['cores'], 'core')}, "
-        f"{machine['memory_gb']:g} GB, {counted(manifest['threads'], 'thread')}{cuda}; "
-        f"{machine['system']}.{busy}",
-        f"Versions: denoisebench {machine['denoisebench']}, Python {machine['python']}, "
-        f"{libraries}.",
-        f"Command: `{manifest['command']}`",
+        f"Protocol {manifest.protocol['version']}, digest `{manifest.protocol_digest}`.",
+        f"Machine: {machine.cpu}, {counted(machine.cores, 'core')}, "
+        f"{machine.memory_gb:g} GB, {counted(manifest.threads, 'thread')}{cuda}; "
+        f"{machine.system}.{busy}",
+        f"Versions: denoisebench {machine.denoisebench}, Python {machine.python}, {libraries}.",
+        f"Command: `{manifest.command}`",
     ]

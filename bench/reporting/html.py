@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from denoisebench.reporting import summary, words
-from denoisebench.reporting.chapters import CHAPTERS
+from denoisebench.reporting import words
+from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
+from denoisebench.reporting.summary import costs
 from denoisebench.reporting.viewer import extremes, leaders, viewer
-from denoisebench.store import scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from denoisebench.reporting.contents import Contents
+    from denoisebench.reporting.differences import Difference
+    from denoisebench.reporting.summary import Failure
     from denoisebench.reporting.table import Column
 
 _TICKS = 5
@@ -27,7 +30,7 @@ _TICKS = 5
 
 
 def page(runs: Iterable[Contents]) -> str:
-    """The page, as HTML."""
+    """Render the page, as HTML."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -45,7 +48,6 @@ def page(runs: Iterable[Contents]) -> str:
     environment.filters |= {"megabytes": words.megabytes}
     return environment.get_template("page.html").render(
         runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
-        chapters={chapter.kind: chapter for chapter in CHAPTERS},
         style=Markup(_asset("page.css")),
         script=Markup(_asset("page.js")),
         devices=words.DEVICE_NAMES,
@@ -58,46 +60,60 @@ def _asset(name: str) -> str:
 
 
 def _section(run: Contents, id: str) -> dict[str, Any]:
-    """What the template shows of a run."""
+    """Collect the template's view of a run."""
+    of = run.summary
+    plots = {
+        section.kind: [
+            (plot, Markup(inline(plot.svg, id))) for plot in run.plots if plot.kind == section.kind
+        ]
+        for section in SECTIONS
+    }
+    forests = _forests(run)
+    filled = {kind for kind, shown in plots.items() if shown and kind != "forest"}
+    filled |= {"forest"} if forests else set()
     return {
         "id": id,
-        "summary": run.summary,
-        "titles": {method["method"]: method["title"] for method in run.summary["methods"]},
+        "summary": of,
+        "titles": of.titles,
         "table": run.table,
-        "plots": {
-            kind: [(plot, Markup(inline(plot.svg, id))) for plot in run.plots if plot.kind == kind]
-            for kind in (chapter.kind for chapter in CHAPTERS)
-        },
-        "forests": _forests(run),
-        "extremes": extremes(run.summary),
-        "failures": _grouped(run.summary["failures"]),
-        "leaders": leaders(run.summary),
+        "sections": [s for s in SECTIONS if s.always or s.kind in filled],
+        "plots": plots,
+        "forests": forests,
+        "extremes": extremes(of),
+        "failures": _grouped(of.failures),
+        "leaders": leaders(of),
         "viewer": viewer(run),
-        "costs": summary.costs(run.summary),
+        "costs": costs(of),
     }
 
 
-def _forests(run: Contents) -> list[dict[str, Any]]:
-    """The differences of all methods from each, so that the reader can choose the reference."""
-    first = run.summary["reference"]
-    listed = [m["method"] for m in run.summary["methods"]]
-    others = [m for m in scores.contestants(run.results) if m != first]
+@dataclass(frozen=True)
+class _Forest:
+    """The differences of all methods from one, the reference."""
+
+    reference: str
+    lines: list[Difference]
+
+    @property
+    def axis(self) -> _Axis:
+        """The axis that all of them share."""
+        return _axis(self.lines)
+
+
+def _forests(run: Contents) -> list[_Forest]:
+    """A forest for each reference, so that the reader can choose it."""
+    first = run.summary.reference
+    listed = [m.method for m in run.summary.methods]
+    others = [m for m in run.results.contestants if m != first]
     references = [] if first is None else [first, *sorted(others, key=listed.index)]
-    found = []
-    for reference in references:
-        lines = summary.differences(run.results, reference)
-        if lines:
-            lines.sort(key=lambda line: (line["level"], math.isnan(line["mean"]), -line["mean"]))
-            shown = [line | _drawn(line) for line in lines]
-            found.append({"reference": reference, "lines": shown, "axis": _axis(lines)})
-    return found
+    found = ((ref, run.differences.against(ref)) for ref in references)
+    return [_Forest(ref, sorted(lines, key=_place)) for ref, lines in found if lines]
 
 
-def _drawn(line: dict[str, Any]) -> dict[str, bool]:
-    """Whether a difference has a place on an axis, and whether its interval has."""
-    is_finite = math.isfinite(line["mean"])
-    is_bounded = line["low"] is not None and math.isfinite(line["low"])
-    return {"is_finite": is_finite, "is_bounded": is_finite and is_bounded}
+def _place(line: Difference) -> tuple[int, bool, float]:
+    """Sort by level, then from the best mean to the worst; unknown means come last."""
+    mean = math.nan if line.mean is None else line.mean
+    return line.level, math.isnan(mean), -mean
 
 
 @dataclass(frozen=True)
@@ -114,21 +130,21 @@ class _Axis:
     ticks: list[float]
 
     def at(self, value: float) -> str:
-        """Where a value is, in per cent of the axis."""
+        """Place a value, in per cent of the axis."""
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
 
     @property
     def style(self) -> str:
-        """Where the style sheet draws the ticks and zero."""
+        """The places of the ticks and of zero, for the style sheet."""
         step = 100 * (self.ticks[1] - self.ticks[0]) / (self.high - self.low)
         return f"--first: {self.at(self.ticks[0])}%; --step: {step:.4f}%; --zero: {self.at(0)}%"
 
 
-def _axis(lines: Iterable[dict[str, Any]]) -> _Axis:
+def _axis(lines: Iterable[Difference]) -> _Axis:
     """An axis that holds zero and all that is finite."""
     from matplotlib.ticker import MaxNLocator
 
-    ends = [line[end] for line in lines for end in ("mean", "low", "high")]
+    ends = [end for line in lines for end in (line.mean, line.low, line.high)]
     known = [0.0, *(end for end in ends if end is not None and math.isfinite(end))]
     margin = 0.04 * (max(known) - min(known)) or 0.1
     low, high = min(known) - margin, max(known) + margin
@@ -136,13 +152,11 @@ def _axis(lines: Iterable[dict[str, Any]]) -> _Axis:
     return _Axis(low, high, [float(tick) for tick in ticks if low < tick < high])
 
 
-def _grouped(failures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Failures alike in one line, with how many there are and on which frame first."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for failure in failures:
-        key = tuple(failure[name] for name in ("method", "device", "status", "reason"))
-        found.setdefault(key, failure | {"count": 0})["count"] += 1
-    return list(found.values())
+def _grouped(failures: Iterable[Failure]) -> list[tuple[Failure, int]]:
+    """The first of the failures that are alike, and their count."""
+    counts = Counter((f.method, f.device, f.status, f.reason) for f in failures)
+    first = {(f.method, f.device, f.status, f.reason): f for f in reversed([*failures])}
+    return [(first[alike], count) for alike, count in counts.items()]
 
 
 def _grouped_columns(columns: Iterable[Column]) -> list[tuple[str, list[Column]]]:
@@ -151,7 +165,7 @@ def _grouped_columns(columns: Iterable[Column]) -> list[tuple[str, list[Column]]
 
 
 def _code(text: str) -> Markup:
-    """What stands between backticks is code."""
+    """Mark text between backticks as code."""
     parts = words.one_line(text).split("`")
     wrapped = (
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)

@@ -10,7 +10,7 @@ from denoisebench.reporting.words import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from denoisebench.reporting.table import Column, Entry, Line, Table
+    from denoisebench.reporting.table import Column, Line, Table, TableEntry
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -55,10 +55,10 @@ _PREAMBLE = (
 
 
 def table1_latex(table: Table) -> str:
-    """The table with its footnotes and its legend; how it was measured stands in comments above it.
+    """Render the table with footnotes and legend; its origin stands in comments above it.
 
-    What is wider than the page is made smaller. It needs the packages booktabs and graphicx, and T1
-    fonts.
+    A table that is wider than the page is made smaller. It needs the packages booktabs and
+    graphicx, and T1 fonts.
     """
     comments = ["Table 1, by bench report. In the preamble:", *_PREAMBLE, *table.origin]
     return "\n".join([*(f"% {one_line(line)}" for line in comments), *_float(table), ""])
@@ -68,7 +68,7 @@ def _float(table: Table) -> Iterator[str]:
     yield r"\begin{table*}"
     yield r"\centering\footnotesize"
     yield r"\setlength{\tabcolsep}{3pt}"
-    yield rf"\caption{{{' '.join(escape(remark) for remark in table.legend)}}}"
+    yield rf"\caption{{{' '.join(escape_latex(remark) for remark in table.legend)}}}"
     yield r"\label{tab:denoisebench}"
     yield r"\smallskip"
     yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -89,18 +89,18 @@ def _float(table: Table) -> Iterator[str]:
     if table.footnotes:
         yield r"\par\smallskip"
     for number, note in enumerate(table.footnotes, 1):
-        yield rf"\par\raggedright\textsuperscript{{{number}}} {escape(note)}"
+        yield rf"\par\raggedright\textsuperscript{{{number}}} {escape_latex(note)}"
     yield r"\end{table*}"
 
 
 def _head(columns: list[Column]) -> Iterator[str]:
-    """What neighbours share above a rule of its own, then what tells them apart."""
+    """The groups' heads, each above a rule, then the columns' own."""
     cells, rules, start = [""], [], 2
     for group, same in groupby(columns, lambda c: c.group):
         named = [bool(column.name) for column in same]
         end = start + len(named) - 1
         if any(named):
-            cells.append(rf"\multicolumn{{{len(named)}}}{{c}}{{{escape(group)}}}")
+            cells.append(rf"\multicolumn{{{len(named)}}}{{c}}{{{escape_latex(group)}}}")
             rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
         else:
             cells.append("")
@@ -108,25 +108,25 @@ def _head(columns: list[Column]) -> Iterator[str]:
     yield " & ".join(cells) + r" \\"
     if rules:
         yield " ".join(rules)
-    names = (escape(column.name or column.group) for column in columns)
+    names = (escape_latex(column.name or column.group) for column in columns)
     yield " & ".join(["Method", *names]) + r" \\"
 
 
 def _row(line: Line) -> str:
     notes = ",".join(map(str, line.notes))
     mark = rf"\textsuperscript{{{notes}}}" if notes else ""
-    return " & ".join([escape(line.title) + mark, *map(_cell, line.entries)]) + r" \\"
+    return " & ".join([escape_latex(line.title) + mark, *map(_cell, line.entries)]) + r" \\"
 
 
-def _cell(entry: Entry | None) -> str:
+def _cell(entry: TableEntry | None) -> str:
     if entry is None:
         return "--"
-    text = escape(entry.text)
+    text = escape_latex(entry.text)
     return rf"\textbf{{{text}}}" if entry.best else text
 
 
-def escape(text: str) -> str:
-    """Text as LaTeX prints it. What it has no letter for becomes a question mark."""
+def escape_latex(text: str) -> str:
+    """Escape text for LaTeX; letters that it lacks become question marks."""
     return "".join(
         _ESCAPES.get(letter, letter if " " <= letter <= _LAST_LATIN else "?")
         for letter in one_line(text).replace("`", "")

@@ -1,38 +1,47 @@
-"""Table 1 in Markdown, as GitHub has it."""
+"""Table 1 and the report as Markdown for GitHub; figures are SVG files beside it."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from denoisebench.reporting.words import NONE, one_line
+from denoisebench.reporting.contents import SECTIONS
+from denoisebench.reporting.escaping import escape_markdown, escape_remark
+from denoisebench.reporting.words import NONE, interval, percent, pvalue
 
 if TYPE_CHECKING:
-    from denoisebench.reporting.table import Entry, Table
+    from denoisebench.reporting.contents import Contents
+    from denoisebench.reporting.figures.drawing import Plot
+    from denoisebench.reporting.summary import Summary
+    from denoisebench.reporting.table import Table, TableEntry
+
+PLOTS = "plots"
+"""Folder of the figures, beside the report."""
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def render(table: Table) -> str:
-    """The table, its footnotes and what its figures rest on. The best are in bold."""
+    """Render the table with its footnotes and remarks; the best figures are bold."""
     body = [
         [
-            escape(line.title) + "".join(f" {_mark(note)}" for note in line.notes),
+            escape_markdown(line.title) + "".join(f" {_mark(note)}" for note in line.notes),
             *map(_cell, line.entries),
         ]
         for line in table.lines
     ]
-    headers = ["Method", *(escape(column.header) for column in table.columns)]
+    headers = ["Method", *(escape_markdown(column.header) for column in table.columns)]
     alignment = ["left", *["right"] * len(table.columns)]
     grid = tabulate(body, headers, "github", disable_numparse=True, colalign=alignment)
-    notes = [f"{_mark(number)} {escape(note)}" for number, note in enumerate(table.footnotes, 1)]
+    notes = [
+        f"{_mark(number)} {escape_markdown(note)}" for number, note in enumerate(table.footnotes, 1)
+    ]
     remarks = [escape_remark(remark) for remark in (*table.legend, *table.origin)]
     return "\n\n".join(filter(None, [grid, "  \n".join(notes), "  \n".join(remarks)])) + "\n"
 
 
-def _cell(entry: Entry | None) -> str:
+def _cell(entry: TableEntry | None) -> str:
     if entry is None:
         return NONE
     return f"**{entry.text}**" if entry.best else entry.text
@@ -42,21 +51,40 @@ def _mark(note: int) -> str:
     return str(note).translate(_SUPERSCRIPTS)
 
 
-def escape(text: str) -> str:
-    """Names come from plugins: they are text, not markup, and break no table.
+def overview(contents: Contents) -> str:
+    """Render Table 1, the figures, and the paired differences as a table.
 
-    Within words underscores are only underscores to GitHub, and brackets are a link only before a
-    parenthesis; left as they are, they keep the source readable.
+    The figures are expected in the folder `PLOTS` beside the file.
     """
-    return _escape_line(one_line(text))
+    parts = [f"# {escape_markdown(contents.name)}", render(contents.table).rstrip("\n")]
+    for section in SECTIONS:
+        shown = [plot for plot in contents.plots if plot.kind == section.kind]
+        if shown:
+            parts += [f"## {section.title}", section.words]
+            parts += [f"![{_alt(plot)}]({PLOTS}/{plot.name}.svg)" for plot in shown]
+            if section.kind == "forest":
+                parts.append(_differences(contents.summary))
+    return "\n\n".join(parts) + "\n"
 
 
-def _escape_line(text: str) -> str:
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
-    return re.sub(r"[\\`*|$~]|(?<!\w)_|_(?!\w)|(?<=\])\(", r"\\\g<0>", text)
+def _alt(plot: Plot) -> str:
+    return escape_markdown(f"{plot.title}. {plot.alt}").replace("[", "\\[").replace("]", "\\]")
 
 
-def escape_remark(text: str) -> str:
-    """What stands between backticks is shown as it is."""
-    parts = re.split(r"(`[^`]*`)", one_line(text))
-    return "".join(part if part.startswith("`") else _escape_line(part) for part in parts)
+def _differences(run: Summary) -> str:
+    titles = {method: escape_markdown(title) for method, title in run.titles.items()}
+    rows = [
+        [
+            titles[line.method],
+            run.levels[line.level].label,
+            interval(line),
+            percent(line.win_rate),
+            pvalue(line.p),
+        ]
+        for line in run.differences
+    ]
+    assert run.reference is not None
+    against = titles[run.reference]
+    headers = ["Method", "Level", f"PSNR less that of {against} [95 %]", "Win rate", "p"]
+    alignment = ["left", "left", "right", "right", "right"]
+    return tabulate(rows, headers, "github", disable_numparse=True, colalign=alignment)

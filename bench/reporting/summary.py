@@ -1,12 +1,13 @@
-"""Runs as one document, ready for JSON: what every report shows, and what scripts read.
+"""A run as one document: what every report shows, and what scripts read as JSON.
 
-Its JSON Schema is published by ``bench schema``. Infinite figures are the strings ``inf`` and
-``-inf``; what is not known is null.
+Its JSON Schema is published by ``bench schema``. In JSON, infinite figures are the strings ``inf``
+and ``-inf``; what is not known is null.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass, fields, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -15,204 +16,375 @@ import numpy as np
 from denoisebench import statistics
 from denoisebench.cells import Status
 from denoisebench.reporting.table import at_level, head
-from denoisebench.store import scores
 from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
     from denoisebench.cells import Level, Measurement
+    from denoisebench.reporting.differences import Difference, Differences
     from denoisebench.reporting.table import Table
+    from denoisebench.store.manifest import DatasetRecord, EnvironmentRecord, MetricRecord, Row
     from denoisebench.store.results import Results
 
 SCHEMA = "denoisebench-report-1"
-_MANIFEST = ("command", "written", "state", "threads", "busy_percent", "environment", "protocol")
-_METHOD = ("method", "title", "family", "reference", "licence", "note", "parameters")
-_COSTS = ("ms_per_frame", "ms_per_megapixel", "transfer_ms", "cold_ms", "peak_memory_mb")
 
 
-def document(summaries: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Several runs, each for itself: what was measured under different conditions is not merged."""
-    return {"schema": SCHEMA, "runs": list(summaries)}
+@dataclass(frozen=True)
+class LevelSummary:
+    """A noise level, and its name in reports."""
+
+    sigma: float | None
+    told: float | None
+    label: str
 
 
-def summary(name: str, results: Results, table: Table, against: str | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MethodSummary:
+    """A method, as its card describes it."""
+
+    method: str
+    title: str
+    family: str
+    reference: str
+    licence: str
+    note: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def is_control(self) -> bool:
+        """True for a control, which does not compete with methods."""
+        return self.family == "control"
+
+
+@dataclass(frozen=True)
+class RowSummary:
+    """A method on a device at one noise level.
+
+    Attributes:
+        level: index of the level.
+        scores: means by metric; None where there is none.
+        load_ms: median time to import and build the method.
+        psnr_by_frame: mean over noise draws, in dB.
+        status, note, frames and the others: see `columns.TABLE1_COLUMNS`.
+    """
+
+    method: str
+    device: str
+    level: int
+    status: str
+    note: str
+    frames: int
+    scores: dict[str, float | None]
+    psnr_std: float | None
+    psnr_paper: float | None
+    ms_per_frame: float | None
+    ms_per_megapixel: float | None
+    transfer_ms: float | None
+    cold_ms: float | None
+    peak_memory_mb: float | None
+    load_ms: float | None
+    psnr_by_frame: dict[str, float]
+
+    @property
+    def psnr(self) -> float | None:
+        """Mean PSNR in dB."""
+        return self.scores.get("psnr")
+
+    @property
+    def has_finite_psnr(self) -> bool:
+        """True if the mean PSNR has a place on an axis."""
+        return self.psnr is not None and math.isfinite(self.psnr)
+
+    @property
+    def finite_psnr_by_frame(self) -> dict[str, float]:
+        """The frames' PSNR where it has a place on an axis."""
+        return {f: psnr for f, psnr in self.psnr_by_frame.items() if math.isfinite(psnr)}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The methods in bold of one metric at one level."""
+
+    metric: str
+    level: int
+    methods: list[str]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Average ranks by PSNR at one level, 1 is best, with Nemenyi's critical difference."""
+
+    level: int
+    average: dict[str, float]
+    critical_difference: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that failed, and why."""
+
+    method: str
+    device: str
+    frame: str
+    sigma: float | None
+    told: float | None
+    seed: int
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CostSummary:
+    """Times and memory of a method on a device: medians over levels."""
+
+    method: str
+    device: str
+    load_ms: float | None
+    ms_per_frame: float | None
+    ms_per_megapixel: float | None
+    transfer_ms: float | None
+    cold_ms: float | None
+    peak_memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
     """One run.
 
+    Attributes:
+        name: of the run.
+        command, written, state, threads, busy_percent, environment, protocol, dataset, seeds: see
+            `store.manifest.Manifest`.
+        noise: the noise's spec.
+        methods: in the order of Table 1.
+        reference: the method that others are compared with; None where none can be compared.
+        table: a row a method, device and level, methods in the order of Table 1.
+        remarks: what must stand under the table.
+    """
+
+    name: str
+    command: str
+    written: str | None
+    state: str
+    threads: int
+    busy_percent: float
+    environment: EnvironmentRecord
+    protocol: Mapping[str, Any]
+    dataset: DatasetRecord
+    seeds: int
+    noise: str
+    levels: list[LevelSummary]
+    metrics: list[MetricRecord]
+    methods: list[MethodSummary]
+    reference: str | None
+    table: list[RowSummary]
+    best: list[Best]
+    differences: list[Difference]
+    ranks: list[Ranks]
+    failures: list[Failure]
+    remarks: list[str]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The methods' titles."""
+        return {m.method: m.title for m in self.methods}
+
+    @property
+    def controls(self) -> set[str]:
+        """The methods that do not compete."""
+        return {m.method for m in self.methods if m.is_control}
+
+    @property
+    def competing(self) -> list[RowSummary]:
+        """The rows of the methods that compete."""
+        return [row for row in self.table if row.method not in self.controls]
+
+
+def document(summaries: Iterable[Summary]) -> dict[str, Any]:
+    """Put several runs into one document, ready for JSON; each stands for itself.
+
+    What was measured under different conditions is not merged.
+    """
+    return {"schema": SCHEMA, "runs": [_document(summary) for summary in summaries]}
+
+
+def _document(summary: Summary) -> dict[str, Any]:
+    content = asdict(summary)
+    for metric in content["metrics"]:
+        del metric["key"]
+    found: dict[str, Any] = plain(content)
+    return found
+
+
+def summarise(
+    name: str, results: Results, table: Table, differences: Differences, against: str | None
+) -> Summary:
+    """Summarise a run; measurements have six significant digits.
+
     Args:
-        name: what the run is called.
+        name: of the run.
         table: its Table 1.
+        differences: of its methods.
         against: the method that others are compared with; the best by PSNR if it is None, or if the
             run does not have it.
     """
     manifest = results.manifest
     order = [line.method for line in table.lines]
-    rows = {row["method"]: row for row in reversed(manifest["rows"])}
-    reference = against if against in rows else _best(results, order)
-    found = {
-        "name": name,
-        **{key: manifest.get(key) for key in _MANIFEST},
-        "dataset": manifest["dataset"],
-        "seeds": manifest["options"]["seeds"],
-        "noise": results.noise,
-        "levels": [_level(level, results) for level in results.levels],
-        "metrics": [_metric(metric) for metric in results.metrics],
-        "methods": [{key: rows[m].get(key) for key in _METHOD} for m in order],
-        "reference": reference,
-        "table": _rows(results, order),
-        "best": _best_of_all(results, table),
-        "differences": [] if reference is None else differences(results, reference),
-        "ranks": _ranks(results),
-        "failures": [_failure(m) for m in results.failures()],
-        "remarks": [*table.legend, *table.origin],
-    }
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    rows = {row.method: row for row in reversed(results.rows)}
+    reference = against if against in rows else _best_by_psnr(results, differences, order)
+    compared = [] if reference is None else differences.against(reference)
+    return Summary(
+        name=name,
+        command=manifest.command,
+        written=manifest.written,
+        state=manifest.state,
+        threads=manifest.threads,
+        busy_percent=manifest.busy_percent,
+        environment=manifest.environment,
+        protocol=manifest.protocol,
+        dataset=manifest.dataset,
+        seeds=manifest.seeds,
+        noise=manifest.noise.spec,
+        levels=[_level(level, results) for level in results.levels],
+        metrics=list(results.metrics),
+        methods=[_method(rows[method]) for method in order],
+        reference=reference,
+        table=_rows(results, order),
+        best=_best(results, table),
+        differences=[_rounded(line) for line in compared],
+        ranks=_ranks(results, differences),
+        failures=[_failure(m) for m in results.failures()],
+        remarks=[*table.legend, *table.origin],
+    )
 
 
-def differences(results: Results, reference: str) -> list[dict[str, Any]]:
-    """How every method differs from a reference by PSNR, level by level, paired by frame.
-
-    P-values are Holm's, over the methods of a level.
-    """
-    return [
-        line
-        for number, level in enumerate(results.levels)
-        for line in _level_differences(results, number, level, reference)
-    ]
+def _level(level: Level, results: Results) -> LevelSummary:
+    return LevelSummary(level.sigma, level.told, head(level, results) or "recorded")
 
 
-def _level_differences(
-    results: Results, number: int, level: Level, reference: str
-) -> list[dict[str, Any]]:
-    found = _psnr(results, level)
-    rivals = [m for m in scores.contestants(results) if m in found and m != reference]
-    if reference not in found or not rivals:
-        return []
-    paired = {m: statistics.paired_differences(found[m], found[reference]) for m in rivals}
-    pvalues = statistics.holm([statistics.wilcoxon(paired[m]) for m in rivals])
-    return [
-        {
-            "level": number,
-            "method": method,
-            **_interval(paired[method]),
-            "win_rate": statistics.win_rate(paired[method]),
-            "p": float(p),
-            "frames": len(paired[method]),
-        }
-        for method, p in zip(rivals, pvalues, strict=True)
-    ]
+def _method(row: Row) -> MethodSummary:
+    return MethodSummary(**{f.name: getattr(row, f.name) for f in fields(MethodSummary)})
 
 
-def _interval(differences: np.ndarray) -> dict[str, float | None]:
-    """The mean with its confidence interval; from one frame nobody knows how frames differ."""
-    found = statistics.mean_interval(differences)
-    if len(differences) == 1:
-        return {"mean": found.mean, "low": None, "high": None}
-    return {"mean": found.mean, "low": found.low, "high": found.high}
-
-
-def _psnr(results: Results, level: Level) -> dict[str, np.ndarray]:
-    """PSNR by frame of those methods that compete; scored by every run that has clean frames."""
-    found = scores.frame_scores(results, level, {"name": "psnr"})
-    return {m: found[m] for m in scores.contestants(results) if m in found}
-
-
-def _best(results: Results, order: Iterable[str]) -> str | None:
+def _best_by_psnr(results: Results, differences: Differences, order: Iterable[str]) -> str | None:
     """The first in the table that can be compared at some level."""
-    comparable = {method for level in results.levels for method in _psnr(results, level)}
+    levels = range(len(results.levels))
+    comparable = {method for level in levels for method in differences.psnr(level)}
     return next((method for method in order if method in comparable), None)
 
 
-def _best_of_all(results: Results, table: Table) -> list[dict[str, Any]]:
-    """By metric and level: the methods that the table has in bold."""
+def _best(results: Results, table: Table) -> list[Best]:
+    """The methods that the table has in bold, by metric and level."""
     return [
-        {
-            "metric": column.metric["name"],
-            "level": results.levels.index(column.level),
-            "methods": [
+        Best(
+            column.metric.name,
+            results.levels.index(column.level),
+            [
                 line.method
                 for line in table.lines
                 if (entry := line.entries[place]) is not None and entry.best
             ],
-        }
+        )
         for place, column in enumerate(table.columns)
         if column.metric is not None and column.level is not None
     ]
 
 
-def _ranks(results: Results) -> list[dict[str, Any]]:
-    """Average ranks by PSNR at each level, 1 is best, with Nemenyi's critical difference."""
+def _ranks(results: Results, differences: Differences) -> list[Ranks]:
     found = []
-    for number, level in enumerate(results.levels):
-        psnr = _psnr(results, level)
-        scores_by_frame = np.array(list(psnr.values()))
-        if min(scores_by_frame.shape) > 1:  # methods, and frames
-            ranking = statistics.ranking(scores_by_frame)
-            average = dict(zip(psnr, map(float, ranking.average), strict=True))
-            found.append(
-                {
-                    "level": number,
-                    "average": dict(sorted(average.items(), key=lambda item: item[1])),
-                    "critical_difference": ranking.critical_difference,
-                }
-            )
+    for level in range(len(results.levels)):
+        psnr = differences.psnr(level)
+        by_frame = np.array(list(psnr.values()))
+        if min(by_frame.shape) > 1:  # methods, and frames
+            ranking = statistics.ranking(by_frame)
+            average = dict(zip(psnr, map(digits, map(float, ranking.average)), strict=True))
+            ordered = dict(sorted(average.items(), key=lambda item: item[1] or 0))
+            found.append(Ranks(level, ordered, digits(ranking.critical_difference)))  # type: ignore[arg-type]
     return found
 
 
-def _rows(results: Results, order: list[str]) -> list[dict[str, Any]]:
-    """The tidy table with each row's PSNR by frame, methods in the order of Table 1."""
+def _rows(results: Results, order: list[str]) -> list[RowSummary]:
     tidy, frames = table1(results), frames_table(results)
-    means = [f"{m['name']}_mean" for m in results.metrics if not m["unavailable"]]
-    found = []
-    for number, level in enumerate(results.levels):
-        for _, line in tidy[at_level(tidy, level)].iterrows():
-            loads = frames[
-                (frames["method"] == line["method"]) & (frames["device"] == line["device"])
-            ]["load_ms"].dropna()
-            found.append(
-                {
-                    "method": line["method"],
-                    "device": line["device"],
-                    "level": number,
-                    "status": str(line["status"]),
-                    "note": line["note"],
-                    "frames": line["frames"],
-                    "scores": {key.removesuffix("_mean"): line.get(key) for key in means},
-                    "psnr_std": line["psnr_std"],
-                    "psnr_paper": line["psnr_paper"],
-                    **{key: line[key] for key in _COSTS},
-                    "load_ms": None if loads.empty else loads.median(),
-                    "psnr_by_frame": _by_frame(results, line, level),
-                }
-            )
-    return sorted(found, key=lambda row: (order.index(row["method"]), row["device"], row["level"]))
+    timed = frames.astype({"load_ms": float}).dropna(subset="load_ms")
+    loads = timed.groupby(["method", "device"])["load_ms"].median()
+    found = [
+        _row(results, line, level, number, loads.get((line["method"], line["device"])))
+        for number, level in enumerate(results.levels)
+        for _, line in tidy[at_level(tidy, level)].iterrows()
+    ]
+    return sorted(found, key=lambda row: (order.index(row.method), row.device, row.level))
 
 
-def _by_frame(results: Results, line: pd.Series[Any], level: Level) -> dict[str, float]:
-    """Mean PSNR over noise draws of the frames that were scored."""
-    row = next(
-        row
-        for row in results.manifest["rows"]
-        if (row["method"], row["device"]) == (line["method"], line["device"])
+_FIGURES = (
+    "psnr_std",
+    "psnr_paper",
+    "ms_per_frame",
+    "ms_per_megapixel",
+    "transfer_ms",
+    "cold_ms",
+    "peak_memory_mb",
+)
+
+
+def _row(
+    results: Results, line: pd.Series[Any], level: Level, number: int, load_ms: float | None
+) -> RowSummary:
+    known = [metric for metric in results.metrics if not metric.unavailable]
+    return RowSummary(
+        method=line["method"],
+        device=line["device"],
+        level=number,
+        status=str(line["status"]),
+        note=line["note"],
+        frames=int(line["frames"]),
+        scores={metric.name: digits(line.get(metric.column)) for metric in known},
+        load_ms=digits(load_ms),
+        psnr_by_frame=_by_frame(results, (line["method"], line["device"]), level),
+        **{name: digits(line[name]) for name in _FIGURES},
     )
+
+
+def _by_frame(results: Results, key: tuple[str, str], level: Level) -> dict[str, float]:
+    """Mean PSNR over noise draws of the frames that were scored."""
+    row = next(row for row in results.rows if row.key == key)
     found: dict[str, list[float]] = {}
     for m in results.measured(row, level):
         if m.status is Status.OK and m.psnr is not None:
             found.setdefault(m.cell.frame, []).append(m.psnr)
-    return {frame: float(np.mean(values)) for frame, values in found.items()}
+    means = {frame: digits(float(np.mean(values))) for frame, values in found.items()}
+    return {frame: mean for frame, mean in means.items() if mean is not None}
 
 
-def costs(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Times and memory from a summary, a row a method and device: medians over levels."""
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in run["table"]:
-        rows.setdefault((row["method"], row["device"]), []).append(row)
+def _rounded(line: Difference) -> Difference:
+    return replace(
+        line,
+        mean=digits(line.mean),
+        low=digits(line.low),
+        high=digits(line.high),
+        win_rate=digits(line.win_rate) or 0.0,
+        p=digits(line.p) or 0.0,
+    )
+
+
+def _failure(m: Measurement) -> Failure:
+    cell = m.cell
+    where = cell.sigma, cell.told, cell.seed
+    return Failure(cell.method, cell.device, cell.frame, *where, m.status.value, m.reason)
+
+
+def costs(summary: Summary) -> list[CostSummary]:
+    """Summarise times and memory, a row a method and device."""
+    names = [f.name for f in fields(CostSummary)][2:]
+    rows: dict[tuple[str, str], list[RowSummary]] = {}
+    for row in summary.table:
+        rows.setdefault((row.method, row.device), []).append(row)
     return [
-        {"method": method, "device": device}
-        | {cost: _median(row[cost] for row in same) for cost in ("load_ms", *_COSTS)}
+        CostSummary(
+            method, device, **{name: _median(getattr(row, name) for row in same) for name in names}
+        )
         for (method, device), same in rows.items()
     ]
 
@@ -222,31 +394,25 @@ def _median(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def _level(level: Level, results: Results) -> dict[str, Any]:
-    return {"sigma": level.sigma, "told": level.told, "label": head(level, results) or "recorded"}
+def digits(value: Any) -> float | None:
+    """Round a measurement to six significant digits; None where there is none (nan)."""
+    if value is None or math.isnan(number := float(value)):
+        return None
+    return float(f"{number:.6g}")
 
 
-def _metric(metric: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metric.items() if key != "key"}
+def plain(value: Any) -> Any:
+    """Turn records into what JSON can say: dictionaries, lists, text and finite numbers.
 
-
-def _failure(m: Measurement) -> dict[str, Any]:
-    cell = {"method": m.cell.method, "device": m.cell.device, "frame": m.cell.frame}
-    where = {"sigma": m.cell.sigma, "told": m.cell.told, "seed": m.cell.seed}
-    return {**cell, **where, "status": m.status.value, "reason": m.reason}
-
-
-def _plain(value: Any) -> Any:
-    """Dictionaries, lists, text and numbers only; six significant digits of each measurement."""
+    Measurements keep six significant digits.
+    """
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int | np.integer):
         return int(value)
-    number = float(value)
-    if math.isnan(number):
-        return None
-    return float(f"{number:.6g}") if math.isfinite(number) else str(number)
+    number = digits(value)
+    return number if number is None or math.isfinite(number) else str(number)

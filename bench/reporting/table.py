@@ -1,4 +1,4 @@
-"""The paper's Table 1 grown up, in no format yet: a row a method, and what its figures rest on."""
+"""The paper's Table 1, in no format yet: a row a method, with footnotes, legend and origin."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import pandas as pd
 
 from denoisebench.cells import Status
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
-from denoisebench.protocol.rules import RECORDED
-from denoisebench.reporting import footnotes as remarks
+from denoisebench.reporting import footnotes
 from denoisebench.reporting.words import DEVICE_NAMES, decimals, megabytes, three_digits
-from denoisebench.store import scores
+from denoisebench.store.scores import best_methods
 from denoisebench.store.tables import table1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from denoisebench.cells import Level
+    from denoisebench.store.manifest import MetricRecord, Row
     from denoisebench.store.results import Results
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table: which figure, of which rows, and which are the best of them.
+    """One column of the table: a figure of some rows.
 
     Attributes:
-        group: what it shares with its neighbours: a metric's title, or a device's name.
-        name: which of the group it is.
+        group: the head that it shares with its neighbours: a metric's title or a device's name.
+        name: its own head below the group's.
         figure: the column of `table1` that it shows.
         shown: prints a value.
         direction: ``higher``, ``lower`` or ``zero`` (the closest to it) is best; None if none is.
-        level, device: of which rows; None takes the first of each method, or all.
-        metric: the one whose mean it shows, as `Results.metrics` has it.
+        level, device: of the rows; None takes the first of each method, or all.
+        metric: the one whose mean it shows.
     """
 
     group: str
@@ -43,7 +43,7 @@ class Column:
     direction: str | None = None
     level: Level | None = None
     device: str | None = None
-    metric: dict[str, Any] | None = None
+    metric: MetricRecord | None = None
 
     @property
     def header(self) -> str:
@@ -61,7 +61,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """One figure of the table, as it is printed; ``best`` if none is better."""
 
     value: float
@@ -82,7 +82,7 @@ class Line:
     title: str
     is_control: bool
     notes: list[int]
-    entries: list[Entry | None]
+    entries: list[TableEntry | None]
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Table:
     """The whole table.
 
     Attributes:
-        footnotes: what its rows refer to by number.
-        legend: what a reader must know of the figures. What stands between backticks is code.
-        origin: how they were measured: protocol, machine, versions and command, likewise.
+        footnotes: the rows refer to them by number.
+        legend: sentences on how to read the figures. Text between backticks is code.
+        origin: sentences on the protocol, machine, versions and command, likewise.
     """
 
     columns: list[Column]
@@ -103,35 +103,34 @@ class Table:
 
 
 def full_table(results: Results) -> Table:
-    """The metrics' means per level of noise, PSNR beside the paper's figure, times and memory.
+    """Build the table: metrics' means by noise level, the paper's PSNR, times and memory.
 
     Failed methods keep their row, without figures and with a footnote.
     """
     table = table1(results)
-    rows = {row["method"]: row for row in results.manifest["rows"]}
+    rows = {row.method: row for row in results.rows}
     columns = _columns(results, table)
     entries = [_entries(results, table, column) for column in columns]
-    footnotes: list[str] = []
+    noted: list[str] = []
     lines = []
     for method in _ordered(results, table):
         notes = _notes(results, table, method)
-        footnotes += [note for note in notes if note not in footnotes]
+        noted += [note for note in notes if note not in noted]
         lines.append(
             Line(
                 method,
-                rows[method]["title"],
-                rows[method]["family"] == "control",
-                sorted(footnotes.index(note) + 1 for note in notes),
+                rows[method].title,
+                rows[method].is_control,
+                sorted(noted.index(note) + 1 for note in notes),
                 [of.get(method) for of in entries],
             )
         )
-    return Table(
-        columns, lines, footnotes, remarks.legend(results, columns), remarks.origin(results)
-    )
+    legend = footnotes.legend(results, {column.figure for column in columns})
+    return Table(columns, lines, noted, legend, footnotes.origin(results))
 
 
 def at_level(table: pd.DataFrame, level: Level) -> pd.Series[bool]:
-    """Which rows of `table1` are of a level."""
+    """Select the rows of `table1` that are of a level."""
 
     def equal(column: pd.Series[float], value: float | None) -> pd.Series[bool]:
         return column.isna() if value is None else column == value
@@ -139,13 +138,16 @@ def at_level(table: pd.DataFrame, level: Level) -> pd.Series[bool]:
     return equal(table["sigma"], level.sigma) & equal(table["told"], level.told)
 
 
-def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str, Entry]:
-    """The column by method. What prints like the best is best, too; so is a score that is not
-    significantly worse. Controls do not compete, nor do means over a part of the cells."""
+def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str, TableEntry]:
+    """The column's entries by method.
+
+    A figure that prints like the best is best, too; so is a score that is not significantly worse.
+    Controls do not compete, nor do means over a part of the cells.
+    """
     values = column.values(table)
     shown = {method: column.shown(value) for method, value in values.items()}
     complete = column.values(table[table["status"] == Status.OK])
-    rivals = {m: complete[m] for m in scores.contestants(results) if m in complete}
+    rivals = {m: complete[m] for m in results.contestants if m in complete}
     best: set[str] = set()
     if column.direction is not None and len(rivals) > 1:
         alike = column.shown(_BEST[column.direction](rivals.values()))
@@ -153,12 +155,12 @@ def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str,
         if _is_judged(column):
             assert column.level is not None
             assert column.metric is not None
-            best |= scores.not_worse(results, column.level, column.metric)
-    return {m: Entry(value, shown[m], m in best) for m, value in values.items()}
+            best |= best_methods(results, column.level, column.metric)
+    return {m: TableEntry(value, shown[m], m in best) for m, value in values.items()}
 
 
 def _is_judged(column: Column) -> bool:
-    """Whether its ties are found by statistics. A signed mean is not a mean of distances from 0."""
+    """True if statistics find its ties; a signed mean is not a mean of distances from 0."""
     return column.metric is not None and column.direction != "zero"
 
 
@@ -177,7 +179,7 @@ def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
     of_scores = [
         column
         for metric in results.metrics
-        if not metric["unavailable"]
+        if not metric.unavailable
         for column in _score_columns(metric, results, table)
     ]
     costs = [
@@ -192,29 +194,28 @@ def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
     return [*of_scores, *costs]
 
 
-def _score_columns(metric: dict[str, Any], results: Results, table: pd.DataFrame) -> list[Column]:
-    """A metric's means, a column a level of noise, and what is compared with PSNR's."""
-    figure, direction = f"{metric['name']}_mean", metric["direction"]
-    shown = decimals(metric["decimals"], sign=direction == "zero")
-    title = metric["title"]
+def _score_columns(metric: MetricRecord, results: Results, table: pd.DataFrame) -> list[Column]:
+    """A metric's means, a column a noise level; beside PSNR's, its gain and the paper's."""
+    direction = metric.direction
+    shown = decimals(metric.decimals, sign=direction == "zero")
     heads = {level: head(level, results) for level in results.levels}
     columns = [
-        Column(title, words, figure, shown, direction, level, metric=metric)
+        Column(metric.title, words, metric.column, shown, direction, level, metric=metric)
         for level, words in heads.items()
     ]
-    if metric["name"] == "psnr" and results.noise == RECORDED:
-        gain = decimals(metric["decimals"], sign=True)
+    if metric.name == "psnr" and results.manifest.is_recorded:
+        gain = decimals(metric.decimals, sign=True)
         columns += [
             Column("gain", words, "psnr_gain", gain, direction, level)
             for level, words in heads.items()
         ]
-    if metric["name"] == "psnr" and _shows_paper(results, table):
+    if metric.name == "psnr" and _shows_paper(results, table):
         columns.append(Column("paper", "", "psnr_paper", shown))
     return columns
 
 
 def head(level: Level, results: Results) -> str:
-    """A level in a column's head; beside others that are told, the true sigma is told, too."""
+    """Name a level in a column's head, with the sigma that is told where some level has one."""
     told = level.told
     if told is None and any(other.told is not None for other in results.levels):
         told = level.sigma
@@ -224,7 +225,7 @@ def head(level: Level, results: Results) -> str:
 
 def _shows_paper(results: Results, table: pd.DataFrame) -> bool:
     """The paper's noise was white and Gaussian, of a known sigma."""
-    is_alike = results.noise == WHITE_GAUSSIAN.name and all(
+    is_alike = results.manifest.noise.spec == WHITE_GAUSSIAN.name and all(
         at.told is None for at in results.levels
     )
     return is_alike and bool(table["psnr_paper"].notna().any())
@@ -235,7 +236,7 @@ def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
 
     Those that lack it at some level come after those that have it at more: it falls with sigma.
     """
-    controls = {r["method"] for r in results.manifest["rows"] if r["family"] == "control"}
+    controls = {row.method for row in results.rows if row.is_control}
     scored = table.dropna(subset="psnr_mean").drop_duplicates(["method", "sigma", "told"])
     by_method = scored.astype({"psnr_mean": float}).groupby("method")["psnr_mean"]
     levels, means = by_method.count(), by_method.mean()
@@ -247,8 +248,8 @@ def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
 
 
 def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
-    """What a reader must know of a row: what its card says, and what went wrong, and where."""
-    rows = [row for row in results.manifest["rows"] if row["method"] == method]
+    """Footnotes of a row: those of its card, and what went wrong and where."""
+    rows = [row for row in results.rows if row.method == method]
     notes = [note for row in rows for note in _card_notes(row)]
     everywhere = table[table["method"] == method]
     noted = everywhere[everywhere["note"] != ""]
@@ -259,10 +260,10 @@ def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _card_notes(row: dict[str, Any]) -> list[str]:
-    """A licence that restricts, and what the method's author has to say."""
-    licence = f"Licence: {row['licence']}." if "non-commercial" in row["licence"] else ""
-    return list(filter(None, [licence, row["note"]]))
+def _card_notes(row: Row) -> list[str]:
+    """A licence that restricts, and the note of the method's author."""
+    licence = f"Licence: {row.licence}." if "non-commercial" in row.licence else ""
+    return list(filter(None, [licence, row.note]))
 
 
 def _where(line: pd.Series[Any]) -> str:

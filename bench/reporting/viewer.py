@@ -6,15 +6,18 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from denoisebench.cells import NOISY
+from denoisebench.reporting.summary import plain
 from denoisebench.reporting.words import one_line
-from denoisebench.running.plan import NOISY
-from denoisebench.store import crops as pictures
+from denoisebench.store import crops
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.cells import Cell
     from denoisebench.reporting.contents import Contents
+    from denoisebench.reporting.summary import RowSummary, Summary
+    from denoisebench.store.manifest import Row
     from denoisebench.store.results import Results
 
 PICTURE_BYTES = 3_000_000
@@ -22,7 +25,7 @@ PICTURE_BYTES = 3_000_000
 
 
 def viewer(run: Contents, limit: int = PICTURE_BYTES) -> dict[str, Any] | None:
-    """What the page's script needs, ready for JSON; None if the run kept no pictures.
+    """Collect what the page's script needs, ready for JSON; None if the run kept no pictures.
 
     A scene is a frame at a level of noise. Frames that are some method's worst or best come first,
     and the middle level of noise does.
@@ -49,8 +52,8 @@ def viewer(run: Contents, limit: int = PICTURE_BYTES) -> dict[str, Any] | None:
         "scenes": scenes,
         "pictures": album.pictures,
         "left_out": left_out,
-        "titles": {m["method"]: one_line(m["title"]) for m in run.summary["methods"]},
-        "levels": [level["label"] for level in run.summary["levels"]],
+        "titles": {method: one_line(title) for method, title in run.summary.titles.items()},
+        "levels": [level.label for level in run.summary.levels],
         "start": {"level": middle, "methods": leaders(run.summary)},
     }
 
@@ -80,65 +83,70 @@ class _Album:
 
 def _scenes(run: Contents, middle: int) -> list[tuple[int, str]]:
     """Level and frame of all scenes, the most telling first."""
-    mentions = [line[end] for line in extremes(run.summary) for end in ("worst", "best")]
-    frames = [frame["id"] for frame in run.results.manifest["dataset"]["frames"]]
+    mentions = [frame for line in extremes(run.summary) for frame in (line.worst, line.best)]
+    frames = [frame.id for frame in run.results.manifest.dataset.frames]
     frames.sort(key=lambda frame: -mentions.count(frame))
     levels = sorted(range(len(run.results.levels)), key=lambda level: abs(level - middle))
     return [(level, frame) for level in levels for frame in frames]
 
 
-def extremes(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each method's worst and best frame by PSNR, level by level; the first device counts.
+@dataclass(frozen=True)
+class Extremes:
+    """A method's worst and best frame by PSNR at one level.
 
-    Args:
-        run: a summary.
+    Attributes:
+        psnr: of every frame, in dB.
     """
-    found: dict[tuple[int, str], dict[str, Any]] = {}
-    for row in run["table"]:
-        psnr = {f: v for f, v in row["psnr_by_frame"].items() if isinstance(v, float)}
-        if psnr:
-            ends = {"worst": min(psnr, key=psnr.__getitem__), "best": max(psnr, key=psnr.get)}  # type: ignore[arg-type]
-            line = {"level": row["level"], "method": row["method"], "psnr": psnr, **ends}
-            found.setdefault((row["level"], row["method"]), line)
+
+    level: int
+    method: str
+    psnr: dict[str, float]
+    worst: str
+    best: str
+
+
+def extremes(summary: Summary) -> list[Extremes]:
+    """Find each method's worst and best frame, level by level; the first device counts."""
+    found: dict[tuple[int, str], Extremes] = {}
+    for row in summary.table:
+        if row.finite_psnr_by_frame:
+            found.setdefault((row.level, row.method), _extremes(row))
     return list(found.values())
 
 
-def leaders(run: dict[str, Any]) -> list[str]:
-    """The two methods that are best by PSNR; fewer where fewer have one.
+def _extremes(row: RowSummary) -> Extremes:
+    psnr = row.finite_psnr_by_frame
+    worst, best = (end(psnr, key=psnr.__getitem__) for end in (min, max))
+    return Extremes(row.level, row.method, psnr, worst, best)
 
-    Args:
-        run: a summary.
-    """
-    controls = {m["method"] for m in run["methods"] if m["family"] == "control"}
-    scored = dict.fromkeys(r["method"] for r in run["table"] if r["scores"].get("psnr"))
-    return [method for method in scored if method not in controls][:2]
+
+def leaders(summary: Summary) -> list[str]:
+    """Name the two methods that are best by PSNR; fewer where fewer have one."""
+    return list(dict.fromkeys(row.method for row in summary.competing if row.psnr))[:2]
 
 
 def _kept(folder: Path, results: Results, level: int, frame: str) -> dict[str, bytes]:
     """The crops of a frame at a level that were kept: noisy, clean, and by method."""
     files: dict[str, Path] = {}
-    for row in results.manifest["rows"]:
+    for row in results.rows:
         cell = _first_cell(results, row, level, frame)
-        file = pictures.estimate_file(folder, cell)
-        if row["family"] != "control" and row["method"] not in files and file.is_file():
+        file = crops.estimate_file(folder, cell)
+        if not row.is_control and row.method not in files and file.is_file():
             files |= {
-                pictures.NOISY: pictures.noisy_file(folder, cell),
-                pictures.CLEAN: pictures.clean_file(folder, frame),
-                row["method"]: file,
+                crops.NOISY_FRAME: crops.noisy_file(folder, cell),
+                crops.CLEAN_FRAME: crops.clean_file(folder, frame),
+                row.method: file,
             }
     return {what: file.read_bytes() for what, file in files.items() if file.is_file()}
 
 
-def _first_cell(results: Results, row: dict[str, Any], level: int, frame: str) -> Cell:
+def _first_cell(results: Results, row: Row, level: int, frame: str) -> Cell:
     cells = results.cells(row, results.levels[level])
     return next(cell for cell in cells if cell.frame == frame and cell.seed == 0)
 
 
-def _psnr_of(run: dict[str, Any], level: int, frame: str) -> dict[str, Any]:
-    """The whole frame's PSNR by method, the mean over noise draws; also of the noisy frame."""
-    found = {
-        row["method"]: row["psnr_by_frame"].get(frame)
-        for row in reversed(run["table"])
-        if row["level"] == level
-    }
-    return found | {pictures.NOISY: found.get(NOISY)}
+def _psnr_of(summary: Summary, level: int, frame: str) -> dict[str, Any]:
+    """The whole frame's PSNR by method, ready for JSON; also of the noisy frame."""
+    rows = [row for row in reversed(summary.table) if row.level == level]
+    found = {row.method: plain(row.psnr_by_frame.get(frame)) for row in rows}
+    return found | {crops.NOISY_FRAME: found.get(NOISY)}

@@ -1,26 +1,25 @@
-"""How figures and names are printed for people: the same in every format."""
+"""Figures and names in print: the same in every format."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from denoisebench.reporting.differences import Difference
+
 NONE = "–"
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA"}
 
-Figure = float | str | None
-"""A measurement as a summary has it: infinite ones are the strings ``inf`` and ``-inf``."""
 
+def decimals(count: int, *, sign: bool = False) -> Callable[[float | None], str]:
+    """Make a printer of so many places after the point, on request with a sign before all."""
 
-def decimals(count: int, *, sign: bool = False) -> Callable[[Figure], str]:
-    """A printer of so many places after the point, on request with a sign before all."""
-
-    def shown(figure: Figure) -> str:
-        value = number(figure)
+    def shown(figure: float | None) -> str:
+        value = _number(figure)
         if math.isnan(value):
             return NONE
         # Adding a zero leaves no minus before one.
@@ -34,44 +33,47 @@ decibels = decimals(2, sign=True)
 """Prints differences in dB."""
 
 
-def three_digits(figure: Figure) -> str:
-    """Three significant digits, or all those before the point."""
-    value = number(figure)
+def three_digits(figure: float | None) -> str:
+    """Print three significant digits, or all those before the point."""
+    value = _number(figure)
     if math.isnan(value):
         return NONE
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def megabytes(figure: Figure) -> str:
-    """Whole MB: pages and allocators make less meaningless."""
-    return "<1" if number(figure) < 0.5 else decimals(0)(figure)
+def megabytes(figure: float | None) -> str:
+    """Print whole MB: pages and allocators make less meaningless."""
+    return "<1" if _number(figure) < 0.5 else decimals(0)(figure)
 
 
 def percent(share: float) -> str:
+    """Print a share in whole percent."""
     return f"{100 * share:.0f} %"
 
 
 def pvalue(p: float) -> str:
+    """Print a p-value to three places."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def interval(line: dict[str, Any]) -> str:
-    """A difference in dB with its confidence interval, if it has one."""
-    mean, low, high = (decibels(line[key]) for key in ("mean", "low", "high"))
-    return f"{mean} dB" if line["low"] is None else f"{mean} dB [{low}, {high}]"
+def interval(line: Difference) -> str:
+    """Print a difference in dB with its confidence interval, if it has one."""
+    mean, low, high = map(decibels, (line.mean, line.low, line.high))
+    return f"{mean} dB" if line.low is None else f"{mean} dB [{low}, {high}]"
 
 
-def number(figure: Figure) -> float:
+def _number(figure: float | None) -> float:
     """The figure as a number; nan where there is none."""
     return math.nan if figure is None else float(figure)
 
 
 def counted(count: int, noun: str) -> str:
+    """Print a count with its noun: ``1 frame``, ``2 frames``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def one_line(text: str) -> str:
-    """A text from elsewhere, without what breaks lines, turns their direction or is no character.
+    """Strip a text from elsewhere of line breaks, direction marks and control characters.
 
     Names come from plugins: one that turns the writing direction would turn the figures beside it,
     and control characters are not allowed in XML.

@@ -9,9 +9,8 @@ from denoisebench.errors import UsageError, unknown
 from denoisebench.files import make_folder, write_text
 from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.figures.strip import write_strip
-from denoisebench.reporting.markdown import render
+from denoisebench.reporting.markdown import PLOTS, overview, render
 from denoisebench.reporting.table import full_table
-from denoisebench.store import scores
 from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def write_reports(
     Raises:
         UsageError: they cannot be written, or no run has ``against`` among its contestants.
     """
-    known = {m for _, results in runs.values() for m in scores.contestants(results)}
+    known = {m for _, results in runs.values() for m in results.contestants}
     if against is not None and against not in known:
         raise UsageError(f"--against: {unknown('method', against, known)}")
     contents = [Contents(name, *run, against) for name, run in runs.items()]
@@ -76,7 +75,7 @@ def write_reports(
 
 
 def _write_own(run: Contents, out: Path, formats: Collection[str]) -> None:
-    """What each run has for itself."""
+    """Write the files that each run has for itself."""
     if {"csv", "latex", "md"} & set(formats):
         make_folder(out)
     if "csv" in formats:
@@ -92,14 +91,12 @@ def _write_own(run: Contents, out: Path, formats: Collection[str]) -> None:
 
 
 def _write_csv(results: Results, out: Path) -> None:
-    """Six significant digits: more say nothing that the raw samples do not."""
+    """Write the tidy tables; digits after the sixth say nothing that raw samples do not."""
     write_text(out / "frames.csv", frames_table(results).to_csv(index=False, float_format="%.6g"))
     write_text(out / "table1.csv", table1(results).to_csv(index=False, float_format="%.6g"))
 
 
 def _write_overview(run: Contents, out: Path) -> None:
-    from denoisebench.reporting.overview import PLOTS, overview
-
     make_folder(out / PLOTS)
     for plot in run.plots:
         write_text(out / PLOTS / f"{plot.name}.svg", plot.svg)

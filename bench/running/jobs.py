@@ -1,4 +1,4 @@
-"""What is left to measure: the cells whose stored measurements do not hold, or are not there."""
+"""The cells left to measure: those whose stored measurements are missing or stale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from denoisebench.cells import Score
     from denoisebench.datasets import Frame
-    from denoisebench.running.plan import Plan, Row
+    from denoisebench.running.plan import Plan, PlannedRow
     from denoisebench.running.scoring import Scorer
 
 
@@ -60,15 +60,15 @@ class Job:
 
 def pending(
     plan: Plan, measured: Mapping[Cell, Measurement], scorer: Scorer
-) -> dict[Row, list[Job]]:
-    """The jobs of each row that are not done, or are to be done again.
+) -> dict[PlannedRow, list[Job]]:
+    """List the jobs of each row that are not done, or are to be done again.
 
     Args:
         measured: what the run's folder holds.
     """
     identities = Identities(plan)
 
-    def jobs(row: Row) -> list[Job]:
+    def jobs(row: PlannedRow) -> list[Job]:
         return [
             Job(cell, frame, *identities.of(row, cell, frame), measured.get(cell))
             for cell, frame in plan.cells(row)

@@ -1,4 +1,4 @@
-"""What a run will do: the methods, frames and sigmas that its options name, as cells."""
+"""The plan of a run: the methods, frames and noise levels that its options name, as cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from denoisebench import protocol
-from denoisebench.cells import Cell, Level, told_to
+from denoisebench.cells import NOISY, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -30,23 +30,21 @@ if TYPE_CHECKING:
 
 
 SIGMAS = (15.0, 25.0, 50.0)
-NOISY = "noisy"  # the control that returns its input
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the user asked for; the defaults are those of ``bench run``.
+class RunOptions:
+    """Options of ``bench run``, with their defaults.
 
     Attributes:
         methods: expressions, see `registry.select`.
         dataset: what to open; None takes the default.
         split: which of its splits.
-        noise: which is drawn, see `noise.select`; None is white Gaussian, or what the frames bring.
-        sigmas: how strong it is, on the 8-bit scale; None is `SIGMAS`, or what the frames bring.
-        told: what methods that need a sigma are told in its place; empty is the truth, or an
-            estimate of it.
-        seeds: how many noise draws.
-        frames: how many frames, spread evenly over the split; None takes all.
+        noise: the noise to draw, see `protocol.noise`; None is white Gaussian, or the frames' own.
+        sigmas: its strength on the 8-bit scale; None is `SIGMAS`, or the frames' own.
+        told: sigmas that methods are told in its place; empty is the true one, or an estimate.
+        seeds: number of noise draws.
+        frames: number of frames, spread evenly over the split; None takes all.
         metrics: expressions, see `metrics.registry.select`: what the table shows.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
@@ -54,7 +52,7 @@ class Options:
         threads: for every library; None is the number of cores.
         plugins: Python files with further methods.
         force: expressions of methods to measure again.
-        keep_images: of how many frames, spread evenly, crops are kept for the report.
+        keep_images: number of frames, spread evenly, whose crops are kept for the report.
         out: the run's folder; None is one in ``results``, see `Plan.default_name`.
         fresh: set aside what the folder holds.
     """
@@ -80,7 +78,7 @@ class Options:
 
     @property
     def command(self) -> str:
-        """The command that asks for the same run; ``--fresh`` and ``--force`` are not repeated."""
+        """The command that repeats the run, without ``--fresh`` and ``--force``."""
         words = ["bench", "run"]
         for option in fields(self):
             value = getattr(self, option.name)
@@ -105,7 +103,7 @@ def _word(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class PlannedRow:
     """A method on a device: one supervised process, one row of the table.
 
     Attributes:
@@ -122,23 +120,23 @@ class Plan:
     """A run, before it is carried out.
 
     Attributes:
-        levels: of noise, and what is told of it.
-        rows: with the control `noisy` among them where the noise was recorded: it alone knows how
-            far off the noisy frames are.
+        levels: of noise, with the sigmas that methods are told.
+        rows: with the control `noisy` among them where the noise was recorded: it alone scores the
+            noisy frames.
     """
 
-    options: Options
+    options: RunOptions
     dataset: Dataset
     frames: list[Frame]
     observation: Observation
     levels: list[Level]
-    rows: list[Row]
+    rows: list[PlannedRow]
     metrics: list[Metric]
     forced: frozenset[str]
     threads: int
     rules: TimingRules
 
-    def cells(self, row: Row) -> Iterator[tuple[Cell, Frame]]:
+    def cells(self, row: PlannedRow) -> Iterator[tuple[Cell, Frame]]:
         """A row's cells, each frame's together."""
         for frame in self.frames:
             for level in told_to(row.method.card.blind, self.levels):
@@ -152,7 +150,7 @@ class Plan:
 
     @property
     def default_name(self) -> str:
-        """What the run's folder is called by default."""
+        """The default name of the run's folder."""
         parts = [self.dataset.name]
         if self.options.split != "test":
             parts.append(self.options.split)
@@ -165,7 +163,7 @@ class Plan:
         return sum(1 for row in self.rows for _ in self.cells(row))
 
 
-def make_plan(options: Options) -> tuple[Plan, str]:
+def make_plan(options: RunOptions) -> tuple[Plan, str]:
     """Resolve the options; return the plan, and one line that says which frames it takes and why.
 
     Raises:
@@ -208,7 +206,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
     return plan, line
 
 
-def _levels(options: Options, dataset: Dataset, observation: Observation) -> list[Level]:
+def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
     """Every sigma with everything that is told of it."""
     sigmas: tuple[float | None, ...] = options.sigmas or SIGMAS
     if observation.noise == protocol.RECORDED:
@@ -228,19 +226,19 @@ def _levels(options: Options, dataset: Dataset, observation: Observation) -> lis
     ]
 
 
-def _with_noisy(rows: list[Row]) -> list[Row]:
+def _with_noisy(rows: list[PlannedRow]) -> list[PlannedRow]:
     if any(row.method.spec == NOISY for row in rows):
         return rows
     [noisy] = registry.select([NOISY])
-    return [Row(noisy, noisy.card.devices[0], False), *rows]
+    return [PlannedRow(noisy, noisy.card.devices[0], False), *rows]
 
 
-def _rows(options: Options) -> list[Row]:
+def _rows(options: RunOptions) -> list[PlannedRow]:
     methods = registry.select(options.methods)
     named = [e for e in options.methods if not registry.is_pattern(e)]
     by_name = {method.spec for method in registry.select(named)}
     rows = [
-        Row(method, device, method.spec in by_name)
+        PlannedRow(method, device, method.spec in by_name)
         for method in methods
         for device in _devices(method, options.device, method.spec in by_name)
     ]

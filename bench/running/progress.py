@@ -1,4 +1,4 @@
-"""What a run shows while it works, on stderr: a live bar on a terminal, plain lines elsewhere."""
+"""Progress of a run on stderr: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from denoisebench.cells import Measurement
-    from denoisebench.running.plan import Row
+    from denoisebench.running.plan import PlannedRow
 
 HEARTBEAT_S = 30
 """A sign of life at least so often, where no bar moves."""
@@ -27,7 +27,7 @@ class Progress(Protocol):
         """The run has so many cells, of which so many were measured before."""
         ...
 
-    def row(self, row: Row, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int) -> None:
         """A method's turn comes, with so many cells to measure."""
         ...
 
@@ -70,9 +70,9 @@ def live_bar() -> Bar:
 
 
 class _RowTally:
-    """What one method has done so far."""
+    """The measurements of one method so far."""
 
-    def __init__(self, row: Row, cells: int) -> None:
+    def __init__(self, row: PlannedRow, cells: int) -> None:
         self.title = f"{row.method.spec} on {row.device}"
         self.cells = cells
         self.seen: list[Measurement] = []
@@ -109,7 +109,7 @@ class PlainProgress:
         before = f", {done} measured before" if done else ""
         self._say(f"{total} cells{before}")
 
-    def row(self, row: Row, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int) -> None:
         self._tally = _RowTally(row, cells)
 
     def cell(self, measurement: Measurement) -> None:
@@ -139,7 +139,7 @@ class LiveProgress:
         self._bar.start()
         self._task = self._bar.add_task("", total=total, completed=done)
 
-    def row(self, row: Row, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int) -> None:
         self._tally = _RowTally(row, cells)
         self._bar.update(self._task, description=self._tally.title)
 

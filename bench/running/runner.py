@@ -1,40 +1,82 @@
-"""The coordinator: makes the noisy frames, has each method denoise them, scores, and saves."""
+"""The coordinator: has each method denoise the noisy frames, scores the estimates, and saves."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import re
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.datasets.base import spread
 from denoisebench.machine import memory
-from denoisebench.running.costs import Costs
+from denoisebench.running.evaluation import NoEstimate, evaluate
 from denoisebench.running.jobs import pending
 from denoisebench.running.scoring import Scorer
-from denoisebench.running.supervisor import Limits, Worker, WorkerLost
+from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
 from denoisebench.running.worker import Task
 from denoisebench.store.crops import Pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
+
+    import numpy as np
 
     from denoisebench.cells import Measurement
-    from denoisebench.datasets import Frame
+    from denoisebench.running.evaluation import Evaluation, Scene
     from denoisebench.running.folder import RunFolder
     from denoisebench.running.jobs import Job
-    from denoisebench.running.plan import Plan, Row
+    from denoisebench.running.plan import Plan, PlannedRow
     from denoisebench.running.progress import Progress
+    from denoisebench.running.worker import Reply
 
 LOSSES_IN_A_ROW = 2
 """A method that has lost so many processes in a row is given up: each may cost a whole timeout."""
+
+
+@dataclass
+class Costs:
+    """Sums of wall time in nanoseconds; the harness's own is the rest of the whole.
+
+    Attributes:
+        load: starting workers, loading methods, reading frames, making noise.
+        call: the method's calls, warm-up included.
+        score: rounding, metrics and digests.
+        cells: number of cells that were measured.
+        wall: the whole.
+    """
+
+    load: int = 0
+    call: int = 0
+    score: int = 0
+    cells: int = 0
+    wall: int = 0
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to one of the sums."""
+        start = perf_counter_ns()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + perf_counter_ns() - start)
+
+    def summary(self) -> dict[str, float]:
+        """Return the costs in seconds, and the harness's own in milliseconds a cell."""
+        harness = self.wall - self.load - self.call - self.score
+        seconds = {
+            f"{name}_s": round(getattr(self, name) / 1e9, 3)
+            for name in ("wall", "load", "call", "score")
+        }
+        return seconds | {
+            "cells": self.cells,
+            "harness_ms_per_cell": round(harness / 1e6 / max(1, self.cells), 3),
+        }
 
 
 def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
@@ -72,7 +114,7 @@ class _RowRun:
     def __init__(
         self,
         plan: Plan,
-        row: Row,
+        row: PlannedRow,
         folder: RunFolder,
         scorer: Scorer,
         pictures: Pictures,
@@ -86,76 +128,102 @@ class _RowRun:
         self._costs = costs
         self._worker: Worker | None = None
         self._session: int | None = None
-        self._clean: tuple[str, np.ndarray] | None = None
+        self._losses = 0
+        self._given_up = row.method.card.unavailable
+        self._reply: Reply | None = None
 
     def measure(self, jobs: Sequence[Job]) -> Generator[Measurement]:
         """Yield one measurement for each job, whatever happens to the method."""
-        card = self._row.method.card
-        given_up = card.unavailable
-        losses = 0
+        cells = ((job.cell, job.frame) for job in jobs)
+        evaluations = evaluate(cells, self._plan.observation, self._denoise)
         try:
-            for job in jobs:
-                if given_up is not None:
-                    yield job.outcome(Status.UNAVAILABLE, given_up)
-                    continue
-                try:
-                    yield self._measure(job)
-                    losses = 0
-                except WorkerLost as lost:
-                    self._worker = None
-                    losses += 1
-                    yield job.outcome(lost.status, lost.reason)
-                    if losses == LOSSES_IN_A_ROW:
-                        given_up = f"not tried after {losses} losses in a row: {lost.reason}"
+            for job, evaluation in zip(jobs, evaluations, strict=True):
+                if evaluation.failure is not None:
+                    yield job.outcome(evaluation.failure.status, evaluation.failure.reason)
+                else:
+                    yield self._measurement(job, evaluation)
         finally:
             if self._worker is not None:
                 self._worker.kill()
 
-    def _measure(self, job: Job) -> Measurement:
-        card = self._row.method.card
-        if card.sees_clean and not job.frame.has_clean:
-            return job.outcome(Status.UNAVAILABLE, "nobody knows the clean frame")
-        with self._costs.counted("load"):
-            clean = self._read(job.frame)
-            noisy = np.empty(clean.shape, np.float32)
-            strength = self._plan.observation.observe(job.cell, job.frame, clean, noisy)
-            told = strength if job.cell.told is None else job.cell.told
-            unfit = card.unfit(told)
-            if unfit is not None and not self._row.asked_by_name:
-                return job.outcome(Status.UNAVAILABLE, unfit)
-            worker = self._worker = self._worker or self._start()
-            if worker.ready.problem is not None:
-                return job.outcome(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
-            worker.frame("noisy", clean.shape)[:] = noisy
-            noisy_digest = _digest(noisy)
-            if card.sees_clean:
-                worker.frame("clean", clean.shape)[:] = protocol.as_float(clean)
-        reply = worker.denoise(clean.shape, card.told(told))
+    def _denoise(self, scene: Scene) -> np.ndarray:
+        """Have the worker denoise a frame.
+
+        Raises:
+            NoEstimate: it could not be tried, or failed.
+        """
+        if self._given_up is not None:
+            raise NoEstimate(Status.UNAVAILABLE, self._given_up)
+        try:
+            with self._costs.counted("load"):
+                worker = self._loaded(scene)
+            reply = worker.denoise(scene.noisy.shape, self._row.method.card.told(scene.sigma))
+        except WorkerLost as lost:
+            self._count_loss(lost)
+            raise
+        self._losses = 0
         self._costs.call += reply.busy_ns
         if reply.samples is None:
-            return job.outcome(reply.status, reply.reason)
+            raise NoEstimate(reply.status, reply.reason)
+        self._reply = reply
+        return worker.frame("estimate", scene.noisy.shape)
+
+    def _count_loss(self, lost: WorkerLost) -> None:
+        self._worker = None
+        self._losses += 1
+        if self._losses == LOSSES_IN_A_ROW:
+            self._given_up = f"not tried after {self._losses} losses in a row: {lost.reason}"
+
+    def _loaded(self, scene: Scene) -> Worker:
+        """The worker with the method loaded and the frames in the shared memory.
+
+        Raises:
+            NoEstimate: the method is not for this frame, or cannot be loaded.
+        """
+        card = self._row.method.card
+        if card.sees_clean and not scene.frame.has_clean:
+            raise NoEstimate(Status.UNAVAILABLE, "nobody knows the clean frame")
+        noisy = scene.noisy
+        unfit = card.unfit(scene.sigma)
+        if unfit is not None and not self._row.asked_by_name:
+            raise NoEstimate(Status.UNAVAILABLE, unfit)
+        worker = self._worker = self._worker or self._start()
+        if worker.ready.problem is not None:
+            raise NoEstimate(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
+        worker.frame("noisy", noisy.shape)[:] = noisy
+        if card.sees_clean:
+            worker.frame("clean", noisy.shape)[:] = protocol.as_float(scene.clean)
+        return worker
+
+    def _measurement(self, job: Job, evaluation: Evaluation) -> Measurement:
+        """The measurement of an estimate: its scores, times, memory and digests."""
+        scene, estimate, reply = evaluation.scene, evaluation.estimate, self._reply
+        assert estimate is not None
+        assert reply is not None
+        assert reply.samples is not None
+        assert self._worker is not None
+        samples, ready = reply.samples, self._worker.ready
         with self._costs.counted("score"):
-            scored = protocol.quantise(worker.frame("estimate", clean.shape))
-            outcome = replace(job.outcome(Status.OK), output_digest=_digest(scored))
-            known = clean if job.frame.has_clean else None
-            self._pictures.keep(job.cell, known, noisy, scored)
+            outcome = replace(job.outcome(Status.OK), output_digest=_digest(estimate))
+            known = scene.clean if job.frame.has_clean else None
+            self._pictures.keep(job.cell, known, scene.noisy, estimate)
             return replace(
-                self._scored(outcome, job, clean, scored),
-                sigma_given=None if card.blind else told,
-                call_ns=tuple(reply.samples.call_ns),
-                event_ns=tuple(reply.samples.event_ns),
+                self._scored(outcome, job, scene.clean, estimate),
+                sigma_given=None if self._row.method.card.blind else scene.sigma,
+                call_ns=tuple(samples.call_ns),
+                event_ns=tuple(samples.event_ns),
                 transfer_ns=reply.transfer_ns,
-                cold_ns=reply.samples.cold_ns,
-                load_ns=None if reply.samples.cold_ns is None else worker.ready.load_ns,
-                peak_memory=reply.samples.peak_memory,
+                cold_ns=samples.cold_ns,
+                load_ns=None if samples.cold_ns is None else ready.load_ns,
+                peak_memory=samples.peak_memory,
                 peak_device_memory=reply.peak_device_memory,
-                pixels=clean.shape[0] * clean.shape[1],
-                noisy_digest=noisy_digest,
+                pixels=estimate.shape[0] * estimate.shape[1],
+                noisy_digest=_digest(scene.noisy),
                 session=self._session,
             )
 
     def _scored(
-        self, outcome: Measurement, job: Job, clean: np.ndarray, scored: np.ndarray
+        self, outcome: Measurement, job: Job, clean: np.ndarray, estimate: np.ndarray
     ) -> Measurement:
         """The outcome with its scores, where there is a clean frame to score against."""
         if not job.frame.has_clean:
@@ -163,37 +231,32 @@ class _RowRun:
         known = job.known_scores(outcome.output_digest)
         return replace(
             outcome,
-            psnr=metrics.psnr(clean, scored),
-            ssim=metrics.ssim(clean, scored),
-            scores=self._scorer.score(clean, scored, known),
+            psnr=metrics.psnr(clean, estimate),
+            ssim=metrics.ssim(clean, estimate),
+            scores=self._scorer.score(clean, estimate, known),
         )
 
     def _start(self) -> Worker:
         options = self._plan.options
-        spec, device = self._row.method.spec, self._row.device
-        log = f"{re.sub(r'[^A-Za-z0-9.=_-]', '_', spec)[:150]}-{device}.log"
+        method, device = self._row.method, self._row.device
+        log = f"{re.sub(r'[^A-Za-z0-9.=_-]', '_', method.spec)[:150]}-{device}.log"
         task = Task(
-            spec,
+            method.spec,
             device,
             options.plugins,
             self._plan.threads,
             self._plan.rules,
             (self._folder.logs / log).absolute(),
+            method.module,
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        self._session = self._folder.store.begin_session(spec, device, started)
-        limits = Limits(options.timeout, _memory_limit(options.memory_limit))
+        self._session = self._folder.store.begin_session(method.spec, device, started)
+        limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit))
         worker = Worker(task, limits, max(math.prod(f.shape) for f in self._plan.frames))
         ready = worker.ready
         details = {"threads": ready.threads, "reference_ns": ready.reference_ns}
         self._folder.store.describe_session(self._session, details)
         return worker
-
-    def _read(self, frame: Frame) -> np.ndarray:
-        """The clean frame, if there is one; consecutive cells share it."""
-        if self._clean is None or self._clean[0] != frame.id:
-            self._clean = frame.id, frame.read()
-        return self._clean[1]
 
 
 def _memory_limit(gigabytes: float | None) -> float:

@@ -26,13 +26,13 @@ class Scorer:
         self._metrics = [m for m in metrics if m.name not in PROTOCOL and m.unavailable is None]
 
     def is_complete(self, known: Mapping[str, Score]) -> bool:
-        """True if these scores hold all that there is to know."""
+        """Return True if no score is missing among these."""
         return all(_holds(known, metric) for metric in self._metrics)
 
     def score(
         self, clean: np.ndarray, estimate: np.ndarray, known: Mapping[str, Score]
     ) -> dict[str, Score]:
-        """The known scores, and those that are missing among them.
+        """Complete the known scores.
 
         Args:
             clean, estimate: uint8 (H, W, C).

@@ -6,15 +6,19 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Status
 from denoisebench.machine import threads
 from denoisebench.running import worker
+from denoisebench.running.evaluation import NoEstimate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -24,8 +28,8 @@ _POLL_S = 0.05
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a worker may take.
+class WorkerLimits:
+    """Limits of a worker process.
 
     Attributes:
         seconds: for loading the method, and for each cell.
@@ -36,13 +40,8 @@ class Limits:
     memory: float
 
 
-class WorkerLost(Exception):  # noqa: N818 - an outcome of the method, not a fault of ours
+class WorkerLost(NoEstimate):
     """The worker process is gone, or had to be killed; the status and reason say how."""
-
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
 
 
 class Worker:
@@ -50,14 +49,14 @@ class Worker:
 
     Args:
         task: what to run.
-        limits: what it may take.
+        limits: of its time and memory.
         size: values in the largest frame that it will be given.
 
     Raises:
         WorkerLost: from the constructor and `denoise`; the process is then gone.
     """
 
-    def __init__(self, task: worker.Task, limits: Limits, size: int) -> None:
+    def __init__(self, task: worker.Task, limits: WorkerLimits, size: int) -> None:
         import psutil
 
         context = multiprocessing.get_context("spawn")
@@ -67,9 +66,9 @@ class Worker:
         try:
             self._frames = worker.SharedFrames(context, size)
             self._process: SpawnProcess = context.Process(
-                target=worker.main, args=(theirs, task, self._frames), name=f"bench {task.method}"
+                target=worker.serve, args=(theirs, task, self._frames), name=f"bench {task.method}"
             )
-            with threads.inherited(task.threads):
+            with threads.inherited(task.threads), _main_hidden():
                 self._process.start()
         except OSError as error:
             reason = f"its process cannot be started: {error.strerror}"
@@ -97,7 +96,7 @@ class Worker:
             If its status is ok, the estimate lies in the shared memory.
         """
         with contextlib.suppress(OSError):  # it is gone, and the reply says how
-            self._connection.send(worker.Request(sigma, shape))
+            self._connection.send(worker.CellRequest(sigma, shape))
         reply: worker.Reply = self._reply()
         return reply
 
@@ -155,6 +154,20 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
+
+
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep a new process from importing the user's script, as multiprocessing would.
+
+    A worker needs nothing of it, and a script without a guard would start runs of its own.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _signal_name(number: int) -> str:

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker process is for."""
+    """The work of a worker process.
+
+    Attributes:
+        module: defines the method; imported where neither a plugin nor a package announces it.
+    """
 
     method: str
     device: str
@@ -47,6 +51,7 @@ class Task:
     threads: int
     rules: TimingRules
     log: Path
+    module: str | None = None
 
 
 class SharedFrames:
@@ -68,7 +73,7 @@ class SharedFrames:
 
 
 @dataclass(frozen=True)
-class Request:
+class CellRequest:
     """One cell to work on; its noisy frame lies in the shared memory."""
 
     sigma: float
@@ -77,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Ready:
-    """The method is loaded, or why it is not; and how fast the machine is (`reference.times`)."""
+    """The state after loading: thread counts, the reference work's times, or what went wrong."""
 
     load_ns: int
     threads: dict[str, Any]
@@ -97,12 +102,12 @@ class Reply:
     peak_device_memory: int | None = None
 
 
-def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
+def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
     """Load the method, then serve requests until the coordinator hangs up or dies."""
     _detach(task.log)
     start = perf_counter_ns()
     try:
-        session = _Session(*load(task), task)
+        session = _Session(*load_method(task), task)
     except BaseException as error:  # a plugin may raise anything
         connection.send(Ready(0, {}, _explain(error)))
         return
@@ -132,7 +137,7 @@ def _detach(log: Path) -> None:
 
 
 def _be_first_out_of_memory() -> None:
-    """Where memory runs out, the kernel should take this process, not the coordinator."""
+    """Ask the kernel to end this process first, not the coordinator, when memory runs out."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")
 
@@ -146,10 +151,12 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def load(task: Task) -> tuple[Denoiser, Card]:
-    """Build the method that a task names; it may raise anything."""
+def load_method(task: Task) -> tuple[Denoiser, Card]:
+    """Build a task's method; plugins may raise anything."""
     for plugin in task.plugins:
         registry.load_file(plugin)
+    if task.module is not None and task.method.partition("[")[0] not in registry.cards():
+        importlib.import_module(task.module)
     [method] = registry.select([task.method])
     for module in method.card.requires:
         importlib.import_module(module)
@@ -215,7 +222,7 @@ def _refused(reason: str, busy_ns: int) -> tuple[Reply, None]:
 
 
 def _difference(output: Any, given: Any) -> str | None:
-    """How a method's output differs in kind from its input, an array or a tensor; or None."""
+    """The difference in kind between output and input, arrays or tensors; or None."""
     if not isinstance(output, type(given)):
         return f"returned {type(output).__name__}, not {type(given).__name__}"
     if output.shape != given.shape:
@@ -226,7 +233,7 @@ def _difference(output: Any, given: Any) -> str | None:
 
 
 def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> None:
-    request: Request = connection.recv()
+    request: CellRequest = connection.recv()
     noisy = frames.view("noisy", request.shape)
     clean = frames.view("clean", request.shape) if session.card.sees_clean else None
     try:

@@ -1,4 +1,4 @@
-"""Crops of a few frames, kept as cells are scored: scores alone show nobody what a method does.
+"""Crops of a few frames, kept as cells are scored: scores alone do not show a method's faults.
 
 They are lossless. A lossy WebP's own error, about 5 levels on an estimate and 18 on a noisy frame
 at sigma 25, is as large as what there is to see.
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from denoisebench.cells import Cell
 
-FOLDER = "pictures"
-SIDE = 128
+CROPS_FOLDER = "pictures"
+CROP_SIDE = 128
 """Pixels; about 30 kB a picture."""
 
-CLEAN = "clean frame"
-NOISY = "noisy frame"
+CLEAN_FRAME = "clean frame"
+NOISY_FRAME = "noisy frame"
 
 
 class Pictures:
@@ -49,7 +49,7 @@ class Pictures:
     def keep(
         self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray, estimate: np.ndarray
     ) -> None:
-        """Keep what a cell was about, if its frame is among those to keep.
+        """Keep the crops of a cell, if its frame is among those to keep.
 
         Args:
             clean: uint8 (H, W, C), C = 3 (RGB) or 1; None where nobody knows it.
@@ -62,33 +62,33 @@ class Pictures:
         if cell.frame not in self._frames or cell.seed != 0:
             return
         if cell.frame not in self._crops:
-            make_folder(self._folder / FOLDER)
+            make_folder(self._folder / CROPS_FOLDER)
             self._crops[cell.frame] = detail(quantise(noisy) if clean is None else clean)
         crop = self._crops[cell.frame]
         if clean is not None:
             self._write_once(clean_file(self._folder, cell.frame), clean[crop])
         self._write_once(noisy_file(self._folder, cell), quantise(noisy[crop]))
-        write_bytes(estimate_file(self._folder, cell), encode(estimate[crop]))
+        write_bytes(estimate_file(self._folder, cell), encode_crop(estimate[crop]))
 
     def _write_once(self, path: Path, pixels: np.ndarray) -> None:
         """Every method's cells share it."""
         if path not in self._written:
-            write_bytes(path, encode(pixels))
+            write_bytes(path, encode_crop(pixels))
             self._written.add(path)
 
 
 def clean_file(folder: Path, frame: str) -> Path:
-    """Where a clean frame's crop is kept."""
-    return _file(folder, CLEAN, frame)
+    """Name the file of a clean frame's crop."""
+    return _file(folder, CLEAN_FRAME, frame)
 
 
 def noisy_file(folder: Path, cell: Cell) -> Path:
-    """Where the crop of the noisy frame that a cell is about is kept, clipped and rounded."""
-    return _file(folder, NOISY, cell.frame, cell.sigma)
+    """Name the file of the crop of a cell's noisy frame, clipped and rounded."""
+    return _file(folder, NOISY_FRAME, cell.frame, cell.sigma)
 
 
 def estimate_file(folder: Path, cell: Cell) -> Path:
-    """Where the crop of a cell's estimate is kept."""
+    """Name the file of the crop of a cell's estimate."""
     parts = vars(replace(cell, method="", frame=""))
     return _file(folder, cell.method, cell.frame, *parts.values())
 
@@ -97,11 +97,11 @@ def _file(folder: Path, what: str, frame: str, *parts: object) -> Path:
     """A name that people can read and that no two pictures share."""
     digest = hashlib.sha256(json.dumps([what, frame, *parts]).encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9.=_-]", "_", f"{frame}-{what}")[:120]
-    return folder / FOLDER / f"{readable}-{digest}.webp"
+    return folder / CROPS_FOLDER / f"{readable}-{digest}.webp"
 
 
-def detail(frame: np.ndarray, side: int = SIDE) -> tuple[slice, slice]:
-    """The square with the strongest gradients: where methods differ most.
+def detail(frame: np.ndarray, side: int = CROP_SIDE) -> tuple[slice, slice]:
+    """Find the square with the strongest gradients: methods differ most there.
 
     Args:
         frame: uint8 (H, W, C).
@@ -122,8 +122,8 @@ def detail(frame: np.ndarray, side: int = SIDE) -> tuple[slice, slice]:
     return slice(top, top + rows), slice(left, left + columns)
 
 
-def encode(pixels: np.ndarray) -> bytes:
-    """A lossless WebP.
+def encode_crop(pixels: np.ndarray) -> bytes:
+    """Encode pixels as a lossless WebP.
 
     Args:
         pixels: uint8 (H, W, C), C = 3 (RGB) or 1.
@@ -136,8 +136,8 @@ def encode(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def decode(content: bytes) -> np.ndarray:
-    """The pixels of a WebP, uint8 (H, W, 3)."""
+def decode_crop(content: bytes) -> np.ndarray:
+    """Decode a WebP into pixels, uint8 (H, W, 3)."""
     from PIL import Image
 
     with Image.open(io.BytesIO(content)) as picture:

@@ -1,109 +1,120 @@
-"""A stored run: its manifest, and what was measured of the cells that it planned."""
+"""A stored run: its manifest, and the measurements of the cells that it planned."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from denoisebench.cells import Level, Status, told_to
+from denoisebench.cells import Status, told_to
 from denoisebench.errors import UsageError, unknown
-from denoisebench.metrics.registry import PROTOCOL, select
+from denoisebench.metrics.registry import PROTOCOL
 from denoisebench.naming import matching
-from denoisebench.protocol.noise import WHITE_GAUSSIAN
-from denoisebench.running.folder import STORE, read_manifest
-from denoisebench.store.sqlite import Store
+from denoisebench.store.manifest import read_manifest
+from denoisebench.store.sqlite import STORE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from denoisebench.cells import Cell, Measurement, Score
+    from denoisebench.cells import Cell, Level, Measurement, Score
+    from denoisebench.store.manifest import Manifest, MetricRecord, Row
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as it is stored: its manifest, and the measurements of the cells it planned."""
+    """A run as it is stored.
 
-    manifest: dict[str, Any]
+    Attributes:
+        manifest: what was run.
+        measurements: what is known of each cell.
+        reference_ns: rounds of the reference work by session; see `machine.timing`.
+    """
+
+    manifest: Manifest
     measurements: dict[Cell, Measurement]
+    reference_ns: dict[int, list[int]]
 
     @property
-    def levels(self) -> list[Level]:
-        """Of noise, and what was told of it; older manifests know sigmas alone."""
-        stored = self.manifest.get("levels")
-        if stored is None:
-            return [Level(float(sigma)) for sigma in self.manifest["options"]["sigmas"]]
-        return [Level(**level) for level in stored]
+    def rows(self) -> tuple[Row, ...]:
+        """The rows, in the order of the run."""
+        return self.manifest.rows
 
     @property
-    def noise(self) -> str:
-        """The spec of the noise, or `protocol.RECORDED`; older runs drew white Gaussian noise."""
-        return str(self.manifest.get("noise", {"spec": WHITE_GAUSSIAN.name})["spec"])
+    def levels(self) -> tuple[Level, ...]:
+        """The noise levels, in the table's order."""
+        return self.manifest.levels
 
     @property
     def devices(self) -> list[str]:
-        return list(dict.fromkeys(row["device"] for row in self.manifest["rows"]))
+        """The devices of the rows, each once."""
+        return list(dict.fromkeys(row.device for row in self.rows))
 
     @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """The metrics to show, as `Metric.description` has them; by default the protocol's."""
-        stored: list[dict[str, Any]] | None = self.manifest.get("metrics")
-        return [m.description for m in select(PROTOCOL)] if stored is None else stored
+    def metrics(self) -> tuple[MetricRecord, ...]:
+        """The metrics to show."""
+        return self.manifest.metrics
 
     @property
-    def further_metrics(self) -> list[dict[str, Any]]:
-        """Those beyond the protocol's, which every run scores."""
-        return [metric for metric in self.metrics if metric["name"] not in PROTOCOL]
+    def further_metrics(self) -> list[MetricRecord]:
+        """The metrics beyond the protocol's, which every run scores."""
+        return [metric for metric in self.metrics if metric.name not in PROTOCOL]
+
+    @property
+    def contestants(self) -> list[str]:
+        """The methods that compete: all but the controls, in the order of the run."""
+        return list(dict.fromkeys(row.method for row in self.rows if not row.is_control))
 
     def showing(self, expressions: Iterable[str]) -> Results:
-        """The same run, showing these of its metrics and PSNR, by which methods are ordered.
+        """Select the metrics to show; PSNR, which orders the methods, is always shown.
 
-        An expression is ``all``, a name, or a glob over names.
+        Args:
+            expressions: ``all``, names, or globs over names.
 
         Raises:
-            UsageError: it has no metric that an expression means.
+            UsageError: an expression means none of the run's metrics.
         """
-        known = [metric["name"] for metric in self.metrics]
+        known = [metric.name for metric in self.metrics]
         chosen = {"psnr"}
         for expression in expressions:
             names = matching(expression, known)
             if not names and expression != "all":  # frames that nobody knows clean have none
                 raise UsageError(f"--metrics: {unknown('metric', expression, known)}")
             chosen.update(names)
-        shown = [metric for metric in self.metrics if metric["name"] in chosen]
-        return replace(self, manifest=self.manifest | {"metrics": shown})
+        shown = tuple(metric for metric in self.metrics if metric.name in chosen)
+        return replace(self, manifest=replace(self.manifest, metrics=shown))
 
-    def cells(self, row: dict[str, Any], level: Level | None = None) -> list[Cell]:
-        """The cells that were planned for a row, at one level or at all."""
-        levels = told_to(row.get("blind", False), [level] if level else self.levels)
+    def cells(self, row: Row, level: Level | None = None) -> list[Cell]:
+        """List the cells that were planned for a row, at one level or at all."""
+        levels = told_to(row.blind, [level] if level else self.levels)
         return [
-            at.cell(row["method"], row["device"], frame["id"], seed)
-            for frame in self.manifest["dataset"]["frames"]
+            at.cell(row.method, row.device, frame.id, seed)
+            for frame in self.manifest.dataset.frames
             for at in levels
-            for seed in range(self.manifest["options"]["seeds"])
+            for seed in range(self.manifest.seeds)
         ]
 
-    def measured(self, row: dict[str, Any], level: Level | None = None) -> list[Measurement]:
+    def measured(self, row: Row, level: Level | None = None) -> list[Measurement]:
+        """List what was measured of a row, at one level or at all."""
         known = self.measurements
         return [known[cell] for cell in self.cells(row, level) if cell in known]
 
     def failures(self) -> list[Measurement]:
-        """What went wrong; a method that is not installed and was not asked for did not."""
+        """List what went wrong; a method that is not installed and was not asked for did not."""
         return [
             m
-            for row in self.manifest["rows"]
+            for row in self.rows
             for m in self.measured(row)
             if m.status is not Status.OK
             and not (
                 m.status is Status.UNAVAILABLE
                 and m.session is None
-                and not row["asked_by_name"]
-                and row["problem"] is None
+                and not row.asked_by_name
+                and row.problem is None
             )
         ]
 
 
-def load(folder: Path) -> Results:
+def load_run(folder: Path) -> Results:
     """Read a run's folder.
 
     Raises:
@@ -111,10 +122,34 @@ def load(folder: Path) -> Results:
     """
     manifest = read_manifest(folder)
     with Store(folder / STORE, read_only=True) as store:
-        return Results(manifest, store.measurements())
+        return Results(manifest, store.measurements(), store.reference_ns())
 
 
-def score(m: Measurement, metric: dict[str, Any]) -> Score | None:
-    """A further metric's score, if it was measured under the definition that the run names."""
-    score = m.scores.get(metric["name"])
-    return score if score is not None and score.key == metric["key"] else None
+def load_finished(folder: Path) -> Results:
+    """Read a run that came to its end: what an unfinished one lacks would not be missed.
+
+    Raises:
+        UsageError: the folder holds no run, or one that was interrupted.
+    """
+    results = load_run(folder)
+    if results.manifest.state != "complete":
+        planned = sum(len(results.cells(row)) for row in results.rows)
+        raise UsageError(
+            f"{folder} is unfinished: {len(results.measurements)} of {planned} cells are measured; "
+            f"to go on: {results.manifest.command}"
+        )
+    return results
+
+
+def score(m: Measurement, metric: MetricRecord) -> Score | None:
+    """Find a further metric's score, if it was measured under the definition that the run names."""
+    found = m.scores.get(metric.name)
+    return found if found is not None and found.key == metric.key else None
+
+
+def score_value(m: Measurement, metric: MetricRecord) -> float | None:
+    """Find the value of any metric's score; None where there is none."""
+    if metric.name in PROTOCOL:
+        return m.psnr if metric.name == "psnr" else m.ssim
+    found = score(m, metric)
+    return None if found is None else found.value

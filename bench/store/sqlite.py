@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+STORE = "run.sqlite"
+"""The file's name in a run's folder."""
+
 APPLICATION_ID = 0x64624E43  # says that the file is ours
 SCHEMA_VERSION = 1
 
@@ -154,6 +157,11 @@ class Store:
             {"id": i, "method": m, "device": d, "started": s, "details": json.loads(text or "{}")}
             for i, m, d, s, text in rows
         ]
+
+    def reference_ns(self) -> dict[int, list[int]]:
+        """Rounds of the reference work by session, in ns, of the sessions that timed it."""
+        timed = {s["id"]: s["details"].get("reference_ns") for s in self.sessions()}
+        return {session: list(ns) for session, ns in timed.items() if ns}
 
     def save(self, measurement: Measurement) -> None:
         """Enter a measurement, in the place of an earlier one of the same cell."""

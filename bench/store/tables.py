@@ -1,24 +1,26 @@
-"""A run as tidy data: one row a cell, and one row a method, sigma and device."""
+"""A run as tidy tables: ``frames.csv``, one row a cell, and ``table1.csv``, one a row and level."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import product
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from denoisebench.cells import Cell, Measurement, Score, Status
+from denoisebench.cells import NOISY, Score, Status
+from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS, with_further
 from denoisebench.machine.timing import is_noisy
-from denoisebench.protocol.rules import mean_psnr
-from denoisebench.running.plan import NOISY
+from denoisebench.protocol import mean_psnr
 from denoisebench.store.results import score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from denoisebench.cells import Level
+    from denoisebench.cells import Cell, Level, Measurement
+    from denoisebench.store.manifest import MetricRecord, Row
     from denoisebench.store.results import Results
 
 PAPER_PSNR = {
@@ -32,47 +34,21 @@ PAPER_PSNR = {
 INCOMPLETE = "incomplete"
 """A row's status while cells are still missing; all others are those of cells."""
 
-TABLE1_COLUMNS = (
-    "method",
-    "title",
-    "sigma",
-    "told",
-    "device",
-    "frames",
-    "psnr_mean",
-    "psnr_std",
-    "psnr_gain",
-    "psnr_paper",
-    "ssim_mean",
-    "ms_per_frame",
-    "ms_per_megapixel",
-    "transfer_ms",
-    "cold_ms",
-    "peak_memory_mb",
-    "status",
-    "note",
-)
-
 
 def frames_table(results: Results) -> pd.DataFrame:
-    """One row a measured cell, in the order of the plan. Times in milliseconds, memory in MB."""
+    """Tabulate the measured cells, in the order of the plan; columns as `FRAMES_COLUMNS` says."""
     further = results.further_metrics
-    rows = [
-        _frame_row(m, further) for row in results.manifest["rows"] for m in results.measured(row)
-    ]
-    return pd.DataFrame(rows, columns=list(_frame_row(_NOTHING, further)))
+    rows = [_frame_row(m, further) for row in results.rows for m in results.measured(row)]
+    columns = with_further(FRAMES_COLUMNS, [metric.name for metric in further], after="ssim")
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _frame_row(m: Measurement, further: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    scores = {metric["name"]: score(m, metric) or _NO_SCORE for metric in further}
+def _frame_row(m: Measurement, further: Sequence[MetricRecord]) -> dict[str, Any]:
+    scores = {metric.name: score(m, metric) or _NO_SCORE for metric in further}
     lost = [f"{name}: {score.reason}" for name, score in scores.items() if score.reason]
     return {
-        "method": m.cell.method,
-        "device": m.cell.device,
-        "frame": m.cell.frame,
-        "sigma": m.cell.sigma,
-        "told": m.sigma_given,
-        "seed": m.cell.seed,
+        **vars(m.cell),
+        "sigma_given": m.sigma_given,
         "status": m.status.value,
         "reason": "; ".join(filter(None, [m.reason, *lost])),
         "psnr": m.psnr,
@@ -94,54 +70,54 @@ def _frame_row(m: Measurement, further: Sequence[dict[str, Any]]) -> dict[str, A
     }
 
 
-_NOTHING = Measurement(Cell("", "", "", 0, 0), Status.ERROR)
 _NO_SCORE = Score(None, "")
 
 
 def table1(results: Results) -> pd.DataFrame:
-    """The paper's Table 1 as tidy data: one row a method, sigma and device.
+    """Tabulate the paper's Table 1 as tidy data; columns as `TABLE1_COLUMNS` says."""
+    rows = [_table1_row(results, row, level) for row in results.rows for level in results.levels]
+    further = [metric.column for metric in results.further_metrics]
+    return pd.DataFrame(rows, columns=with_further(TABLE1_COLUMNS, further, after="ssim_mean"))
 
-    The means of further metrics stand in columns of their own, ``NAME_mean``, after SSIM's.
+
+def named_lines(results: Results) -> dict[str, dict[str, Any]]:
+    """Index the lines of `table1` by a name in words that lasts from run to run.
+
+    Histories and other tools follow a row by it; a blind method's names no told sigma.
     """
-    rows = [
-        _table1_row(results, row, level)
-        for row in results.manifest["rows"]
-        for level in results.levels
-    ]
-    after = TABLE1_COLUMNS.index("ssim_mean") + 1
-    further = [f"{metric['name']}_mean" for metric in results.further_metrics]
-    return pd.DataFrame(rows, columns=[*TABLE1_COLUMNS[:after], *further, *TABLE1_COLUMNS[after:]])
+    rows = product(results.rows, results.levels)
+    lines = table1(results).to_dict("records")
+    return {
+        row.label(level): {str(key): value for key, value in line.items()}
+        for (row, level), line in zip(rows, lines, strict=True)
+    }
 
 
-def _table1_row(results: Results, row: dict[str, Any], level: Level) -> dict[str, Any]:
+def _table1_row(results: Results, row: Row, level: Level) -> dict[str, Any]:
     planned = len(results.cells(row, level))
     measured = results.measured(row, level)
     ok = [m for m in measured if m.status is Status.OK]
     status, note = _verdict(planned, measured, ok)
     identity = {
-        "method": row["method"],
-        "title": row["title"],
+        "method": row.method,
+        "title": row.title,
         "sigma": level.sigma,
         "told": level.told,
-        "device": row["device"],
+        "device": row.device,
         "frames": len({m.cell.frame for m in ok}),
-        "psnr_paper": PAPER_PSNR.get(row["name"]),
+        "psnr_paper": PAPER_PSNR.get(row.name),
         "status": status,
         "note": note,
     }
     # A mean over the frames that happened to succeed would flatter the method.
     if not ok or status not in (Status.OK, INCOMPLETE):
         return identity
-    psnrs = [m.psnr for m in ok if m.psnr is not None]
-    ssims = [m.ssim for m in ok if m.ssim is not None]
     means, notes = _further_means(results, ok)
     return identity | {
+        **_protocol_means(ok),
         **means,
         "note": "; ".join(filter(None, [note, _time_note(ok), *notes])),
-        "psnr_mean": mean_psnr(psnrs) if psnrs else None,
-        "psnr_std": _deviation(psnrs),
         "psnr_gain": _gain(results, ok),
-        "ssim_mean": sum(ssims) / len(ssims) if ssims else None,
         "ms_per_frame": median(median(m.call_ns) / 1e6 for m in ok),
         "ms_per_megapixel": median(median(m.call_ns) / m.pixels for m in ok),
         "transfer_ms": _milliseconds([ns for m in ok for ns in m.transfer_ns]),
@@ -149,33 +125,44 @@ def _table1_row(results: Results, row: dict[str, Any], level: Level) -> dict[str
     }
 
 
+def _protocol_means(ok: Sequence[Measurement]) -> dict[str, float | None]:
+    """Means of PSNR and SSIM over the frames that have them."""
+    psnrs = [m.psnr for m in ok if m.psnr is not None]
+    ssims = [m.ssim for m in ok if m.ssim is not None]
+    return {
+        "psnr_mean": mean_psnr(psnrs) if psnrs else None,
+        "psnr_std": _deviation(psnrs),
+        "ssim_mean": sum(ssims) / len(ssims) if ssims else None,
+    }
+
+
 def _further_means(
     results: Results, ok: Sequence[Measurement]
 ) -> tuple[dict[str, float], list[str]]:
-    """Means of the further metrics by column; where one is incomplete, a line that says so."""
+    """Average the further metrics by column; where one is incomplete, add a line that says so."""
     means, notes = {}, []
     for metric in results.further_metrics:
-        if metric["unavailable"]:
+        if metric.unavailable:
             continue
         scores = [score(m, metric) for m in ok]
         reasons = [s.reason if s else "not scored yet" for s in scores if s is None or s.reason]
         values = [s.value for s in scores if s is not None and s.value is not None]
         if reasons:
             notes.append(
-                f"{metric['title']}: no mean, {len(reasons)} of {len(ok)} cells have no score: "
+                f"{metric.title}: no mean, {len(reasons)} of {len(ok)} cells have no score: "
                 f"{reasons[0]}"
             )
         elif values:
-            means[f"{metric['name']}_mean"] = sum(values) / len(values)
+            means[metric.column] = sum(values) / len(values)
     return means, notes
 
 
 def _gain(results: Results, ok: Sequence[Measurement]) -> float | None:
-    """How far estimates are above their inputs in PSNR, in the mean, in dB, if all are known.
+    """Mean gain in PSNR over the noisy inputs, in dB, if all are known.
 
-    The inputs' is what the control `noisy` has.
+    The inputs' PSNR is what the control `noisy` has.
     """
-    rows = [row for row in results.manifest["rows"] if row["method"] == NOISY]
+    rows = [row for row in results.rows if row.method == NOISY]
     inputs = {_scene(m.cell): m.psnr for row in rows for m in results.measured(row)}
     pairs = [(m.psnr, inputs.get(_scene(m.cell))) for m in ok]
     known = [(psnr, before) for psnr, before in pairs if psnr is not None and before is not None]
@@ -187,11 +174,12 @@ def _scene(cell: Cell) -> tuple[Any, ...]:
 
 
 def _process_figures(measured: Sequence[Measurement]) -> dict[str, float | None]:
-    """What is measured once a process rather than once a cell: over all of the row's sigmas."""
-    memory = [m.peak_memory if m.cell.device == "cpu" else m.peak_device_memory for m in measured]
+    """Figures that are measured once a process, not once a cell: over all of the row's levels."""
     return {
         "cold_ms": _milliseconds([m.cold_ns for m in measured if m.cold_ns is not None]),
-        "peak_memory_mb": _megabytes(max((b for b in memory if b is not None), default=None)),
+        "peak_memory_mb": _megabytes(
+            max((m.peak for m in measured if m.peak is not None), default=None)
+        ),
     }
 
 

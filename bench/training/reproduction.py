@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from denoisebench.denoisers.gan import study
 from denoisebench.errors import UsageError, unknown
-from denoisebench.store.results import load
+from denoisebench.store.results import load_run
 from denoisebench.store.tables import PAPER_PSNR, table1
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read(runs: Sequence[Path], weights: Path, ablations: Path) -> Evidence:
     Raises:
         UsageError: one of them cannot be read.
     """
-    tables = [table1(load(run)) for run in runs]
+    tables = [table1(load_run(run)) for run in runs]
     rows = pd.concat(tables).drop_duplicates(["method", "sigma", "device"])
     return Evidence(rows, _cards(weights), _cards(ablations))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.cells import Cell, Measurement
-    from denoisebench.running.plan import Options, Plan, Row
+    from denoisebench.running.plan import Plan, PlannedRow, RunOptions
     from denoisebench.verifying.published import Expectation, Quick
 
 RULES = TimingRules(warmup_s=0.0, max_rounds=1)
@@ -133,7 +133,7 @@ def unavailable(expectation: Expectation) -> str:
 
 
 def plans(
-    expectations: Iterable[Expectation], options: Options, quick: Quick | None = None
+    expectations: Iterable[Expectation], options: RunOptions, quick: Quick | None = None
 ) -> list[Plan]:
     """What to run, a plan for each data set, in the order of the expectations.
 
@@ -151,7 +151,7 @@ def plans(
     return [_plan(group, options, quick) for group in by_dataset.values()]
 
 
-def _plan(group: list[Expectation], options: Options, quick: Quick | None) -> Plan:
+def _plan(group: list[Expectation], options: RunOptions, quick: Quick | None) -> Plan:
     """A plan for one data set: every method at every sigma that was printed of one of them."""
     plan, _ = make_plan(
         replace(
@@ -200,7 +200,7 @@ def compare(
 def _judge(
     expectation: Expectation,
     sigma: float,
-    row: Row,
+    row: PlannedRow,
     plan: Plan,
     known: Mapping[Cell, Measurement],
 ) -> Comparison:

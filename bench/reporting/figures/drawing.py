@@ -80,7 +80,7 @@ class Plot:
 
 
 class Tips:
-    """What a figure's parts say when they are pointed at."""
+    """Texts that a figure's parts show when they are pointed at."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -166,8 +166,8 @@ def inline(svg: str, scope: str) -> str:
     return re.sub("|".join(_VARIABLES), lambda found: f"var({_VARIABLES[found[0]]})", svg)
 
 
-def legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
-    """What colours and marks mean, above the figure."""
+def draw_legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
+    """Explain colours and marks above the figure."""
     for words, (color, marker) in looks.items():
         axes.plot([], [], marker, color=color, label=words)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(looks), columnspacing=1.4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from denoisebench.reporting.words import DEVICE_NAMES, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from denoisebench.reporting.summary import CostSummary, RowSummary, Summary
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -29,13 +31,9 @@ _MARK = 6.0  # half the side of a point's own square
 _SWEEPS = 3
 
 
-def titles(run: dict[str, Any]) -> dict[str, str]:
-    """Of every method; of a long one both ends, for methods often differ in the last words.
-
-    Args:
-        run: a summary.
-    """
-    found = {m["method"]: one_line(m["title"]) for m in run["methods"]}
+def short_titles(summary: Summary) -> dict[str, str]:
+    """Shorten long titles to both ends, for methods often differ in the last words."""
+    found = {method: one_line(title) for method, title in summary.titles.items()}
     half = _LONGEST_TITLE // 2
     return {
         method: title if len(title) <= _LONGEST_TITLE else f"{title[:half]}…{title[-half:]}"
@@ -43,18 +41,17 @@ def titles(run: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def names(run: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Of rows: the methods' titles, with the device where there are several."""
-    shown = titles(run)
-    several = len({row["device"] for row in rows}) > 1
+def row_names(summary: Summary, rows: Sequence[RowSummary | CostSummary]) -> list[str]:
+    """Name rows by the methods' titles, with the device where there are several."""
+    shown = short_titles(summary)
+    several = len({row.device for row in rows}) > 1
     return [
-        shown[row["method"]] + (f" ({DEVICE_NAMES[row['device']]})" if several else "")
-        for row in rows
+        shown[row.method] + (f" ({DEVICE_NAMES[row.device]})" if several else "") for row in rows
     ]
 
 
 def folded(name: str) -> str:
-    """On two lines if it is long."""
+    """Fold a long name into two lines."""
     lines = textwrap.wrap(name, _FOLD)
     half = len(name) // 2
     return "\n".join(lines if len(lines) <= 2 else [name[:half], name[half:]])
@@ -63,7 +60,7 @@ def folded(name: str) -> str:
 def beside(
     points: Sequence[Point], sizes: Sequence[Point], lines: Sequence[tuple[Point, Point]], room: Box
 ) -> list[Box]:
-    """A box for the name of each point: near it, and clear of points, lines and other names.
+    """Place each point's name in a box near it, clear of points, lines and other names.
 
     Each name in turn takes the place that costs least, given those of the others; a few rounds
     suffice. All in points of type.
@@ -135,7 +132,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _outside(box: Box, room: Box) -> float:
-    """How far a box leaves the room."""
+    """The length by which a box leaves the room."""
     before = max(0.0, room[0] - box[0]) + max(0.0, room[1] - box[1])
     return before + max(0.0, box[2] - room[2]) + max(0.0, box[3] - room[3])
 
@@ -154,7 +151,7 @@ def _within(line: tuple[Point, Point], box: Box) -> float:
     return math.dist(*line) * max(0.0, end - start)
 
 
-def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread_heights(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Heights that are a gap apart, in the same order and as near to the given ones as can be.
 
     The least squares solution: isotonic regression of the heights less the gaps below them.

@@ -15,11 +15,11 @@ from denoisebench.reporting.figures.drawing import (
     WIDE,
     Plot,
     Tips,
-    legend,
+    draw_legend,
     log_scale,
     svg,
 )
-from denoisebench.reporting.summary import costs
+from denoisebench.reporting.summary import RowSummary, Summary, costs
 from denoisebench.reporting.words import DEVICE_NAMES, three_digits
 
 if TYPE_CHECKING:
@@ -33,40 +33,36 @@ _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
 _MARKERS = "os^DvPX<"
 
 
-def plots(run: dict[str, Any]) -> Iterator[Plot]:
-    """The figures that the summary of a run has data for."""
-    for number, level in enumerate(run["levels"]):
-        scored = [row for row in _competing(run) if row["level"] == number and _finite_psnr(row)]
-        timed = [row for row in scored if row["ms_per_megapixel"]]
+def plots(run: Summary) -> Iterator[Plot]:
+    """Draw the figures that a run has data for."""
+    for number in range(len(run.levels)):
+        scored = [row for row in run.competing if row.level == number and row.has_finite_psnr]
+        timed = [row for row in scored if row.ms_per_megapixel]
         if len(timed) > 1:
-            yield _frontier(run, number, level["label"], timed)
-        if any(len(row["psnr_by_frame"]) > 1 for row in scored):
-            yield rows.frames(run, number, level["label"], scored)
-        compared = [line for line in run["differences"] if line["level"] == number]
-        if finite := [line for line in compared if isinstance(line["mean"], float)]:
-            yield rows.forest(run, number, level["label"], finite)
-    for ranks in run["ranks"]:
+            yield _frontier(run, number, timed)
+        if any(len(row.psnr_by_frame) > 1 for row in scored):
+            yield rows.frames(run, number, scored)
+        compared = [line for line in run.differences if line.level == number]
+        if finite := [line for line in compared if line.is_finite]:
+            yield rows.forest(run, number, finite)
+    for ranks in run.ranks:
         yield rows.ranks(run, ranks)
     if lines := _lines(run):
         yield _course(run, lines)
-    if costly := [row for row in costs(run) if row["ms_per_frame"] and _competes(run, row)]:
+    if costly := [c for c in costs(run) if c.ms_per_frame and c.method not in run.controls]:
         yield rows.times(run, costly)
 
 
-def _competing(run: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row for row in run["table"] if _competes(run, row)]
-
-
-def _competes(run: dict[str, Any], row: dict[str, Any]) -> bool:
-    return row["method"] not in {m["method"] for m in run["methods"] if m["family"] == "control"}
-
-
-def _finite_psnr(row: dict[str, Any]) -> bool:
-    return isinstance(row["scores"].get("psnr"), float)
-
-
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points (cost, gain) than which none costs less and gains as much, by cost."""
+    """Find the points (cost, gain) than which none costs less and gains as much, by cost.
+
+    Returns:
+        Their indices.
+
+    Examples:
+        >>> pareto([(1.0, 30.0), (5.0, 32.0), (6.0, 31.0)])
+        [0, 1]
+    """
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
         if not front or points[index][1] > points[front[-1]][1]:
@@ -74,11 +70,12 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def _frontier(run: dict[str, Any], number: int, label: str, timed: list[dict[str, Any]]) -> Plot:
-    """PSNR against the time for a megapixel: who gives most for the time it takes."""
-    points = [(row["ms_per_megapixel"], row["scores"]["psnr"]) for row in timed]
-    names = labels.names(run, timed)
-    devices = list(dict.fromkeys(row["device"] for row in timed))
+def _frontier(run: Summary, number: int, timed: list[RowSummary]) -> Plot:
+    """PSNR against the time for a megapixel."""
+    label = run.levels[number].label
+    points = [(row.ms_per_megapixel or 0.0, row.psnr or 0.0) for row in timed]
+    names = labels.row_names(run, timed)
+    devices = list(dict.fromkeys(row.device for row in timed))
     front = pareto(points)
     steps = [points[front[0]]]
     for x, y in (points[i] for i in front[1:]):
@@ -87,7 +84,7 @@ def _frontier(run: dict[str, Any], number: int, label: str, timed: list[dict[str
     def draw(axes: Axes, tips: Tips) -> None:
         axes.plot(*zip(*steps, strict=True), color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
         for index, (row, (x, y), name) in enumerate(zip(timed, points, names, strict=True)):
-            color, marker = _DEVICE_LOOKS[row["device"]]
+            color, marker = _DEVICE_LOOKS[row.device]
             face = color if index in front else BACK
             [dot] = axes.plot(x, y, marker, ms=8, color=face, mec=color, mew=1.6, zorder=3)
             tips.add(dot, f"{name}: {y:.2f} dB, {three_digits(x)} ms per megapixel")
@@ -97,7 +94,7 @@ def _frontier(run: dict[str, Any], number: int, label: str, timed: list[dict[str
         axes.set_ylabel(f"PSNR, dB ({label})")
         if len(devices) > 1:
             looks = {DEVICE_NAMES[device]: _DEVICE_LOOKS[device] for device in devices}
-            legend(axes, looks)
+            draw_legend(axes, looks)
         _label_points(axes, points, names, steps)
 
     best = "; ".join(
@@ -151,18 +148,18 @@ def _draw_leader(axes: Axes, corners: Sequence[tuple[float, float]], color: str)
     axes.add_artist(line)
 
 
-def _lines(run: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
+def _lines(run: Summary) -> dict[str, list[tuple[float, float]]]:
     """Points (sigma, PSNR) of the methods that have two at least, where no sigma was told."""
     found: dict[str, dict[float, float]] = {}
-    for row in _competing(run):
-        level = run["levels"][row["level"]]
-        if level["sigma"] is not None and level["told"] is None and _finite_psnr(row):
-            found.setdefault(row["method"], {}).setdefault(level["sigma"], row["scores"]["psnr"])
+    for row in run.competing:
+        level = run.levels[row.level]
+        if level.sigma is not None and level.told is None and row.has_finite_psnr:
+            found.setdefault(row.method, {}).setdefault(level.sigma, row.psnr or 0.0)
     return {m: sorted(points.items()) for m, points in found.items() if len(points) > 1}
 
 
-def _course(run: dict[str, Any], lines: dict[str, list[tuple[float, float]]]) -> Plot:
-    titles = labels.titles(run)
+def _course(run: Summary, lines: dict[str, list[tuple[float, float]]]) -> Plot:
+    titles = labels.short_titles(run)
     names = [titles[method] for method in lines]
 
     def draw(axes: Axes, tips: Tips) -> None:
@@ -203,7 +200,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence
     inside = axes.get_window_extent()
     spots = axes.transData.transform(ends)
     gap = 1.3 * labels.SIZE
-    heights = labels.spread([y for _, y in spots], gap, inside.y0, inside.y1)
+    heights = labels.spread_heights([y for _, y in spots], gap, inside.y0, inside.y1)
     for line, text, (x, y), height in zip(axes.get_lines(), texts, spots, heights, strict=True):
         text.set(position=(inside.x1 + 14, height), color=line.get_color())
         _draw_leader(axes, [(x + 4, y), (inside.x1, y), (inside.x1 + 12, height)], FAINT)

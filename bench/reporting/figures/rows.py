@@ -14,7 +14,7 @@ from denoisebench.reporting.figures.drawing import (
     SERIES,
     Plot,
     Tips,
-    legend,
+    draw_legend,
     log_scale,
     svg,
 )
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+
+    from denoisebench.reporting.differences import Difference
+    from denoisebench.reporting.summary import CostSummary, Ranks, RowSummary, Summary
 
 _STAGES = {
     "load_ms": ("load", SERIES[5], "s"),
@@ -35,13 +38,12 @@ _MOST_DOTS = 100
 """Frames that are shown one by one; of more, only those far out."""
 
 
-def frames(run: dict[str, Any], number: int, label: str, rows: list[dict[str, Any]]) -> Plot:
-    """Every frame's PSNR: whether a mean stands for all frames, or hides bad ones."""
-    rows = list({row["method"]: row for row in reversed(rows)}.values())[::-1]
-    names = [labels.titles(run)[row["method"]] for row in rows]
-    values = [
-        {f: v for f, v in row["psnr_by_frame"].items() if isinstance(v, float)} for row in rows
-    ]
+def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
+    """Draw every frame's PSNR, which shows the bad frames that a mean hides."""
+    label = run.levels[number].label
+    rows = list({row.method: row for row in reversed(rows)}.values())[::-1]
+    names = [labels.short_titles(run)[row.method] for row in rows]
+    values = [row.finite_psnr_by_frame for row in rows]
     many = any(len(scores) > _MOST_DOTS for scores in values)
 
     def draw(axes: Axes, tips: Tips) -> None:
@@ -100,20 +102,20 @@ def _size(rows: Sequence[Any]) -> tuple[float, float]:
     return NARROW, 1 + 0.31 * len(rows)
 
 
-def forest(run: dict[str, Any], number: int, label: str, lines: list[dict[str, Any]]) -> Plot:
-    """Mean differences from the reference with their confidence intervals."""
-    titles = labels.titles(run)
-    lines = sorted(lines, key=lambda line: -line["mean"])
-    names = [titles[line["method"]] for line in lines]
-    reference = titles[run["reference"]]
+def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
+    """Draw mean differences from the reference with their confidence intervals."""
+    label, titles = run.levels[number].label, labels.short_titles(run)
+    lines = sorted(lines, key=lambda line: -(line.mean or 0.0))
+    names = [titles[line.method] for line in lines]
+    assert run.reference is not None
+    reference = titles[run.reference]
 
     def draw(axes: Axes, tips: Tips) -> None:
         axes.axvline(0, color=INK, lw=1)
         for place, (line, name) in enumerate(zip(lines, names, strict=True)):
-            mean, low, high = (line[key] for key in ("mean", "low", "high"))
-            ends = [end for end in (low, high) if isinstance(end, float)]
-            is_tie = len(ends) < 2 or low <= 0 <= high
-            color = SERIES[7] if is_tie else SERIES[int(mean < 0)]
+            mean = line.mean or 0.0
+            ends = [end for end in (line.low, line.high) if end is not None and math.isfinite(end)]
+            color = SERIES[7] if line.is_tie else SERIES[int(mean < 0)]
             axes.plot(ends, [place] * len(ends), color=color, lw=2)
             [dot] = axes.plot(mean, place, "s", ms=6, color=color)
             tips.add(dot, f"{name}: {interval(line)}")
@@ -129,12 +131,15 @@ def forest(run: dict[str, Any], number: int, label: str, lines: list[dict[str, A
     )
 
 
-def ranks(run: dict[str, Any], found: dict[str, Any]) -> Plot:
-    """Average ranks; bars as long as the critical difference overlap where it is not reached."""
-    average = found["average"]
-    names = [labels.titles(run)[method] for method in average]
-    number, reach = found["level"], found["critical_difference"] / 2
-    label = run["levels"][number]["label"]
+def ranks(run: Summary, found: Ranks) -> Plot:
+    """Draw average ranks with bars as long as the critical difference.
+
+    Bars overlap where it is not reached.
+    """
+    average = found.average
+    names = [labels.short_titles(run)[method] for method in average]
+    number, reach = found.level, found.critical_difference / 2
+    label = run.levels[number].label
 
     def draw(axes: Axes, tips: Tips) -> None:
         for place, (name, rank) in enumerate(zip(names, average.values(), strict=True)):
@@ -156,36 +161,38 @@ def ranks(run: dict[str, Any], found: dict[str, Any]) -> Plot:
     )
 
 
-def times(run: dict[str, Any], rows: list[dict[str, Any]]) -> Plot:
-    """Where the time goes: loading, the first call, a warm call, transfer."""
-    names = labels.names(run, rows)
-    stages = {stage: look for stage, look in _STAGES.items() if any(row[stage] for row in rows)}
+def times(run: Summary, rows: list[CostSummary]) -> Plot:
+    """Draw the times of loading, of the first call, of a warm call and of transfer."""
+    names = labels.row_names(run, rows)
+    measured = [_stages(row) for row in rows]
+    stages = {s: look for s, look in _STAGES.items() if any(s in known for known in measured)}
 
     def draw(axes: Axes, tips: Tips) -> None:
-        for place, (row, name) in enumerate(zip(rows, names, strict=True)):
-            known = [row[stage] for stage in stages if row[stage]]
-            axes.plot([min(known), max(known)], [place] * 2, color=FAINT, lw=2)
-            for stage, (words, color, marker) in stages.items():
-                if row[stage]:
-                    [dot] = axes.plot(row[stage], place, marker, ms=6.5, color=color)
-                    tips.add(dot, f"{name}, {words}: {three_digits(row[stage])} ms")
+        for place, (known, name) in enumerate(zip(measured, names, strict=True)):
+            ends = [min(known.values()), max(known.values())]
+            axes.plot(ends, [place] * 2, color=FAINT, lw=2)
+            for stage, ms in known.items():
+                words, color, marker = _STAGES[stage]
+                [dot] = axes.plot(ms, place, marker, ms=6.5, color=color)
+                tips.add(dot, f"{name}, {words}: {three_digits(ms)} ms")
         log_scale(axes)
         _rows(axes, names, "ms (log scale)")
-        legend(axes, {words: (color, marker) for words, color, marker in stages.values()})
+        draw_legend(axes, {words: (color, marker) for words, color, marker in stages.values()})
 
+    in_words = (
+        ", ".join(f"{_STAGES[stage][0]} {three_digits(ms)} ms" for stage, ms in known.items())
+        for known in measured
+    )
     return Plot(
         "times",
         None,
         "Where the time goes",
-        "; ".join(
-            f"{name}: "
-            + ", ".join(
-                f"{words} {three_digits(row[stage])} ms"
-                for stage, (words, _, _) in stages.items()
-                if row[stage]
-            )
-            for row, name in zip(rows, names, strict=True)
-        )
-        + ".",
+        "; ".join(f"{n}: {words}" for n, words in zip(names, in_words, strict=True)) + ".",
         svg(draw, _size(names), "times"),
     )
+
+
+def _stages(row: CostSummary) -> dict[str, float]:
+    """The stages that took time, in milliseconds."""
+    known = {stage: getattr(row, stage) for stage in _STAGES}
+    return {stage: ms for stage, ms in known.items() if ms}

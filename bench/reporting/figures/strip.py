@@ -1,4 +1,4 @@
-"""What methods made of frames that cannot be scored, side by side: to be judged by eye."""
+"""A strip of crops, method beside method, of frames that cannot be scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from denoisebench.cells import told_to
 from denoisebench.files import write_bytes
 from denoisebench.reporting.table import head
-from denoisebench.store import crops as pictures
+from denoisebench.store.crops import decode_crop, estimate_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,8 @@ def write_strip(results: Results, folder: Path, out: Path) -> bool:
     Raises:
         UsageError: it cannot be written.
     """
-    known = results.manifest["dataset"]["frames"]
-    unscored = [frame["id"] for frame in known if not frame.get("has_clean", True)]
+    known = results.manifest.dataset.frames
+    unscored = [frame.id for frame in known if not frame.has_clean]
     if not unscored:
         return False
     columns = [(title, _crops(folder, cells)) for title, cells in _columns(results)]
@@ -50,23 +50,23 @@ def write_strip(results: Results, folder: Path, out: Path) -> bool:
 
 def _columns(results: Results) -> list[tuple[str, list[Cell]]]:
     """The cells of each method, by title, controls first."""
-    rows = sorted(results.manifest["rows"], key=lambda row: row["family"] != "control")
+    rows = sorted(results.rows, key=lambda row: not row.is_control)
     several = len(results.devices) > 1
     return [
         (
-            " ".join(filter(None, [row["title"], row["device"] * several, head(level, results)])),
+            " ".join(filter(None, [row.title, row.device * several, head(level, results)])),
             results.cells(row, level),
         )
         for row in rows
-        for level in told_to(row["blind"], results.levels)
+        for level in told_to(row.blind, results.levels)
     ]
 
 
 def _crops(folder: Path, cells: list[Cell]) -> dict[str, np.ndarray]:
     """The estimates that were kept, uint8 (H, W, 3), by frame."""
-    files = {cell.frame: pictures.estimate_file(folder, cell) for cell in cells}
+    files = {cell.frame: estimate_file(folder, cell) for cell in cells}
     return {
-        frame: pictures.decode(file.read_bytes()) for frame, file in files.items() if file.is_file()
+        frame: decode_crop(file.read_bytes()) for frame, file in files.items() if file.is_file()
     }
 
 

@@ -1,0 +1,77 @@
+"""Digests of values and of code: the parts of the identities that stored results carry."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["code_digest", "value_digest"]
+
+# Every plugin imports these, and no result depends on them.
+_NOT_BEHIND = {
+    "denoisebench.denoisers",
+    "denoisebench.denoisers.registry",
+    "denoisebench.errors",
+    "denoisebench.metrics",
+    "denoisebench.metrics.registry",
+}
+
+
+def value_digest(*parts: Any) -> str:
+    """Return the first 16 hex digits of the sha256 of values that JSON or text can write.
+
+    Examples:
+        >>> value_digest("a", 1) == value_digest("a", 1)
+        True
+        >>> len(value_digest({"sigma": 25.0}))
+        16
+    """
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_digest(module: str, path: Path) -> str:
+    """Return the digest of a module's file and of the modules of its package that it imports.
+
+    Args:
+        module: its absolute name.
+        path: its file.
+    """
+    files: dict[str, Path] = {}
+    _collect(module, path, files)
+    code = b"".join(files[name].read_bytes() for name in sorted(files))
+    return hashlib.sha256(code).hexdigest()[:16]
+
+
+def _collect(module: str, path: Path, files: dict[str, Path]) -> None:
+    """Enter a module's file and, in turn, those of its own top-level package that it imports."""
+    files[module] = path
+    package = module.rpartition(".")[0]
+    for name in _imports(ast.parse(path.read_bytes()), package):
+        if name in files or name in _NOT_BEHIND or name.split(".")[0] != module.split(".")[0]:
+            continue
+        try:
+            spec = importlib.util.find_spec(name)
+        except ImportError:
+            continue  # an object of a module, not a module
+        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+            _collect(name, Path(spec.origin), files)
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Absolute names of all that a module imports, at the top or inside its functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = "." * node.level + (node.module or "")
+            origin = importlib.util.resolve_name(parent, package) if node.level else parent
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)

@@ -1,0 +1,49 @@
+"""A run from its plan to its stored results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from denoisebench.running.folder import RunFolder
+from denoisebench.running.runner import carry_out
+from denoisebench.store.manifest import BUSY_PERCENT
+from denoisebench.store.results import Results, load_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from denoisebench.running.plan import Plan
+    from denoisebench.running.progress import Progress
+
+
+def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], None]) -> Results:
+    """Carry a plan out in its folder, and read the stored run.
+
+    Args:
+        plan: the run.
+        path: its folder; cells that it holds are not measured again.
+        progress: is told of every cell.
+        say: is told what the user should know, a line at a time.
+
+    Raises:
+        UsageError: the folder, its store or a frame cannot be used.
+        KeyboardInterrupt: the run was interrupted; the folder holds what was measured, and the
+            same plan goes on from there.
+    """
+    with RunFolder(path, plan) as folder:
+        if folder.busy_percent > BUSY_PERCENT:
+            say(
+                f"Other work takes {folder.busy_percent:.0f} % of this machine: "
+                "scores do not mind, times will be too long"
+            )
+        folder.write_manifest("running")
+        try:
+            costs = carry_out(plan, folder, progress)
+            folder.write_manifest("complete", costs.summary())
+        except KeyboardInterrupt:
+            folder.write_manifest("interrupted")
+            raise
+        finally:
+            progress.end()
+    return load_run(path)
