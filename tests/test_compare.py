@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import re
@@ -14,27 +13,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import made_up
 import numpy as np
 import pytest
+from made_up import row
 
 from conftest import COMMAND
 from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.comparing import decision
 from denoisebench.comparing.calibration import calibrate
 from denoisebench.comparing.findings import Finding, Verdict, exit_code
-from denoisebench.comparing.limits import Limits, read_fail_on
+from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
 from denoisebench.comparing.render import About, compare_markdown
 from denoisebench.comparing.runs import compare_runs
 from denoisebench.errors import UsageError
-from denoisebench.store.results import Results, load
+from denoisebench.store.manifest import MetricRecord, NoiseRecord
+from denoisebench.store.results import load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Bench
+    from denoisebench.store.results import Results
 
 ROOT = Path(__file__).parents[1]
 FRAMES = [f"frame{i}" for i in range(8)]
+ELSEWHERE = replace(made_up.ENVIRONMENT, cpu="slide rule", machine="m2")
+SHARP_GATED = ComparisonLimits(gated=frozenset({"sharp"}))
+SHARP = MetricRecord("sharp", "Sharp", "lower", "", "", 3, "", key="k1")
 
 
 def run(
@@ -42,24 +48,9 @@ def run(
     ms: float = 4.0,
     mb: float = 100.0,
     method: str = "x",
-    **manifest: Any,
+    **parts: Any,
 ) -> Results:
     """A stored run of one method on eight frames at one sigma."""
-    row = {"method": method, "name": method, "title": method.upper(), "device": "cpu"}
-    row |= {"family": "local", "licence": "", "note": "", "asked_by_name": True, "problem": None}
-    about = {
-        "rows": [row],
-        "options": {"sigmas": [25.0], "seeds": 1},
-        "dataset": {
-            "name": "made up",
-            "split": "test",
-            "frames": [{"id": frame, "digest": "0"} for frame in FRAMES],
-        },
-        "protocol": {"version": 1, "digest": "0123456789ab"},
-        "threads": 2,
-        "timing": {},
-        "environment": {"cpu": "abacus", "machine": "m1", "cuda": {}},
-    } | manifest
     measured = [
         Measurement(
             Cell(method, "cpu", frame, 25.0, 0),
@@ -73,21 +64,25 @@ def run(
         )
         for i, frame in enumerate(FRAMES)
     ]
-    return Results(about, {m.cell: m for m in measured})
+    rows = parts.pop("rows", [row(method, asked_by_name=True)])
+    usual = {"frames": FRAMES, "sigmas": (25.0,), "seeds": 1}
+    return made_up.results(rows, measured, **usual | parts)
 
 
-def found(base: Results, head: Results, limits: Limits | None = None) -> dict[str, Finding]:
-    return {f.metric: f for f in compare_runs(base, head, limits or Limits())}
+def found(
+    base: Results, head: Results, limits: ComparisonLimits | None = None
+) -> dict[str, Finding]:
+    return {f.metric: f for f in compare_runs(base, head, limits or ComparisonLimits())}
 
 
 def changed(results: Results, **values: Any) -> Results:
     """The same run with other values in every measurement."""
     measured = {cell: replace(m, **values) for cell, m in results.measurements.items()}
-    return Results(results.manifest, measured)
+    return replace(results, measurements=measured)
 
 
 def test_a_run_is_the_same_as_itself() -> None:
-    assert {f.verdict for f in compare_runs(run(), run(), Limits())} == {Verdict.SAME}
+    assert {f.verdict for f in compare_runs(run(), run(), ComparisonLimits())} == {Verdict.SAME}
 
 
 @pytest.mark.parametrize(
@@ -135,9 +130,9 @@ def test_a_perfect_frame_that_is_lost_is_worse() -> None:
         ({"protocol": {"version": 2, "digest": "f"}}, "protocol differs: 0123456789ab and f"),
         ({"threads": 1}, "thread count differs: 2 and 1"),
         ({"timing": {"warmup_s": 1}}, "timing (warmup_s) differs: None and 1"),
-        ({"noise": {"spec": "jpeg"}}, "noise differs: gaussian and jpeg"),
+        ({"noise": NoiseRecord("jpeg", "", "")}, "noise differs: gaussian and jpeg"),
         (
-            {"environment": {"cpu": "slide rule", "machine": "m2", "cuda": {}}},
+            {"environment": ELSEWHERE},
             "machine differs: abacus (m1) and slide rule (m2)",
         ),
     ],
@@ -151,46 +146,43 @@ def test_what_was_measured_otherwise_is_not_compared_and_the_difference_named(
 
 
 def test_scores_do_not_mind_the_machine() -> None:
-    other = {"environment": {"cpu": "slide rule", "machine": "m2", "cuda": {}}, "threads": 8}
-    assert found(run(), run(lambda i: 29.0, **other))["psnr"].verdict is Verdict.WORSE
+    assert (
+        found(run(), run(lambda i: 29.0, environment=ELSEWHERE, threads=8))["psnr"].verdict
+        is Verdict.WORSE
+    )
 
 
 def test_other_data_another_split_and_other_noise_are_named() -> None:
-    data = run().manifest["dataset"]
+    data = run().manifest.dataset
     for key, value in (("name", "else"), ("split", "val")):
-        finding = found(run(), run(dataset=data | {key: value}))["psnr"]
+        finding = found(run(), run(dataset=replace(data, **{key: value})))["psnr"]
         assert finding.verdict is Verdict.NOT_COMPARABLE
-        assert f"differs: {data[key]} and {value}" in finding.reason
+        assert f"differs: {getattr(data, key)} and {value}" in finding.reason
     assert found(run(), changed(run(), noisy_digest="?"))["psnr"].reason.startswith("the noise of")
-    pixels = copy.deepcopy(data)
-    for frame in pixels["frames"]:
-        frame["digest"] = "1"
-    assert "pixels" in found(run(), run(dataset=pixels))["psnr"].reason
+    pixels = tuple(replace(frame, digest="1") for frame in data.frames)
+    assert "pixels" in found(run(), run(dataset=replace(data, frames=pixels)))["psnr"].reason
 
 
 def test_a_metric_under_another_definition_is_not_compared() -> None:
-    about = [
-        {"name": "sharp", "title": "Sharp", "direction": "lower", "decimals": 3, "unit": ""},
-    ]
     base, head = (
-        changed(run(metrics=about), scores={"sharp": Score(value, key)})
+        changed(run(metrics=(replace(SHARP, key=key),)), scores={"sharp": Score(value, key)})
         for value, key in ((0.5, "k1"), (0.7, "k2"))
     )
-    assert found(base, head, Limits(gated=frozenset({"sharp"})))["sharp"].reason == (
+    assert found(base, head, SHARP_GATED)["sharp"].reason == (
         "definition of the metric differs: k1 and k2"
     )
     same = changed(base, scores={"sharp": Score(0.7, "k1")})
-    finding = found(base, same, Limits(gated=frozenset({"sharp"})))["sharp"]
+    finding = found(base, same, SHARP_GATED)["sharp"]
     assert finding.verdict is Verdict.WORSE  # lower is better
     assert finding.change == pytest.approx(0.2)
 
 
 def test_a_guard_that_could_not_compare_anything_does_not_pass() -> None:
     other = run(protocol={"version": 2, "digest": "f"})
-    assert exit_code(compare_runs(run(), other, Limits())) == 2
-    elsewhere = run(environment={"cpu": "slide rule", "machine": "m2", "cuda": {}})
-    assert exit_code(compare_runs(run(), elsewhere, Limits())) == 0
-    asked = Limits(gated=frozenset({"psnr", "time"}))
+    assert exit_code(compare_runs(run(), other, ComparisonLimits())) == 2
+    elsewhere = run(environment=ELSEWHERE)
+    assert exit_code(compare_runs(run(), elsewhere, ComparisonLimits())) == 0
+    asked = ComparisonLimits(gated=frozenset({"psnr", "time"}))
     findings = compare_runs(run(), elsewhere, asked)
     assert exit_code(findings) == 2
     words = compare_markdown(findings, About())
@@ -199,33 +191,33 @@ def test_a_guard_that_could_not_compare_anything_does_not_pass() -> None:
 
 
 def test_a_metric_that_only_one_run_has_cannot_be_guarded() -> None:
-    about = run().metrics
-    sharp = {"name": "sharp", "title": "Sharp", "direction": "lower", "decimals": 3, "unit": ""}
-    limits = Limits(gated=frozenset({"sharp"}))
+    about = (*run().metrics, SHARP)
+    limits = SHARP_GATED
     with pytest.raises(UsageError, match="BASE has no such scores; give it --metrics sharp"):
-        compare_runs(run(), run(metrics=[*about, sharp]), limits)
+        compare_runs(run(), run(metrics=about), limits)
     with pytest.raises(UsageError, match="HEAD has no such scores"):
-        compare_runs(run(metrics=[*about, sharp]), run(), limits)
+        compare_runs(run(metrics=about), run(), limits)
 
 
 def test_only_common_frames_count() -> None:
     part = run(lambda i: 30.0 + i)
     some = {cell: m for cell, m in part.measurements.items() if cell.frame in FRAMES[:3]}
-    kept = part.manifest["dataset"] | {"frames": part.manifest["dataset"]["frames"][:3]}
-    finding = found(run(), Results(part.manifest | {"dataset": kept}, some))["psnr"]
+    finding = found(
+        run(), made_up.results(part.rows, some.values(), frames=FRAMES[:3], sigmas=(25.0,), seeds=1)
+    )["psnr"]
     assert (finding.verdict, finding.frames) == (Verdict.SAME, 3)
 
 
 def test_new_missing_and_failed_methods() -> None:
-    findings = compare_runs(run(), run(method="y"), Limits())
+    findings = compare_runs(run(), run(method="y"), ComparisonLimits())
     verdicts = {(f.method, f.verdict) for f in findings}
     assert verdicts == {("y", Verdict.NEW), ("x", Verdict.MISSING)}
     assert exit_code(findings) == 0
     failed = changed(run(), status=Status.ERROR, reason="no", psnr=None)
-    findings = compare_runs(run(), failed, Limits())
+    findings = compare_runs(run(), failed, ComparisonLimits())
     assert {f.verdict for f in findings} == {Verdict.FAILED}
     assert exit_code(findings) == 3
-    assert {f.verdict for f in compare_runs(failed, run(), Limits())} == {Verdict.NEW}
+    assert {f.verdict for f in compare_runs(failed, run(), ComparisonLimits())} == {Verdict.NEW}
 
 
 @pytest.mark.parametrize(
@@ -240,7 +232,7 @@ def test_costs_are_judged_by_share(ms: float, mb: float, time: Verdict, memory: 
     findings = found(run(), run(ms=ms, mb=mb))
     assert (findings["time"].verdict, findings["memory"].verdict) == (time, memory)
     assert not findings["time"].fails  # not asked for
-    asked = found(run(), run(ms=ms), Limits(gated=frozenset({"time"})))["time"]
+    asked = found(run(), run(ms=ms), ComparisonLimits(gated=frozenset({"time"})))["time"]
     assert asked.fails == (time is Verdict.WORSE)
 
 
@@ -250,11 +242,11 @@ def test_costs_too_small_to_matter_do_not_get_worse() -> None:
 
 
 def test_a_calibration_raises_the_share_of_time_and_never_lowers_it() -> None:
-    limits = Limits({"time": 0.05}, frozenset({"time"}), {"x": 0.2})
+    limits = ComparisonLimits({"time": 0.05}, frozenset({"time"}), {"x": 0.2})
     finding = found(run(), run(ms=4.4), limits)["time"]
     assert (finding.verdict, finding.limit) == (Verdict.SAME, 0.2)
     assert "below 20 %" in finding.reason
-    assert Limits({"time": 0.05}, calibrated={"x": 0.01}).share("time", "x") == 0.05
+    assert ComparisonLimits({"time": 0.05}, calibrated={"x": 0.01}).share("time", "x") == 0.05
 
 
 def test_fail_on_is_read_and_nonsense_refused() -> None:
@@ -271,7 +263,7 @@ def test_fail_on_is_read_and_nonsense_refused() -> None:
 def test_the_comment_says_what_got_worse_by_how_much_and_why() -> None:
     base = run(metrics=run().metrics)
     head = changed(run(lambda i: 29.9 + i - 0.01 * (i % 2), ms=5), ssim=0.95)
-    findings = compare_runs(base, head, Limits({"psnr": 0.02}, frozenset({"psnr"})))
+    findings = compare_runs(base, head, ComparisonLimits({"psnr": 0.02}, frozenset({"psnr"})))
     about = About(("BASE: a; HEAD: b.",), ("bench compare a b",))
     lines = compare_markdown(findings, about).splitlines()
     assert lines[0] == "❌ **Regression** (PSNR) in 1 method: 1 worse."
@@ -286,11 +278,13 @@ def test_the_comment_says_what_got_worse_by_how_much_and_why() -> None:
 def test_a_comment_shows_what_strangers_say_as_text() -> None:
     words = "x ` | <img src=x>\n@everyone **bold**"
     failed = changed(run(), status=Status.ERROR, reason=words)
-    shown = compare_markdown(compare_runs(run(), failed, Limits()), About())
+    shown = compare_markdown(compare_runs(run(), failed, ComparisonLimits()), About())
     assert "`8 of 8 cells failed: error: x ' | <img src=x> @everyone **bold**`" in shown
-    row = run().manifest["rows"][0] | {"title": "A | <b> `c`"}
-    other = changed(run(rows=[row]), status=Status.ERROR, reason="no")
-    assert "A \\| &lt;b> \\`c\\`" in compare_markdown(compare_runs(run(), other, Limits()), About())
+    hostile = row("x", title="A | <b> `c`")
+    other = changed(run(rows=[hostile]), status=Status.ERROR, reason="no")
+    assert "A \\| &lt;b> \\`c\\`" in compare_markdown(
+        compare_runs(run(), other, ComparisonLimits()), About()
+    )
 
 
 # --- the rule for times, on simulated launches --------------------------------------------------
@@ -587,4 +581,4 @@ def test_our_methods_score_as_in_the_committed_baseline(
     assert result.returncode == 0, result.stdout
     judged = {f["method"] for f in json.loads(result.stdout)["findings"] if f["verdict"] == "same"}
     assert judged == set(fast.split(","))
-    assert load(tmp_path / "head").failures() == []
+    assert load_run(tmp_path / "head").failures() == []

@@ -21,7 +21,7 @@ from PIL import Image
 
 from conftest import COMMAND
 from denoisebench.running.folder import RunFolder
-from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
 from denoisebench.running.runner import carry_out
 
@@ -110,7 +110,7 @@ def test_a_process_that_cannot_be_started_is_a_failed_cell(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("denoisebench.running.worker.SharedFrames", no_room)
-    options = Options(methods=("noisy",), dataset=f"folder:{photos}", sigmas=(25.0,))
+    options = RunOptions(methods=("noisy",), dataset=f"folder:{photos}", sigmas=(25.0,))
     plan, _ = make_plan(options)
     with RunFolder(tmp_path / "out", plan) as folder:
         carry_out(plan, folder, PlainProgress())

@@ -11,9 +11,9 @@ from denoisebench.denoisers import registry
 from denoisebench.denoisers.gan import inference
 from denoisebench.denoisers.registry import Card
 from denoisebench.machine.environment import versions
-from denoisebench.running.folder import read_manifest
-from denoisebench.running.identity import Identities, source_digest
-from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.identity import Identities
+from denoisebench.running.plan import RunOptions, make_plan
+from denoisebench.store.manifest import read_manifest
 from denoisebench.store.sqlite import Store
 
 
@@ -37,11 +37,11 @@ def test_the_digest_of_a_method_covers_the_modules_behind_it(
     monkeypatch.syspath_prepend(tmp_path)
     factory = importlib.import_module("third_party.method").Method
     card = Card(name="x", title="x", family="local", factory=factory)
-    before = source_digest(card)
+    before = registry.source_digest(card)
     (package / "unrelated.py").write_text("X = 2")
-    assert source_digest(card) == before
+    assert registry.source_digest(card) == before
     (package / "deep.py").write_text("FACTOR = 2")
-    assert source_digest(card) != before
+    assert registry.source_digest(card) != before
 
 
 @pytest.mark.parametrize("name", ["baseline", "sigma-11.4"])
@@ -49,15 +49,15 @@ def test_the_published_runs_hold_under_the_code_as_it_is(documentary_root: Path,
     """An edit of a method's code, however small, asks for its rows to be measured again."""
     folder = Path(__file__).parents[1] / "results" / name
     manifest = read_manifest(folder)
-    names = [row["method"] for row in manifest["rows"]]
-    options = manifest["options"] | {"methods": names, "out": None, "fresh": False}
+    names = [row.method for row in manifest.rows]
+    options = {**manifest.options, "methods": names, "out": None, "fresh": False}
     plan, _ = make_plan(
-        Options(**{k: tuple(v) if type(v) is list else v for k, v in options.items()})
+        RunOptions(**{k: tuple(v) if type(v) is list else v for k, v in options.items()})
     )
     identities = Identities(plan)
     with Store(folder / "run.sqlite", read_only=True) as store:
         measured = store.measurements()
-    then = manifest["environment"]["libraries"]
+    then = manifest.environment.libraries
     stale, compared = set(), 0
     for row in plan.rows:
         now = versions(("numpy", *row.method.card.requires))

@@ -19,9 +19,10 @@ from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.datasets import DataError
 from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.datasets.images import read_image
+from denoisebench.digests import value_digest
 from denoisebench.protocol import estimation, noise
-from denoisebench.running import identity
-from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.identity import Identities
+from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.store import crops as pictures
 from denoisebench.store.sqlite import Store
 
@@ -148,17 +149,17 @@ def test_a_run_on_pairs_scores_what_was_recorded(bench: Bench, pairs: Path, tmp_
         before = found.loc["noisy", name]
         assert before.psnr == pytest.approx(metrics.psnr(clean, noisy), rel=1e-5)
         assert before.ssim == pytest.approx(metrics.ssim(clean, noisy), rel=1e-5)
-        told = found.loc["gaussian", name].told
+        told = found.loc["gaussian", name].sigma_given
         estimate = 255 * estimation.estimate_sigma(protocol.as_float(noisy))
         assert told == pytest.approx(estimate, rel=1e-5)
-    assert found.loc["median"].told.isna().all()  # it is blind
+    assert found.loc["median"].sigma_given.isna().all()  # it is blind
     table = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method")
     gain = table.psnr_mean - table.psnr_mean["noisy"]
     assert table.psnr_gain.tolist() == pytest.approx(gain.tolist(), abs=1e-3)
     assert manifest(tmp_path / "out")["protocol"]["digest"] == protocol.digest("recorded")
     header = result.stdout.splitlines()[0]
     assert [cell.strip() for cell in header.strip("|").split("|")][1:4] == ["PSNR", "gain", "SSIM"]
-    low, high = found.told.min(), found.told.max()
+    low, high = found.sigma_given.min(), found.sigma_given.max()
     assert f"told an estimate from the noisy frame, {low:.1f} to {high:.1f}." in result.stdout
     assert "paper" not in result.stdout
     again = bench("run", "--dataset", f"pairs:{pairs}", *words)
@@ -178,7 +179,7 @@ def test_what_recorded_noise_leaves_no_choice_of_is_refused(
 ) -> None:
     given = {"--sigma": {"sigmas": (25.0,)}, "--noise": {"noise": "jpeg"}, "--seeds": {"seeds": 2}}
     with pytest.raises(Exception, match=message):
-        make_plan(Options(dataset=f"pairs:{pairs}", **given[words[0]]))  # type: ignore[arg-type]
+        make_plan(RunOptions(dataset=f"pairs:{pairs}", **given[words[0]]))  # type: ignore[arg-type]
 
 
 def test_frames_without_ground_truth_are_shown_and_not_scored(
@@ -222,7 +223,7 @@ def test_a_sweep_of_told_sigmas_reuses_the_true_one_and_asks_blind_methods_once(
     assert len(set(shown["Gaussian"])) == 3
     assert len(set(shown["Median"])) == 1
     found = frames(tmp_path / "out")
-    told = found[found.method == "gaussian"].groupby("frame").told.apply(sorted)
+    told = found[found.method == "gaussian"].groupby("frame").sigma_given.apply(sorted)
     assert told.tolist() == [[15, 25, 50]] * 2
     assert len(found[found.method == "median"]) == 2
     # The noise is that of sigma 25, whatever is told.
@@ -295,8 +296,8 @@ def test_a_run_with_another_noise_says_so_and_keeps_to_itself(
     model = noise.select(spec)
     noisy = protocol.add_noise(clean, 25, dataset=name, frame=frame, seed=0, noise=model)
     strength = 255 * noise.rms(noisy, protocol.as_float(clean))
-    assert found.loc["gaussian"].told == pytest.approx(strength, rel=1e-5)
-    assert math.isnan(found.loc["noisy"].told)
+    assert found.loc["gaussian"].sigma_given == pytest.approx(strength, rel=1e-5)
+    assert math.isnan(found.loc["noisy"].sigma_given)
     assert found.loc["noisy"].psnr == pytest.approx(
         metrics.psnr(clean, protocol.quantise(noisy)), rel=1e-5
     )
@@ -325,11 +326,11 @@ def test_a_method_that_only_says_it_is_blind_is_found_out(
 
 def test_identities_of_white_gaussian_noise_are_those_of_earlier_runs(photos: Path) -> None:
     """Whatever a noise or a told sigma adds to a key, the cells of existing runs keep theirs."""
-    plan, _ = make_plan(Options(methods=("gaussian",), dataset=f"folder:{photos}"))
+    plan, _ = make_plan(RunOptions(methods=("gaussian",), dataset=f"folder:{photos}"))
     [row] = plan.rows
     cell, frame = next(plan.cells(row))
-    identities = identity.Identities(plan)
-    expected = identity.digest(
+    identities = Identities(plan)
+    expected = value_digest(
         identities._method(row.method),
         "cpu",
         "01f03d1a36d7",

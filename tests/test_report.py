@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import made_up
 import pandas as pd
 import pytest
+from made_up import row
 
 from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.reporting.differences import Differences
 from denoisebench.reporting.markdown import render
-from denoisebench.reporting.summary import differences
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.words import interval
-from denoisebench.store.results import Results, load
-from denoisebench.store.sqlite import Store
+from denoisebench.store.results import load_run
 from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from denoisebench.store.manifest import Row
+    from denoisebench.store.results import Results
+
 FRAMES = ("a", "b")
 SIGMAS = (15.0, 25.0)
-
-
-def row(method: str, device: str = "cpu", **card: Any) -> dict[str, Any]:
-    return {
-        "method": method,
-        "name": method,
-        "title": method.upper(),
-        "device": device,
-        "family": "local",
-        "licence": "MIT",
-        "note": "",
-        "asked_by_name": False,
-        "problem": None,
-    } | card
 
 
 def ok(method: str, psnr: float, device: str = "cpu", **more: Any) -> list[Measurement]:
@@ -56,27 +45,9 @@ def ok(method: str, psnr: float, device: str = "cpu", **more: Any) -> list[Measu
     ]
 
 
-def results(rows: list[dict[str, Any]], measurements: list[Measurement]) -> Results:
-    manifest = {
-        "rows": rows,
-        "command": "bench run",
-        "options": {"sigmas": list(SIGMAS), "seeds": 1},
-        "dataset": {"title": "made up", "split": "test", "frames": [{"id": f} for f in FRAMES]},
-        "protocol": {"version": 1, "digest": "0123456789ab"},
-        "threads": 2,
-        "busy_percent": 40.0,
-        "environment": {
-            "denoisebench": "0",
-            "python": "3",
-            "system": "none",
-            "cpu": "abacus",
-            "cores": 2,
-            "memory_gb": 1.0,
-            "cuda": {},
-            "libraries": {"numpy": "2"},
-        },
-    }
-    return Results(manifest, {m.cell: m for m in measurements})
+def results(rows: list[Row], measurements: list[Measurement], **parts: Any) -> Results:
+    about = {"frames": FRAMES, "seeds": 1, "busy_percent": 40.0} | parts
+    return made_up.results(rows, measurements, **about)
 
 
 def table1_markdown(found: Results) -> str:
@@ -113,8 +84,8 @@ def test_one_row_a_cell() -> None:
 def test_a_table_from_a_busy_machine_says_so() -> None:
     found = results([row("x")], ok("x", 30))
     assert "It was 40 % busy with other work." in table1_markdown(found)
-    found.manifest["busy_percent"] = 3.0
-    assert "busy" not in table1_markdown(found)
+    quiet = results([row("x")], ok("x", 30), busy_percent=3.0)
+    assert "busy" not in table1_markdown(quiet)
 
 
 def test_the_best_method_is_bold_and_controls_do_not_compete() -> None:
@@ -184,10 +155,9 @@ def test_who_failed_at_the_harder_level_does_not_lead_the_table() -> None:
 
 
 def test_one_frame_says_nothing_of_others() -> None:
-    found = results([row("x"), row("y")], [*ok("x", 30), *ok("y", 29)])
-    found.manifest["dataset"]["frames"] = [{"id": "a"}]
-    [line, _] = differences(found, "x")
-    assert (line["mean"], line["low"], line["high"]) == (-1, None, None)
+    found = results([row("x"), row("y")], [*ok("x", 30), *ok("y", 29)], frames=("a",))
+    [line, _] = Differences(found).against("x")
+    assert (line.mean, line.low, line.high) == (-1, None, None)
     assert interval(line) == "−1.00 dB"
 
 
@@ -237,14 +207,10 @@ def test_names_from_plugins_cannot_break_the_table() -> None:
 
 
 def test_scores_survive_the_store(tmp_path: Path) -> None:
-    measured = {m.cell: m for m in [*ok("x", math.inf), *ok("y", 30, event_ns=(5,))]}
-    with Store(tmp_path / "run.sqlite") as store:
-        for measurement in measured.values():
-            store.save(measurement)
-            store.save(measurement)
-    manifest = results([row("x")], []).manifest | {"manifest": 1}
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    assert load(tmp_path).measurements == measured
+    run = results([row("x")], [*ok("x", math.inf), *ok("y", 30, event_ns=(5,))])
+    for _ in range(2):
+        made_up.store(tmp_path, run)
+    assert load_run(tmp_path) == run
 
 
 def test_a_method_that_is_not_installed_is_no_failure_unless_asked_for() -> None:

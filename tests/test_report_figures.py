@@ -6,18 +6,21 @@ import itertools
 import math
 import re
 import warnings
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import made_up
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.reporting import words
+from denoisebench.reporting.contents import Contents
+from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.figures import drawing, labels
-from denoisebench.reporting.figures.plots import plots
-from denoisebench.reporting.markdown import escape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +61,7 @@ def test_a_name_is_not_written_over_a_line() -> None:
 @given(st.lists(st.floats(0, 400), min_size=1, max_size=25), st.floats(1, 15))
 @settings(deadline=None)
 def test_spread_names_keep_their_order_and_their_distance(heights: list[float], gap: float) -> None:
-    found = labels.spread(heights, gap, 0, 400)
+    found = labels.spread_heights(heights, gap, 0, 400)
     order = np.argsort(heights, kind="stable")
     placed = np.array(found)[order]
     assert (np.diff(placed) >= gap - 1e-6).all()
@@ -72,7 +75,7 @@ def test_spread_names_keep_their_order_and_their_distance(heights: list[float], 
     ("printed", "shown"),
     [
         (words.decimals(2)(-0.004), "0.00"),
-        (words.decimals(2)("-inf"), "−∞"),
+        (words.decimals(2)(-math.inf), "−∞"),
         (words.decimals(2)(None), "–"),
         (words.decibels(-1.234), "−1.23"),
         (words.decibels(0.0), "+0.00"),
@@ -108,11 +111,11 @@ def test_figures_and_names_in_words(printed: str, shown: str) -> None:
 def test_a_name_is_only_text_to_markdown(name: str) -> None:
     markdown_it = pytest.importorskip("markdown_it")
     renderer = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    tokens = renderer.parse(f"| x |\n|---|\n| {escape(name)} |\n")
+    tokens = renderer.parse(f"| x |\n|---|\n| {escape_markdown(name)} |\n")
     _, cell = (token for token in tokens if token.type == "inline")
     assert {part.type for part in cell.children} <= {"text", "text_special"}
     assert "".join(part.content for part in cell.children) == name
-    assert "$" not in escape(name).replace("\\$", "")  # mathematics to GitHub
+    assert "$" not in escape_markdown(name).replace("\\$", "")  # mathematics to GitHub
 
 
 def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
@@ -141,43 +144,36 @@ def test_a_logarithmic_axis_has_numbers_however_short_it_is(times: tuple[float, 
     assert numbers == sorted(numbers)
 
 
-def summary(frames: int, **more: Any) -> dict[str, Any]:
-    """A summary of one method at one level."""
-    rng = np.random.default_rng(0)
-    row = {
-        "method": "m",
-        "device": "cpu",
-        "level": 0,
-        "scores": {"psnr": 30.0},
-        "psnr_by_frame": {f"f{i}": float(v) for i, v in enumerate(rng.normal(30, 1, frames))},
-    }
-    costs = dict.fromkeys(["ms_per_frame", "ms_per_megapixel", "transfer_ms", "cold_ms"])
-    return {
-        "levels": [{"sigma": 25.0, "told": None, "label": "σ25"}],
-        "methods": [{"method": "m", "title": "M", "family": "local"}],
-        "table": [row | costs | {"peak_memory_mb": None, "load_ms": None}],
-        "differences": [],
-        "ranks": [],
-        "reference": None,
-    } | more
-
-
-def figure_of_frames(run: dict[str, Any]) -> drawing.Plot:
-    [figure] = [figure for figure in plots(run) if figure.kind == "frames"]
+def figure_of_frames(frames: int, titles: dict[str, str]) -> drawing.Plot:
+    """The frames' figure of methods at one level, from a made-up run."""
+    names = [f"f{i}" for i in range(frames)]
+    scores = np.random.default_rng(0).normal(30, 1, frames)
+    measured = [
+        Measurement(
+            Cell(method, "cpu", frame, 25.0, 0),
+            Status.OK,
+            psnr=float(psnr),
+            call_ns=(1_000_000,),
+            pixels=1000,
+        )
+        for method in titles
+        for frame, psnr in zip(names, scores, strict=True)
+    ]
+    rows = [made_up.row(method, title=title) for method, title in titles.items()]
+    run = made_up.results(rows, measured, frames=names, sigmas=(25.0,), seeds=1)
+    plots = Contents("run", Path(), run).plots
+    [figure] = [figure for figure in plots if figure.kind == "frames"]
     return figure
 
 
 def test_of_very_many_frames_only_those_far_out_are_drawn() -> None:
-    few, many = (figure_of_frames(summary(n)).svg for n in (90, 4000))
+    few, many = (figure_of_frames(n, {"m": "M"}).svg for n in (90, 4000))
     assert few.count("<title>") == 90
     assert len(many) < 2 * len(few)
 
 
 def test_long_titles_keep_both_ends() -> None:
     titles = {n: f"A method with a title that is rather long [strength={n}]" for n in "ab"}
-    methods = [{"method": n, "title": title, "family": "local"} for n, title in titles.items()]
-    base = summary(5)
-    rows = [base["table"][0] | {"method": n} for n in titles]
-    figure = figure_of_frames(base | {"methods": methods, "table": rows})
+    figure = figure_of_frames(5, titles)
     assert "[strength=a]" in figure.alt
     assert "[strength=b]" in figure.alt

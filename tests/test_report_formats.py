@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_run import EVIL, make_run
+from made_up import EVIL, make_run
 
 from denoisebench.cells import Cell
 from denoisebench.reporting.figures.plots import pareto
 from denoisebench.reporting.latex import escape
 from denoisebench.store import crops as pictures
-from denoisebench.store.results import load
+from denoisebench.store.results import load_run
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -37,11 +37,11 @@ ALL = "html,md,latex,csv,json"
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All reports of a made-up run with failures, two devices, ties and hostile names."""
     from denoisebench.reporting.write import write_reports
-    from denoisebench.store.results import load
+    from denoisebench.store.results import load_run
 
     folder = make_run(tmp_path_factory.mktemp("runs") / "made-up")
     out = tmp_path_factory.mktemp("reports")
-    write_reports({"made-up": (folder, load(folder))}, out, ALL.split(","))
+    write_reports({"made-up": (folder, load_run(folder))}, out, ALL.split(","))
     return out
 
 
@@ -85,7 +85,7 @@ def test_the_json_follows_the_published_schema(bench: Bench, tmp_path: Path, wri
     [run] = read_json(tmp_path)["runs"]
     validator.validate({"schema": "denoisebench-report-1", "runs": [run]})
     assert run["reference"] == "bm3d"
-    rivals = len(load(BASELINE).manifest["rows"]) - 3  # without the controls and BM3D itself
+    rivals = len(load_run(BASELINE).rows) - 3  # without the controls and BM3D itself
     assert len(run["differences"]) == 3 * rivals
     assert not validator.is_valid(made_up | {"surprise": 1})
 
@@ -127,7 +127,7 @@ def test_the_latex_table_compiles(source: str, written: Path, tmp_path: Path) ->
         from denoisebench.reporting.latex import table1_latex
         from denoisebench.reporting.table import full_table
 
-        table = table1_latex(full_table(load(BASELINE)))
+        table = table1_latex(full_table(load_run(BASELINE)))
     preamble = "\n".join(re.findall(r"^% (\\usepackage.*)$", table, re.MULTILINE))
     (tmp_path / "table1.tex").write_text(table, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
@@ -262,9 +262,9 @@ def test_a_run_keeps_lossless_crops_of_some_frames(
     clean = pictures.clean_file(tmp_path / "run", ids[0]).read_bytes()
     oracle = Cell("oracle", "cpu", ids[0], cell.sigma, 0)
     estimate = pictures.estimate_file(tmp_path / "run", oracle).read_bytes()
-    assert np.array_equal(pictures.decode(clean), pictures.decode(estimate))
-    noisy = pictures.decode(pictures.noisy_file(tmp_path / "run", oracle).read_bytes())
-    difference = noisy.astype(float) - pictures.decode(clean)
+    assert np.array_equal(pictures.decode_crop(clean), pictures.decode_crop(estimate))
+    noisy = pictures.decode_crop(pictures.noisy_file(tmp_path / "run", oracle).read_bytes())
+    difference = noisy.astype(float) - pictures.decode_crop(clean)
     assert 15 < math.sqrt((difference**2).mean()) < 26  # clipping takes some of sigma 25
     assert bench("run", *words, "--keep-images", "0", "--out", "none").returncode == 0
     assert not (tmp_path / "none" / "pictures").exists()
@@ -285,7 +285,7 @@ def test_the_page_takes_so_many_pictures_as_there_is_room_for(tmp_path: Path) ->
     from denoisebench.reporting.viewer import viewer
 
     folder = make_run(tmp_path / "run")
-    run = Contents("run", folder, load(folder))
+    run = Contents("run", folder, load_run(folder))
     whole = viewer(run)
     assert whole is not None
     assert whole["left_out"] == 0
@@ -295,5 +295,5 @@ def test_the_page_takes_so_many_pictures_as_there_is_room_for(tmp_path: Path) ->
     assert 0 < len(part["scenes"]) < len(whole["scenes"])
     assert part["left_out"] == len(whole["scenes"]) - len(part["scenes"])
     assert viewer(run, limit=0) is None
-    shutil.rmtree(folder / pictures.FOLDER)
+    shutil.rmtree(folder / pictures.CROPS_FOLDER)
     assert viewer(run) is None

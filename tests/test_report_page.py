@@ -9,10 +9,10 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up_run import make_run
+from made_up import make_run
 
 from denoisebench.reporting.write import write_reports
-from denoisebench.store.results import load
+from denoisebench.store.results import load_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a made-up run, on disk."""
     folder: Path = make_run(tmp_path_factory.mktemp("runs") / "made-up")
     out = tmp_path_factory.mktemp("report")
-    write_reports({"made-up": (folder, load(folder))}, out, ["html"])
+    write_reports({"made-up": (folder, load_run(folder))}, out, ["html"])
     return (out / "report.html").as_uri()
 
 
@@ -121,7 +121,7 @@ def test_runs_that_are_empty_or_perfect_on_a_frame_have_a_page_without_complaint
         with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as connection:
             connection.execute(change)
             connection.commit()
-        write_reports({name: (folder, load(folder))}, folder, ["html"])
+        write_reports({name: (folder, load_run(folder))}, folder, ["html"])
         opened.goto((folder / "report.html").as_uri())
         assert opened.locator(".results tbody tr").count() == 7
     assert "+∞ dB" in (folder / "report.html").read_text(encoding="utf-8")
@@ -270,7 +270,7 @@ def test_names_in_figures_for_markdown_are_whole_and_cover_no_other(
     browser: Browser, tmp_path: Path
 ) -> None:
     folder = make_run(tmp_path / "run")
-    write_reports({"run": (folder, load(folder))}, tmp_path, ["md"], against="evil")
+    write_reports({"run": (folder, load_run(folder))}, tmp_path, ["md"], against="evil")
     opened = browser.new_page()
     for figure in sorted((tmp_path / "plots").iterdir()):
         opened.goto(figure.as_uri())

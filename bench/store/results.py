@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Status, told_to
@@ -32,7 +32,7 @@ class Results:
 
     manifest: Manifest
     measurements: dict[Cell, Measurement]
-    reference_ns: dict[int, list[int]]
+    reference_ns: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from denoisebench import metrics, protocol
 from denoisebench.running.folder import RunFolder
-from denoisebench.running.plan import Options, make_plan
+from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
 from denoisebench.running.runner import carry_out
 
@@ -40,7 +40,7 @@ def test_harness_cost_per_cell(
     for number in range(10):
         Image.fromarray(np.roll(frame, number)).save(tmp_path / "frames" / f"{number}.png")
     seeds = 4 if benchmark.enabled else 1
-    options = Options(
+    options = RunOptions(
         methods=("median",), dataset=f"folder:{tmp_path / 'frames'}", seeds=seeds, fresh=True
     )
     plan, _ = make_plan(options)

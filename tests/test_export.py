@@ -18,13 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisebench import export as sinks
-from denoisebench.cells import Status
+from denoisebench import export
+from denoisebench.cells import Level, Status
 from denoisebench.comparing.findings import Finding, Verdict
-from denoisebench.comparing.history import Run, changes, courses, read
+from denoisebench.comparing.history import Point, changes, courses, read_history
 from denoisebench.comparing.history_report import history_markdown, history_svg
 from denoisebench.machine import reference
-from denoisebench.store.results import Results, load
+from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -49,13 +49,17 @@ BASELINE = Path(__file__).parents[1] / "results" / "baseline"
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    return load(BASELINE)
+    return load_run(BASELINE)
+
+
+def at_levels(results: Results, *levels: Level) -> Results:
+    return replace(results, manifest=replace(results.manifest, levels=levels))
 
 
 def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one(
     results: Results,
 ) -> None:
-    bigger, smaller = map(json.loads, sinks.github_action_benchmark(results))
+    bigger, smaller = map(json.loads, export.github_action_benchmark(results))
     for entry in (*bigger, *smaller):
         assert entry.keys() == {"name", "unit", "value"}
         assert math.isfinite(entry["value"])
@@ -69,7 +73,7 @@ def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one
 
 
 def test_bencher_gets_its_metric_format(results: Results) -> None:
-    found = json.loads(sinks.bencher(results))
+    found = json.loads(export.bencher(results))
     measures = found["bm3d cpu sigma 25"]
     assert measures.keys() == {"psnr", "ssim", "saturation", "time", "memory"}
     assert measures["psnr"] == {"value": pytest.approx(30.03, abs=0.005)}
@@ -84,8 +88,8 @@ def test_junit_says_which_methods_failed_and_why(results: Results) -> None:
         else m
         for cell, m in results.measurements.items()
     }
-    suite = ElementTree.fromstring(sinks.junit_of_run(Results(results.manifest, measured)))[0]
-    rows, levels = len(results.manifest["rows"]), len(results.levels)
+    suite = ElementTree.fromstring(export.junit_of_run(replace(results, measurements=measured)))[0]
+    rows, levels = len(results.rows), len(results.levels)
     assert suite.attrib["tests"] == str(rows * levels)
     assert suite.attrib["failures"] == "3"
     [failure, *_] = suite.iter("failure")
@@ -103,7 +107,7 @@ def test_junit_of_a_comparison_fails_on_what_was_asked_for() -> None:
         replace(judged, verdict=Verdict.FAILED),
         replace(judged, verdict=Verdict.NOT_COMPARABLE, reason="machine differs"),
     ]
-    suite = ElementTree.fromstring(sinks.junit_of_comparison(findings))[0]
+    suite = ElementTree.fromstring(export.junit_of_comparison(findings))[0]
     assert [len(case) for case in suite] == [1, 1, 0, 1, 1]
     assert [case[0].tag for case in suite if len(case)] == [
         "failure",
@@ -117,13 +121,12 @@ def test_junit_of_a_comparison_fails_on_what_was_asked_for() -> None:
 
 
 def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results) -> None:
-    levels = [{"sigma": 25.0, "told": None}, {"sigma": 25.0, "told": 50.0}]
-    told = Results(results.manifest | {"levels": levels}, results.measurements)
-    names = {row["method"] for row in told.manifest["rows"]}
-    assert {f"{name} cpu sigma 25" for name in names} <= json.loads(sinks.bencher(told)).keys()
+    told = at_levels(results, Level(25.0), Level(25.0, 50.0))
+    names = {row.method for row in told.rows}
+    assert {f"{name} cpu sigma 25" for name in names} <= json.loads(export.bencher(told)).keys()
     [case, also] = [
         case.attrib["name"]
-        for case in ElementTree.fromstring(sinks.junit_of_run(told)).iter("testcase")
+        for case in ElementTree.fromstring(export.junit_of_run(told)).iter("testcase")
         if case.attrib["name"].startswith("bm3d ")
     ]
     assert (case, also) == ("bm3d cpu sigma 25", "bm3d cpu sigma 25 told as 50")
@@ -132,12 +135,11 @@ def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results
         for cell, m in results.measurements.items()
         if cell.sigma == 25
     }
-    levels = [{"sigma": None, "told": None}]
-    run = Results(results.manifest | {"levels": levels}, recorded)
-    assert "bm3d cpu recorded noise" in json.loads(sinks.bencher(run))
-    assert len(json.loads(sinks.github_action_benchmark(run)[0])) > 0
-    assert "bm3d cpu recorded noise" in sinks.pytest_benchmark(run)
-    [course] = [c for c in courses([Run("a", run, {})], "psnr") if c.name.startswith("bm3d")]
+    run = replace(at_levels(results, Level(None)), measurements=recorded)
+    assert "bm3d cpu recorded noise" in json.loads(export.bencher(run))
+    assert len(json.loads(export.github_action_benchmark(run)[0])) > 0
+    assert "bm3d cpu recorded noise" in export.pytest_benchmark(run)
+    [course] = [c for c in courses([Point("a", run)], "psnr") if c.name.startswith("bm3d")]
     assert course.name == "bm3d cpu recorded noise"
 
 
@@ -228,27 +230,28 @@ def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> 
 
 
 def test_a_mean_over_some_of_the_frames_is_no_figure(results: Results) -> None:
-    first = results.manifest["dataset"]["frames"][0]["id"]
+    first = results.manifest.dataset.frames[0].id
     known = results.measurements
     some = {c: m for c, m in known.items() if c.method != "bm3d" or c.frame != first}
-    part = Results(results.manifest, some)
-    assert "bm3d cpu sigma 25" not in json.loads(sinks.bencher(part))
+    part = replace(results, measurements=some)
+    assert "bm3d cpu sigma 25" not in json.loads(export.bencher(part))
     for metric in ("psnr", "ms", "time"):
-        run = Run("c", part, dict.fromkeys({m.session for m in some.values() if m.session}, 1e6))
+        sessions = {m.session for m in some.values() if m.session}
+        run = Point("c", replace(part, reference_ns={session: [1_000_000] for session in sessions}))
         names = {course.name.split()[0] for course in courses([run], metric)}
         assert "bm3d" not in names
         assert "median" in names
 
 
 def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
-    run = read([BASELINE])[0]
+    run = read_history([BASELINE])[0]
 
     def lower(m: Results, psnr: float) -> Results:
         measured = {
             cell: replace(x, psnr=x.psnr - psnr if x.psnr is not None else None)
             for cell, x in m.measurements.items()
         }
-        return Results(m.manifest, measured)
+        return replace(m, measurements=measured)
 
     runs = [
         replace(run, label=f"c{i}", results=lower(run.results, 0.1 * (i > 3))) for i in range(6)
