@@ -198,7 +198,7 @@ def test_frames_without_ground_truth_are_shown_and_not_scored(
         colours = np.asarray(strip.convert("RGB")).reshape(-1, 3)
         assert len(np.unique(colours, axis=0)) > 100  # not blank
     cell = Cell("noisy", "cpu", "photo0.png", None, 0)
-    shown = pictures.decode(pictures.estimate_file(tmp_path / "out", cell).read_bytes())
+    shown = pictures.decode_crop(pictures.estimate_file(tmp_path / "out", cell).read_bytes())
     assert np.array_equal(shown, read_image(pairs / "noisy" / "photo0.png"))
     refused = bench("run", *words, "--metrics", "psnr,ms-ssim")
     assert refused.returncode == 2

@@ -20,7 +20,7 @@ from made_up import EVIL, make_run
 
 from denoisebench.cells import Cell
 from denoisebench.reporting.figures.plots import pareto
-from denoisebench.reporting.latex import escape
+from denoisebench.reporting.latex import escape_latex
 from denoisebench.store import crops as pictures
 from denoisebench.store.results import load_run
 
@@ -153,7 +153,7 @@ def test_the_latex_table_has_as_many_cells_in_every_row(written: Path) -> None:
 
 @given(st.text(max_size=40))
 def test_no_text_is_a_command_to_latex(text: str) -> None:
-    plain = escape(text)
+    plain = escape_latex(text)
     for ours in re.findall(
         r"\\[a-zA-Z]+\{\}|\$\\?[a-zA-Z-]+\$|\\textsuperscript\{2\}|\\[&%$#_{}]", plain
     ):

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from denoisebench import metrics, protocol
+from denoisebench.columns import TABLE1_COLUMNS
 from denoisebench.store.sqlite import Store
-from denoisebench.store.tables import TABLE1_COLUMNS
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -46,7 +46,7 @@ def test_a_run_measures_every_cell_once_and_writes_its_tables(
     assert (found.groupby(["frame", "sigma", "seed"]).noisy_digest.nunique() == 1).all()
     assert found.noisy_digest.nunique() == 3 * 2 * 2
     table = pd.read_csv(tmp_path / "out" / "table1.csv")
-    assert tuple(table.columns) == TABLE1_COLUMNS
+    assert list(table.columns) == list(TABLE1_COLUMNS)
     assert len(table) == 4 * 2
     assert (table[table.method == "oracle"].psnr_mean == np.inf).all()
     means = found[found.method == "gaussian"].groupby("sigma").psnr.mean()

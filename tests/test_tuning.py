@@ -74,7 +74,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def counted_run(search: tuning.Search, path: Path) -> int:
     """How many times the method is called by a search."""
     before = calls
-    tuning.carry_out(search, path, lambda line: None)
+    tuning.search_grid(search, path, lambda line: None)
     return calls - before
 
 
@@ -84,8 +84,8 @@ def bench(*words: str) -> Result:
 
 def test_the_best_combination_wins_and_all_are_recorded(tmp_path: Path) -> None:
     search, path, lines = make(), tmp_path / "pull.csv", list[str]()
-    trials = tuning.carry_out(search, path, lines.append)
-    chosen = tuning.best(trials)
+    trials = tuning.search_grid(search, path, lines.append)
+    chosen = tuning.best_trial(trials)
     assert chosen.parameters == {"pull": 0.9, "level": 128}
     # What is left is a tenth of the noise, and the rounding.
     assert chosen.psnr[0] == pytest.approx(10 * np.log10(255**2 / (2.5**2 + 1 / 12)), abs=0.2)
@@ -96,7 +96,7 @@ def test_the_best_combination_wins_and_all_are_recorded(tmp_path: Path) -> None:
 
 def test_the_record_reads_back(tmp_path: Path) -> None:
     search = make(split="train", count=2)
-    chosen = tuning.best(tuning.carry_out(search, tmp_path / "pull.csv", lambda line: None))
+    chosen = tuning.best_trial(tuning.search_grid(search, tmp_path / "pull.csv", lambda line: None))
     content = tomllib.loads(tuning.record(search, chosen, "bench tune pull"))
     assert content["parameters"] == chosen.parameters
     assert content["psnr"] == list(chosen.psnr)
@@ -129,7 +129,7 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tuning.carry_out(make(), path, interrupt_at_the_third)
+        tuning.search_grid(make(), path, interrupt_at_the_third)
     assert len(rows(path)) == 3
     assert counted_run(make(), path) == everything / 2
     assert rows(path) == rows(whole)
@@ -155,17 +155,17 @@ def test_a_method_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
     card = Card("picky", title="Picky", family="local", factory=Picky)
     search = tuning.make_search(card, Flat(), "val", sigmas=SIGMAS)
     with pytest.raises(UsageError) as caught:
-        tuning.carry_out(search, tmp_path / "picky.csv", lambda line: None)
+        tuning.search_grid(search, tmp_path / "picky.csv", lambda line: None)
     assert str(caught.value) == "picky on val-0 at sigma 25: ValueError: needs larger frames"
 
 
 def test_advice_names_the_defaults_to_change_and_a_search_too_narrow() -> None:
-    chosen = tuning.Trial({"pull": 0.9, "level": 0}, (30.0, 20.0), 1.0)
+    chosen = tuning.GridTrial({"pull": 0.9, "level": 0}, (30.0, 20.0), 1.0)
     assert tuning.advice(make(), chosen) == [
         "test_tuning.py: pull = 0.9, was 0.0",
         "pull = 0.9 is at the edge of its search: widen it",
     ]
-    inside = tuning.Trial({"pull": 0.5, "level": 0}, (30.0, 20.0), 1.0)
+    inside = tuning.GridTrial({"pull": 0.5, "level": 0}, (30.0, 20.0), 1.0)
     assert tuning.advice(make(), inside) == ["test_tuning.py: pull = 0.5, was 0.0"]
 
 
@@ -207,8 +207,8 @@ def test_a_torch_method_is_tuned_on_tensors(tmp_path: Path) -> None:
 
     card = Card("scale", "Scale", "local", factory=Scale, array="torch", requires=("torch",))
     search = tuning.make_search(card, Flat(), "val", sigmas=SIGMAS)
-    trials = tuning.carry_out(search, tmp_path / "scale.csv", lambda line: None)
-    assert tuning.best(trials).parameters == {"factor": 1.0}
+    trials = tuning.search_grid(search, tmp_path / "scale.csv", lambda line: None)
+    assert tuning.best_trial(trials).parameters == {"factor": 1.0}
 
 
 def test_the_command_writes_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
