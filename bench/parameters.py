@@ -6,6 +6,7 @@ Methods and noises are named alike; the dataclass's fields are the parameters.
 from __future__ import annotations
 
 import ast
+import fnmatch
 import math
 import re
 import typing
@@ -15,10 +16,15 @@ from typing import Any, Literal
 from denoisebench.errors import UsageError, unknown
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Overrides = tuple[tuple[str, Any], ...]
 """Parameters that differ from their defaults, by name in alphabetical order."""
+
+
+def matching(expression: str, names: Iterable[str]) -> list[str]:
+    """The names that ``all``, a name or a glob means, in their order; none if it means none."""
+    return list(names) if expression == "all" else fnmatch.filter(names, expression)
 
 
 def read(kind: str, expression: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from denoisebench import files, metrics, plugins, protocol
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
-from denoisebench.machine import devices, environment, threads
+from denoisebench.machine import environment, threads
 from denoisebench.machine.transfer import device_of, without_gradients
 from denoisebench.running import identity
 
@@ -131,7 +131,7 @@ def make_search(
         raise UsageError(f"{card.name} declares no parameters to search: nothing to tune")
     if device not in card.devices:
         raise UsageError(f"{card.name} does not run on {device}, only on {', '.join(card.devices)}")
-    if device == "cuda" and not devices.has_cuda():
+    if device == "cuda" and not environment.has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here")
     return Search(card, dataset, split, spread(dataset.frames(split), count), sigmas, device)
 

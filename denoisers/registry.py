@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
 from denoisebench.errors import UsageError, unknown
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from denoisebench import __version__
 from denoisebench.errors import UsageError
 
 EXIT_USAGE = 2
@@ -58,7 +57,7 @@ class _Verbs(click.Group):
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bench")
+@click.version_option(package_name="denoisebench", prog_name="bench")
 def main() -> None:
     """Compare image denoisers fairly, fast and reproducibly.
 

@@ -223,7 +223,7 @@ def _say(line: str) -> None:
 
 
 def _device(choice: str) -> torch.device:
-    from denoisebench.machine.devices import has_cuda
+    from denoisebench.machine.environment import has_cuda
 
     if choice == "cuda" and not has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here")

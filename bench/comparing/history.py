@@ -33,7 +33,7 @@ class Run:
     Attributes:
         label: the folder's name.
         results: what it holds.
-        reference_ns: by session, how long the reference took there (`reference.times`).
+        reference_ns: by session, how long the reference took there (`reference_times`).
     """
 
     label: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.metadata
 import os
@@ -12,9 +13,6 @@ import uuid
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from denoisebench import __version__
-from denoisebench.machine import devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,14 +25,14 @@ def describe(modules: Iterable[str]) -> dict[str, Any]:
         modules: import names of the libraries whose versions count.
     """
     return {
-        "denoisebench": __version__,
+        "denoisebench": importlib.metadata.version("denoisebench"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "memory_gb": round(total_memory() / 1e9, 1),
         "machine": machine_id(),
-        "cuda": devices.cuda_description(),
+        "cuda": cuda_description(),
         "libraries": versions(modules),
     }
 
@@ -50,6 +48,33 @@ def total_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().total)
+
+
+@cache
+def has_cuda() -> bool:
+    """True if torch can use a CUDA device; torch is imported only where there is a driver."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+@cache
+def cuda_description() -> dict[str, str]:
+    """Model and software of the CUDA device; empty where there is none."""
+    if not has_cuda():
+        return {}
+    import torch
+
+    return {
+        "name": torch.cuda.get_device_name(),
+        "capability": ".".join(map(str, torch.cuda.get_device_capability())),
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),
+    }
 
 
 @cache

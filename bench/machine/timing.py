@@ -8,6 +8,8 @@ from statistics import median, quantiles
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import numpy as np
+
 from denoisebench.machine.memory import PeakMemory
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 Output = TypeVar("Output")
 
 NOISY_IQR = 0.10  # an interquartile range above this share of the median is flagged
+_REFERENCE_ROUNDS = 9
 
 
 @dataclass(frozen=True)
@@ -136,3 +139,33 @@ def is_noisy(samples: Sequence[float]) -> bool:
         return False
     lower, _, upper = quantiles(samples, n=4)
     return upper - lower > NOISY_IQR * median(samples)
+
+
+def reference_times() -> tuple[int, ...]:
+    """Time a fixed piece of work: how fast the machine is just now.
+
+    A method's time over the reference's is a number without a unit. It stays about the same where a
+    machine is replaced by a faster one, or throttles, so that a history of it survives both.
+
+    A round takes about 2 ms: a Fourier transform there and back, which computes, and a sort, which
+    branches, of the same 256 × 256 values everywhere. numpy does both in one thread, whatever the
+    thread counts are. The work must never change, or histories break; numpy's version is in a run's
+    manifest.
+
+    Returns:
+        Nanoseconds of each of 9 rounds, after one that is not counted.
+    """
+    values = np.random.Generator(np.random.Philox(key=1)).random((256, 256))
+    _reference_work(values)
+    samples = []
+    for _ in range(_REFERENCE_ROUNDS):
+        start = perf_counter_ns()
+        _reference_work(values)
+        samples.append(perf_counter_ns() - start)
+    return tuple(samples)
+
+
+def _reference_work(values: np.ndarray) -> None:
+    spectrum = np.fft.rfft2(values)
+    np.fft.irfft2(spectrum, values.shape)
+    np.sort(values[:128], axis=0)

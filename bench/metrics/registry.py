@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from denoisebench import plugins
 from denoisebench.errors import UsageError, unknown
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.denoisers import registry
-from denoisebench.machine import devices, environment
+from denoisebench.machine import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Identities:
             self._plan.dataset.name,
             [frame.id, frame.digest, cell.sigma, cell.seed, *_further(cell, frame)],
         )
-        cuda = devices.cuda_description() if row.device == "cuda" else {}
+        cuda = environment.cuda_description() if row.device == "cuda" else {}
         timing = digest(quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules))
         return quality, timing
 

@@ -13,7 +13,7 @@ from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
-from denoisebench.machine import devices, threads
+from denoisebench.machine import environment, threads
 from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric
 from denoisebench.metrics.registry import select as select_metrics
@@ -250,12 +250,12 @@ def _rows(options: Options) -> list[Row]:
 
 
 def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:
-    if wanted == "cuda" and not devices.has_cuda():
+    if wanted == "cuda" and not environment.has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
     if wanted in method.card.devices:
         return [wanted]
     if wanted == "auto":
-        here = {"cpu", "cuda"} if devices.has_cuda() else {"cpu"}
+        here = {"cpu", "cuda"} if environment.has_cuda() else {"cpu"}
         return [d for d in method.card.devices if d in here] or ["cpu"]
     if asked_by_name:
         runs_on = ", ".join(method.card.devices)

@@ -24,8 +24,8 @@ import numpy as np
 from denoisebench import plugins
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
-from denoisebench.machine import reference, threads
-from denoisebench.machine.timing import measure
+from denoisebench.machine import threads
+from denoisebench.machine.timing import measure, reference_times
 from denoisebench.machine.transfer import device_of, without_gradients
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Ready:
-    """The method is loaded, or why it is not; and how fast the machine is (`reference.times`)."""
+    """The method is loaded, or why it is not; and how fast the machine is (`reference_times`)."""
 
     load_ns: int
     threads: dict[str, Any]
@@ -108,7 +108,7 @@ def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
         return
     load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
-    connection.send(Ready(load_ns, threads.report(), reference_ns=reference.times()))
+    connection.send(Ready(load_ns, threads.report(), reference_ns=reference_times()))
     with contextlib.suppress(EOFError), without_gradients(session.card):
         while True:
             _serve(connection, session, frames)

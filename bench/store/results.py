@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.cells import Level, Status, told_to
 from denoisebench.errors import UsageError, unknown
 from denoisebench.metrics.registry import PROTOCOL, select
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.running.folder import STORE, read_manifest
 from denoisebench.store.sqlite import Store

@@ -11,7 +11,7 @@ from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError, unknown
 from denoisebench.machine.timing import TimingRules
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 from denoisebench.running.plan import make_plan
 
 if TYPE_CHECKING:
