@@ -27,7 +27,7 @@ def matching(expression: str, names: Iterable[str]) -> list[str]:
     return list(names) if expression == "all" else fnmatch.filter(names, expression)
 
 
-def read(kind: str, expression: str) -> tuple[str, str]:
+def split_name(kind: str, expression: str) -> tuple[str, str]:
     """The name in an expression, and what stands in its brackets.
 
     Args:

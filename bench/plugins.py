@@ -40,7 +40,7 @@ def attempt(load: Callable[[], object]) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an import may raise anything, SystemExit included
-        return f"plugin fails to import: {one_line(error)}"
+        return f"plugin fails to import: {describe_error(error)}"
     return None
 
 
@@ -68,7 +68,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def one_line(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An exception's type and the first line of its message."""
     detail = str(error).strip().splitlines()
     return f"{type(error).__name__}: {detail[0]}" if detail else type(error).__name__

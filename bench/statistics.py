@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 """Of confidence intervals, and 1 less the error rate of tests."""
 
-RESAMPLES = 9999
+_RESAMPLES = 9999
 _SEED = 20200
 _ALIKE = 1e-9  # scores that differ by less differ by rounding
 
@@ -105,7 +105,7 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     found = stats.bootstrap(
         (values,),
         np.mean,
-        n_resamples=RESAMPLES,
+        n_resamples=_RESAMPLES,
         confidence_level=level,
         method="BCa",
         rng=np.random.default_rng(_SEED),

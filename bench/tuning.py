@@ -241,7 +241,7 @@ def _blamed(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a method may raise anything
-        raise UsageError(f"{what}: {plugins.one_line(error)}") from error
+        raise UsageError(f"{what}: {plugins.describe_error(error)}") from error
 
 
 def _noisy(search: Search, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
@@ -281,7 +281,7 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], Trial]:
                 trials[key] = Trial(grid[key], scores, float(row["ms"]))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
-            f"{path} is not what a search left ({plugins.one_line(error)}); move it away, or "
+            f"{path} is not what a search left ({plugins.describe_error(error)}); move it away, or "
             "choose another --out"
         ) from error
     return trials

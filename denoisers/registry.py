@@ -260,7 +260,7 @@ def _resolve(expression: str) -> list[Method]:
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]
-    name, arguments = parameters.read("method", expression)
+    name, arguments = parameters.split_name("method", expression)
     if name not in known:
         raise UsageError(unknown("method", name, known) + "; `bench list` shows all")
     return [Method(known[name], parameters.overrides(name, known[name].factory, arguments))]

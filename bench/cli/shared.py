@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from denoisebench.cli.types import THREADS, FiniteRange
+from denoisebench.cli.types import THREAD_COUNT, FiniteRange
 
 timeout = click.option(
     "--timeout",
@@ -17,7 +17,7 @@ timeout = click.option(
 )
 threads = click.option(
     "--threads",
-    type=THREADS,
+    type=THREAD_COUNT,
     help="Threads for every library.  [default: the number of cores]",
 )
 fresh = click.option(

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_SIGMA = 255.0
+_LARGEST_SIGMA = 255.0
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases take none
@@ -70,7 +70,7 @@ def _sigma(text: str) -> float:
         sigma = float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
-    if not 0 <= sigma <= LARGEST_SIGMA:
+    if not 0 <= sigma <= _LARGEST_SIGMA:
         raise ValueError(f"{sigma:g} is not between 0 and 255; sigma is on the 8-bit scale")
     return sigma
 
@@ -88,4 +88,4 @@ def _split_names(text: str) -> list[str]:
 SIGMAS = CommaList("sigma,…", _at_commas, _sigma)
 METHODS = CommaList("method,…", _split_names, str)
 METRICS = CommaList("metric,…", _split_names, str)
-THREADS = click.IntRange(1, 1024)
+THREAD_COUNT = click.IntRange(1, 1024)

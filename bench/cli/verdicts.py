@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
 
 
-class FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take none
+class _FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take none
     """``psnr=0.02,time=10%``, as sizes and names."""
 
     name = "metric[=size],…"
@@ -43,7 +43,7 @@ def _format(item: Any) -> str:
     return str(item)
 
 
-FORMATS = CommaList("format,…", lambda text: text.split(","), _format)
+_FORMAT_LIST = CommaList("format,…", lambda text: text.split(","), _format)
 
 
 def verdict_options(fail_on: str) -> Callable[[Any], Any]:
@@ -55,7 +55,7 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
     options = [
         click.option(
             "--fail-on",
-            type=FailOn(),
+            type=_FailOn(),
             default=fail_on,
             show_default=True,
             help="What ends with exit code 1, and by how much worse: scores in their unit, "
@@ -69,7 +69,7 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
         click.option(
             "--format",
             "formats",
-            type=FORMATS,
+            type=_FORMAT_LIST,
             default="md",
             show_default=True,
             help="md, json, junit; the first is printed.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from denoisebench.verifying.agreement import Comparison
     from denoisebench.verifying.published import Expectation
 
-EXIT_OFF = 1
+_EXIT_OFF = 1
 
 _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item: str(item).strip())
 
@@ -82,9 +82,9 @@ def verify(
         raise UsageError(
             "--quick takes its own data set and sigma; leave out --dataset and --sigma"
         )
-    published, part = expectations.load()
+    published, part = expectations.load_published()
     part_taken = part if quick else None
-    chosen = verification.choose(published, methods, datasets, sigmas, part_taken)
+    chosen = verification.choose_expectations(published, methods, datasets, sigmas, part_taken)
     options = Options(**choices)
     for plugin in options.plugins:
         registry.load_file(plugin)
@@ -128,7 +128,9 @@ def _comparisons(
             found += verification.not_compared(expectation, reason)
         else:
             plan = plan_of[expectation.dataset]
-            found += verification.compare(expectation, plan, known.get(expectation.dataset, {}))
+            found += verification.compare_with_print(
+                expectation, plan, known.get(expectation.dataset, {})
+            )
     return found
 
 
@@ -137,7 +139,7 @@ def _conclude(found: Sequence[Comparison], out: Path) -> int:
     from collections import Counter
 
     from denoisebench import files
-    from denoisebench.verifying.agreement import Verdict
+    from denoisebench.verifying.agreement import Agreement
     from denoisebench.verifying.table import verification_csv, verification_markdown
 
     command = _command()
@@ -147,14 +149,16 @@ def _conclude(found: Sequence[Comparison], out: Path) -> int:
     files.write_text(out / "verification.csv", verification_csv(found))
     click.echo(table, nl=False)
     counts = Counter(c.verdict for c in found)
-    said = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+    said = ", ".join(
+        f"{counts[verdict]} {verdict.value}" for verdict in Agreement if counts[verdict]
+    )
     click.echo(f"{said}. Wrote verification.md and verification.csv to {out}", err=True)
-    if counts[Verdict.INCOMPLETE]:
+    if counts[Agreement.INCOMPLETE]:
         click.echo(f"Interrupted. To go on from here: {command}", err=True)
         return EXIT_INTERRUPTED
-    if counts[Verdict.OFF]:
-        return EXIT_OFF
-    return EXIT_CELLS_FAILED if counts[Verdict.FAILED] else 0
+    if counts[Agreement.OFF]:
+        return _EXIT_OFF
+    return EXIT_CELLS_FAILED if counts[Agreement.FAILED] else 0
 
 
 def _command() -> str:

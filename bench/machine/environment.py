@@ -30,7 +30,7 @@ def describe(modules: Iterable[str]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
-        "memory_gb": round(total_memory() / 1e9, 1),
+        "memory_gb": round(_total_memory() / 1e9, 1),
         "machine": machine_id(),
         "cuda": cuda_description(),
         "libraries": versions(modules),
@@ -44,7 +44,7 @@ def busy_percent() -> float:
     return float(psutil.cpu_percent(interval=0.3))
 
 
-def total_memory() -> int:
+def _total_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().total)

@@ -9,7 +9,7 @@ from pathlib import Path
 _STATUS = Path("/proc/self/status")
 
 
-def available() -> int:
+def available_memory() -> int:
     """Bytes that can be used now without swapping."""
     import psutil
 

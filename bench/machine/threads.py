@@ -20,7 +20,7 @@ _VARIABLES = (
 )
 
 
-def available() -> int:
+def available_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -53,7 +53,7 @@ def pin(count: int) -> None:
         sys.modules["cv2"].setNumThreads(count)
 
 
-def report() -> dict[str, Any]:
+def thread_counts() -> dict[str, Any]:
     """The counts that the loaded libraries say they use."""
     import threadpoolctl
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Output = TypeVar("Output")
 
-NOISY_IQR = 0.10  # an interquartile range above this share of the median is flagged
+_NOISY_IQR = 0.10  # an interquartile range above this share of the median is flagged
 _REFERENCE_ROUNDS = 9
 
 
@@ -138,7 +138,7 @@ def is_noisy(samples: Sequence[float]) -> bool:
     if len(samples) < 4:
         return False
     lower, _, upper = quantiles(samples, n=4)
-    return upper - lower > NOISY_IQR * median(samples)
+    return upper - lower > _NOISY_IQR * median(samples)
 
 
 def reference_times() -> tuple[int, ...]:

@@ -111,7 +111,7 @@ class Metric:
         except FileNotFoundError as error:
             return str(error)
         except Exception as error:  # a stranger's function may raise anything
-            return plugins.one_line(error)
+            return plugins.describe_error(error)
         if unreadable := [str(file) for file in files if not os.access(file, os.R_OK)]:
             return f"cannot read {', '.join(unreadable)}"
         return plugins.lacking(self.requires)

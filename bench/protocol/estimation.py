@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-STRIDE = 3  # pixels; CC15's noise correlates by 0.70, 0.36 and 0.20 at a distance of 1, 2 and 3
-ROUNDING = 1e-6  # of float32, in the four-tap filters
-NORMAL_MEDIAN = 0.6744897501960817  # of the absolute value of a standard normal
+_STRIDE = 3  # pixels; CC15's noise correlates by 0.70, 0.36 and 0.20 at a distance of 1, 2 and 3
+_ROUNDING = 1e-6  # of float32, in the four-tap filters
+_NORMAL_MEDIAN = 0.6744897501960817  # of the absolute value of a standard normal
 
-RULE = f"wavelet MAD of the finest scale, of each channel at a stride of {STRIDE} pixels; mean"
+RULE = f"wavelet MAD of the finest scale, of each channel at a stride of {_STRIDE} pixels; mean"
 
 
 def estimate_sigma(noisy: np.ndarray) -> float:
@@ -16,8 +16,8 @@ def estimate_sigma(noisy: np.ndarray) -> float:
 
     The usual estimator, `of_white_noise`, looks at the finest scale. A camera's noise is smooth
     after demosaicing and JPEG, and hides from it: of the noise in CC15 it finds a quarter. Pixels
-    further apart are nearly independent, each as noisy as before; so every `STRIDE`-th pixel of
-    every `STRIDE`-th row is taken for a picture, and the estimates of all such pictures are
+    further apart are nearly independent, each as noisy as before; so every `_STRIDE`-th pixel of
+    every `_STRIDE`-th row is taken for a picture, and the estimates of all such pictures are
     averaged. Both estimators take texture for noise.
 
     Args:
@@ -27,8 +27,8 @@ def estimate_sigma(noisy: np.ndarray) -> float:
         On the scale of ``noisy``; 0 for a frame too small or too flat to say.
     """
     height, width, channels = noisy.shape
-    phases = np.ndindex(min(height, STRIDE), min(width, STRIDE), channels)
-    return float(np.mean([of_white_noise(noisy[i::STRIDE, j::STRIDE, c]) for i, j, c in phases]))
+    phases = np.ndindex(min(height, _STRIDE), min(width, _STRIDE), channels)
+    return float(np.mean([of_white_noise(noisy[i::_STRIDE, j::_STRIDE, c]) for i, j, c in phases]))
 
 
 def of_white_noise(plane: np.ndarray) -> float:
@@ -45,5 +45,5 @@ def of_white_noise(plane: np.ndarray) -> float:
 
     _, (_, _, diagonal) = pywt.dwt2(plane, "db2")
     size = np.abs(diagonal)
-    found = size[size > ROUNDING * np.abs(plane).max()]
-    return float(np.median(found)) / NORMAL_MEDIAN if found.size else 0.0
+    found = size[size > _ROUNDING * np.abs(plane).max()]
+    return float(np.median(found)) / _NORMAL_MEDIAN if found.size else 0.0

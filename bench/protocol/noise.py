@@ -17,7 +17,7 @@ from denoisebench import parameters
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.pixels import as_float, quantise
 
-JPEG_SIDE = 65535  # pixels; the format's limit
+_JPEG_SIDE = 65535  # pixels; the format's limit
 
 
 class Noise(Protocol):
@@ -47,7 +47,7 @@ class Noise(Protocol):
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class WhiteGaussian:
     """Additive white Gaussian noise of standard deviation sigma: the default."""
 
     name: ClassVar[str] = "gaussian"
@@ -71,7 +71,7 @@ class Gaussian8Bit:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
-        Gaussian().add(clean, sigma, generator, out)
+        WhiteGaussian().add(clean, sigma, generator, out)
         out[:] = as_float(quantise(out))
 
 
@@ -98,7 +98,7 @@ class PoissonGaussian:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
-        Gaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
+        WhiteGaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
         photon = 2 * self.shot * sigma**2  # what one adds to the intensity
         if photon > 0:
             out += photon * generator.poisson(clean / photon) - clean
@@ -202,9 +202,9 @@ class Jpeg:
     ) -> None:
         from PIL import Image
 
-        if max(clean.shape) > JPEG_SIDE:
-            raise UsageError(f"--noise jpeg: a frame has more than {JPEG_SIDE} pixels a side")
-        Gaussian().add(clean, sigma, generator, out)
+        if max(clean.shape) > _JPEG_SIDE:
+            raise UsageError(f"--noise jpeg: a frame has more than {_JPEG_SIDE} pixels a side")
+        WhiteGaussian().add(clean, sigma, generator, out)
         file = io.BytesIO()
         image = Image.fromarray(quantise(out).squeeze(2) if out.shape[2] == 1 else quantise(out))
         image.save(file, "jpeg", quality=self.quality, subsampling="4:2:0")
@@ -214,32 +214,32 @@ class Jpeg:
 
 NOISES: dict[str, type[Noise]] = {
     noise.name: noise
-    for noise in (Gaussian, Gaussian8Bit, PoissonGaussian, Correlated, Uneven, Jpeg)
+    for noise in (WhiteGaussian, Gaussian8Bit, PoissonGaussian, Correlated, Uneven, Jpeg)
 }
-WHITE_GAUSSIAN = Gaussian()
+WHITE_GAUSSIAN = WhiteGaussian()
 """The default."""
 
 
-def select(expression: str) -> Noise:
+def select_noise(expression: str) -> Noise:
     """The noise that ``name[param=value,…]`` names.
 
     Raises:
         UsageError: an unknown name (near matches are listed), parameter or value.
     """
-    name, arguments = parameters.read("noise", expression.strip())
+    name, arguments = parameters.split_name("noise", expression.strip())
     if name not in NOISES:
         raise UsageError(unknown("noise", name, NOISES))
     return NOISES[name](**dict(parameters.overrides(name, NOISES[name], arguments)))
 
 
-def spec(noise: Noise) -> str:
+def noise_spec(noise: Noise) -> str:
     """The expression that selects it; there is only one."""
     usual = parameters.defaults(type(noise))
-    chosen = {k: v for k, v in values(noise).items() if v != usual[k]}
+    chosen = {k: v for k, v in noise_parameters(noise).items() if v != usual[k]}
     return parameters.spec(noise.name, tuple(sorted(chosen.items())))
 
 
-def values(noise: Noise) -> dict[str, Any]:
+def noise_parameters(noise: Noise) -> dict[str, Any]:
     """All its parameters."""
     found: dict[str, Any] = asdict(noise)  # type: ignore[call-overload]
     return found

@@ -62,7 +62,7 @@ class Drawn:
 
     @property
     def noise(self) -> str:
-        return noises.spec(self.model)
+        return noises.noise_spec(self.model)
 
     @property
     def words(self) -> str:
@@ -111,7 +111,9 @@ class Recorded:
         return self._estimates[frame.id]
 
 
-def choose(model: Noise | None, dataset: Dataset, frames: Sequence[Frame]) -> Observation:
+def choose_observation(
+    model: Noise | None, dataset: Dataset, frames: Sequence[Frame]
+) -> Observation:
     """The noise that the frames bring along, or the one that the user names.
 
     Args:
@@ -126,6 +128,6 @@ def choose(model: Noise | None, dataset: Dataset, frames: Sequence[Frame]) -> Ob
     if len(recorded) < len(frames):
         raise UsageError(f"{dataset.name}: only some of its frames bring their own noise")
     if model is not None:
-        spec = noises.spec(model)
+        spec = noises.noise_spec(model)
         raise UsageError(f"--noise {spec}: {dataset.name} brings its own noise; leave it out")
     return Recorded()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from denoisebench.protocol.noise import Noise
 
-VERSION = 1
+PROTOCOL_VERSION = 1
 RECORDED = "recorded"
 """What stands for a noise's name where a camera recorded it with the frame."""
 
@@ -40,7 +40,7 @@ def noise_generator(
         seed: which of several noise draws.
         noise: its spec.
     """
-    identity = [VERSION, dataset, frame, float(sigma), seed]
+    identity = [PROTOCOL_VERSION, dataset, frame, float(sigma), seed]
     if noise != WHITE_GAUSSIAN.name:
         identity.append(noise)
     digest = hashlib.sha256(json.dumps(identity).encode()).digest()
@@ -70,7 +70,7 @@ def add_noise(
     Returns:
         float32 (H, W, C); the clean frame's range is [0, 1].
     """
-    generator = noise_generator(dataset, frame, sigma, seed, noises.spec(noise))
+    generator = noise_generator(dataset, frame, sigma, seed, noises.noise_spec(noise))
     noisy = np.empty(clean.shape, np.float32) if out is None else out
     noise.add(as_float(clean), sigma / 255, generator, noisy)
     return noisy
@@ -92,7 +92,7 @@ def description(noise: str = WHITE_GAUSSIAN.name) -> dict[str, Any]:
         noise: its spec, or `RECORDED`.
     """
     return {
-        "version": VERSION,
+        "version": PROTOCOL_VERSION,
         **_noise(noise),
         "scored_output": "clipped to [0, 1], rounded to 8 bit",
         "psnr": "peak 255, MSE over all pixels and channels, no border crop; mean over images",
@@ -113,13 +113,13 @@ def _noise(spec: str) -> dict[str, Any]:
             "noise_probe": _short_digest(probe),
             "noisy_input": "float32, not clipped, not quantised",
         }
-    noise = noises.select(spec)
+    noise = noises.select_noise(spec)
     ramp = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
     drawn = add_noise(ramp, 25, dataset="probe", frame="probe", seed=0, noise=noise)
     return {
         "noise": f"{noise.words}; numpy Philox, "
         "key sha256(version, dataset, frame, sigma, seed, noise)",
-        "noise_parameters": noises.values(noise),
+        "noise_parameters": noises.noise_parameters(noise),
         "noise_probe": _short_digest(drawn),
         "noisy_input": "float32, as the noise leaves it",
         "told": "the frame's noise, root mean square",

@@ -41,7 +41,7 @@ class Options:
         methods: expressions, see `registry.select`.
         dataset: what to open; None takes the default.
         split: which of its splits.
-        noise: which is drawn, see `noise.select`; None is white Gaussian, or what the frames bring.
+        noise: which is drawn, see `select_noise`; None is white Gaussian, or what the frames bring.
         sigmas: how strong it is, on the 8-bit scale; None is `SIGMAS`, or what the frames bring.
         told: what methods that need a sigma are told in its place; empty is the truth, or an
             estimate of it.
@@ -175,7 +175,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         registry.load_file(plugin)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)
-    model = None if options.noise is None else noise.select(options.noise)
+    model = None if options.noise is None else noise.select_noise(options.noise)
     forced = frozenset(method.spec for method in registry.select(options.force))
     if unused := forced - {row.method.spec for row in rows}:
         raise UsageError(f"--force {', '.join(sorted(unused))}: not among --methods; add it there")
@@ -186,7 +186,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         dataset = catalogue.open_dataset(options.dataset)
         line = f"Frames: {dataset.title}"
     frames = spread(dataset.frames(options.split), options.frames)
-    observation = observations.choose(model, dataset, frames)
+    observation = observations.choose_observation(model, dataset, frames)
     if observation.noise == protocol.RECORDED:
         rows = _with_noisy(rows)
     if not all(frame.has_clean for frame in frames):
@@ -202,7 +202,7 @@ def make_plan(options: Options) -> tuple[Plan, str]:
         rows,
         metrics,
         forced,
-        options.threads or threads.available(),
+        options.threads or threads.available_cores(),
         TimingRules(),
     )
     return plan, line

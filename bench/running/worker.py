@@ -108,7 +108,7 @@ def main(connection: Connection, task: Task, frames: SharedFrames) -> None:
         return
     load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
-    connection.send(Ready(load_ns, threads.report(), reference_ns=reference_times()))
+    connection.send(Ready(load_ns, threads.thread_counts(), reference_ns=reference_times()))
     with contextlib.suppress(EOFError), without_gradients(session.card):
         while True:
             _serve(connection, session, frames)
@@ -163,7 +163,7 @@ def _explain(error: BaseException) -> str:
     """One line for the table; the traceback goes to the log."""
     traceback.print_exception(error)
     sys.stderr.flush()
-    return plugins.one_line(error)
+    return plugins.describe_error(error)
 
 
 class _Session:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from denoisebench.running.plan import Options, Plan, Row
     from denoisebench.verifying.published import Expectation, Quick
 
-RULES = TimingRules(warmup_s=0.0, max_rounds=1)
+_RULES = TimingRules(warmup_s=0.0, max_rounds=1)
 """Scores are wanted here, not times: every frame once."""
 
 
-class Verdict(StrEnum):
+class Agreement(StrEnum):
     """How a printed figure and ours compare. The vocabulary is closed: exit codes rely on it."""
 
     AGREES = "agrees"
@@ -54,7 +54,7 @@ class Comparison:
     expectation: Expectation
     sigma: float | None
     device: str
-    verdict: Verdict
+    verdict: Agreement
     measured: float | None = None
     frames: int = 0
     worst: tuple[str, float] | None = None
@@ -77,7 +77,7 @@ class Comparison:
         return self.measured - self.printed
 
 
-def choose(
+def choose_expectations(
     expectations: Sequence[Expectation],
     methods: Sequence[str] = ("all",),
     datasets: Sequence[str] = (),
@@ -138,7 +138,7 @@ def plans(
     """What to run, a plan for each data set, in the order of the expectations.
 
     Args:
-        expectations: those of `choose` that are not `unavailable`.
+        expectations: those of `choose_expectations` that are not `unavailable`.
         options: everything but the methods, the data set, the sigmas and the folder.
         quick: take only its frames.
 
@@ -163,7 +163,7 @@ def _plan(group: list[Expectation], options: Options, quick: Quick | None) -> Pl
     )
     _check_frames(plan, group)
     frames = [f for f in plan.frames if quick is None or f.id in quick.frames]
-    return replace(plan, frames=frames, rules=RULES)
+    return replace(plan, frames=frames, rules=_RULES)
 
 
 def _check_frames(plan: Plan, group: list[Expectation]) -> None:
@@ -181,7 +181,7 @@ def folder(out: Path, plan: Plan) -> Path:
     return out / plan.default_name
 
 
-def compare(
+def compare_with_print(
     expectation: Expectation, plan: Plan, known: Mapping[Cell, Measurement]
 ) -> list[Comparison]:
     """An expectation beside what was measured: one comparison for each sigma and device.
@@ -206,11 +206,11 @@ def _judge(
 ) -> Comparison:
     cells = [cell for cell, _ in plan.cells(row) if cell.sigma == sigma]
     found = [known[cell] for cell in cells if cell in known]
-    result = Comparison(expectation, sigma, row.device, Verdict.INCOMPLETE, frames=len(found))
+    result = Comparison(expectation, sigma, row.device, Agreement.INCOMPLETE, frames=len(found))
     if failed := [m for m in found if m.status is not Status.OK]:
         first = f"{failed[0].status.value}: {failed[0].reason}"
         reason = f"{len(failed)} of {len(cells)} frames failed; the first: {first}"
-        return replace(result, verdict=Verdict.FAILED, reason=reason)
+        return replace(result, verdict=Agreement.FAILED, reason=reason)
     if len(found) < len(cells):
         return replace(result, reason="interrupted")
     psnr = {m.cell.frame: m.psnr for m in found if m.psnr is not None}
@@ -236,13 +236,13 @@ def _decide(result: Comparison) -> Comparison:
     elif result.worst is not None and not abs(result.worst[1]) <= result.image_tolerance:
         reason = f"{result.worst[0]} is off by {result.worst[1]:+.2f} dB"
     else:
-        return replace(result, verdict=Verdict.AGREES)
-    return replace(result, verdict=Verdict.OFF, reason=reason)
+        return replace(result, verdict=Agreement.AGREES)
+    return replace(result, verdict=Agreement.OFF, reason=reason)
 
 
 def not_compared(expectation: Expectation, reason: str) -> list[Comparison]:
     """An expectation that nothing was measured for: a comparison for each sigma, or one."""
     return [
-        Comparison(expectation, sigma, "", Verdict.NOT_COMPARABLE, reason=reason)
+        Comparison(expectation, sigma, "", Agreement.NOT_COMPARABLE, reason=reason)
         for sigma in expectation.psnr or (None,)
     ]

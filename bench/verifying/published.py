@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-FILE = Path(__file__).with_name("published.toml")
+_FILE = Path(__file__).with_name("published.toml")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Quick:
         return replace(expectation, psnr={self.sigma: mean}, images=images)
 
 
-def load(path: Path = FILE) -> tuple[list[Expectation], Quick]:
+def load_published(path: Path = _FILE) -> tuple[list[Expectation], Quick]:
     """The expectations, in the order of the file, and what of them is quick to verify."""
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     sources = {name: Source(name, **source) for name, source in content["sources"].items()}

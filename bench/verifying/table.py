@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from denoisebench import protocol
 from denoisebench.machine import environment
-from denoisebench.verifying.agreement import Verdict
+from denoisebench.protocol import PROTOCOL_VERSION, digest
+from denoisebench.verifying.agreement import Agreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,7 +62,7 @@ def _decibels(value: float | None) -> str:
 
 
 def _verdict(c: Comparison) -> str:
-    if c.verdict is Verdict.AGREES:
+    if c.verdict is Agreement.AGREES:
         return str(c.verdict)
     # "off by" says its verdict itself.
     text = c.reason if c.reason.startswith("off") else f"{c.verdict}: {c.reason}"
@@ -78,7 +78,7 @@ def _footer(comparisons: Sequence[Comparison], command: str) -> str:
         "from its own printed figure, and by how much it may, where single images were printed.",
         *(f"{s.name}: {s.citation}. Its convention: {s.convention}." for s in sources),
         *(f"Tolerance for {what}: {reason}" for what, reason in _reasons(comparisons)),
-        f"Protocol {protocol.VERSION}, digest `{protocol.digest()}`. Versions: {versions}.",
+        f"Protocol {PROTOCOL_VERSION}, digest `{digest()}`. Versions: {versions}.",
         f"Command: `{command}`",
     ]
     return "  \n".join(lines)
