@@ -1,4 +1,4 @@
-"""Everything that changes a score: noise, rounding, estimates of sigma, and their digest."""
+"""Measurement protocol: the noise, the rounding and the estimates of sigma, with their digest."""
 
 from denoisebench.protocol.pixels import as_float, quantise
 from denoisebench.protocol.rules import (
