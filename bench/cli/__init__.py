@@ -1,4 +1,4 @@
-"""The command line. Each verb is one module, imported when it is used."""
+"""Command line of ``bench``. Each verb is one module, imported when it is used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VERBS = (
 
 
 class _Verbs(click.Group):
-    """Imports a verb's module when it is asked for, and explains errors in one line."""
+    """Group that imports a verb's module when it is used, and explains errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_VERBS]  # once its module is imported, "list" is the verb

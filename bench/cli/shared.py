@@ -1,4 +1,4 @@
-"""Options that several verbs share, worded once."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ timeout = click.option(
     type=FiniteRange(0, min_open=True),
     default=600.0,
     show_default=True,
-    help="Seconds for a cell, and for loading a method.",
+    help="Time limit in seconds for a cell, and for loading a method.",
 )
 threads = click.option(
     "--threads",
     type=THREAD_COUNT,
-    help="Threads for every library.  [default: the number of cores]",
+    help="Number of threads for every library.  [default: the number of cores]",
 )
 fresh = click.option(
     "--fresh/--resume",
     default=False,
-    help="Set aside what the folder holds, or go on from it.  [default: resume]",
+    help="Set the folder's results aside and start anew, or continue from them.  [default: resume]",
 )
 plugins = click.option(
     "--plugin",
     "plugins",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A Python file with further methods or metrics; may be repeated.",
+    help="Python file with further methods or metrics; may be repeated.",
 )

@@ -1,4 +1,4 @@
-"""The harness checked against published numbers: runs what papers printed, and compares."""
+"""Check of the harness against published figures: plan the runs, and compare the results."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from denoisebench.verifying.published import Expectation, Quick
 
 _RULES = TimingRules(warmup_s=0.0, max_rounds=1)
-"""Scores are wanted here, not times: every frame once."""
+"""Every frame is denoised once: scores are wanted here, not times."""
 
 
 class Agreement(StrEnum):
-    """How a printed figure and ours compare. The vocabulary is closed: exit codes rely on it."""
+    """Verdict on a printed figure and ours. The vocabulary is closed: exit codes rely on it."""
 
     AGREES = "agrees"
     OFF = "off"
@@ -38,17 +38,18 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One printed figure beside ours.
+    """Comparison of one printed figure with ours.
 
     Attributes:
-        expectation: what was printed.
-        sigma: which of its noise levels; None where it has none.
-        device: where ours was measured; empty if it was not.
-        verdict: how they compare.
-        measured: our mean over the frames, in dB.
-        frames: how many.
-        worst: the single image that differs most from its print, and by how many dB.
-        reason: one line saying why the verdict is not ``agrees``.
+        expectation: the printed figures of the method.
+        sigma: the noise level of this figure, on the 8-bit scale; None where none was printed.
+        device: the device that measured ours; empty if it was not measured.
+        verdict: the result.
+        measured: our mean over the frames, in dB; None without one.
+        frames: number of frames that were measured.
+        worst: id of the single image that differs most from its print, and the difference in dB;
+            None where no single images were printed.
+        reason: one line that says why the verdict is not ``agrees``; else empty.
     """
 
     expectation: Expectation
@@ -62,16 +63,17 @@ class Comparison:
 
     @property
     def printed(self) -> float | None:
+        """Printed mean PSNR in dB; None where none was printed."""
         return None if self.sigma is None else self.expectation.psnr[self.sigma]
 
     @property
     def image_tolerance(self) -> float:
-        """dB by which a single image may differ; 0 where none were printed."""
+        """Tolerance for a single image in dB; 0 where no single images were printed."""
         return 0.0 if self.sigma is None else self.expectation.image_tolerance.get(self.sigma, 0.0)
 
     @property
     def difference(self) -> float | None:
-        """Ours less the printed, in dB."""
+        """Our mean minus the printed one, in dB; None if one of them is missing."""
         if self.measured is None or self.printed is None:
             return None
         return self.measured - self.printed
@@ -84,13 +86,17 @@ def choose_expectations(
     sigmas: tuple[float, ...] = (),
     quick: Quick | None = None,
 ) -> list[Expectation]:
-    """The expectations that are asked for.
+    """Choose the expectations that are asked for.
 
     Args:
+        expectations: all expectations.
         methods: names or globs; ``all`` takes every method.
-        datasets: names; none takes every data set.
-        sigmas: on the 8-bit scale; none takes every sigma that was printed.
-        quick: take only what of them is quick to verify.
+        datasets: names; empty takes every data set.
+        sigmas: noise levels on the 8-bit scale; empty takes every one that was printed.
+        quick: the part that is quick to verify; None takes everything.
+
+    Returns:
+        The chosen ones, in their order.
 
     Raises:
         UsageError: nothing was printed of a method or data set, or nothing is left.
@@ -111,6 +117,11 @@ def choose_expectations(
 
 
 def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
+    """Return the methods that names or globs match.
+
+    Raises:
+        UsageError: one of them matches no method.
+    """
     found: set[str] = set()
     for pattern in methods:
         names = matching(pattern, known)
@@ -123,7 +134,7 @@ def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
 
 
 def unavailable(expectation: Expectation) -> str:
-    """Why an expectation cannot be checked here; empty if it can."""
+    """Return the reason why an expectation cannot be checked here; empty if it can."""
     if expectation.incomparable:
         return expectation.incomparable
     card = registry.cards().get(expectation.method)
@@ -135,15 +146,15 @@ def unavailable(expectation: Expectation) -> str:
 def plans(
     expectations: Iterable[Expectation], options: Options, quick: Quick | None = None
 ) -> list[Plan]:
-    """What to run, a plan for each data set, in the order of the expectations.
+    """Plan the runs, one for each data set, in the order of the expectations.
 
     Args:
         expectations: those of `choose_expectations` that are not `unavailable`.
-        options: everything but the methods, the data set, the sigmas and the folder.
-        quick: take only its frames.
+        options: the options of the runs; methods, data set, sigmas and folder are replaced.
+        quick: the part that is quick to verify, whose frames are taken; None takes all frames.
 
     Raises:
-        UsageError: a data set cannot be had.
+        UsageError: a data set is not available.
     """
     by_dataset: dict[str, list[Expectation]] = {}
     for expectation in expectations:
@@ -152,7 +163,7 @@ def plans(
 
 
 def _plan(group: list[Expectation], options: Options, quick: Quick | None) -> Plan:
-    """A plan for one data set: every method at every sigma that was printed of one of them."""
+    """Plan the run of one data set: every method at every sigma that was printed of one of them."""
     plan, _ = make_plan(
         replace(
             options,
@@ -167,7 +178,11 @@ def _plan(group: list[Expectation], options: Options, quick: Quick | None) -> Pl
 
 
 def _check_frames(plan: Plan, group: list[Expectation]) -> None:
-    """Single images are looked up by id: all of them have to be there."""
+    """Check that the plan has every single image that was printed; they are found by id.
+
+    Raises:
+        UsageError: an image is missing.
+    """
     named = {frame for e in group for frame in e.images}
     if absent := named - {frame.id for frame in plan.frames}:
         raise UsageError(
@@ -177,19 +192,22 @@ def _check_frames(plan: Plan, group: list[Expectation]) -> None:
 
 
 def folder(out: Path, plan: Plan) -> Path:
-    """Where a plan's measurements go."""
+    """Return the folder of a plan's measurements, within the folder of the verification."""
     return out / plan.default_name
 
 
 def compare_with_print(
     expectation: Expectation, plan: Plan, known: Mapping[Cell, Measurement]
 ) -> list[Comparison]:
-    """An expectation beside what was measured: one comparison for each sigma and device.
+    """Compare printed figures with measurements.
 
     Args:
-        expectation: what was printed.
-        plan: what was run for it, among others.
-        known: what the run holds; nothing, if it was interrupted.
+        expectation: the printed figures of one method on one data set.
+        plan: the plan of the run that measured the method, among others.
+        known: the measurements of that run by cell; empty if it was interrupted.
+
+    Returns:
+        One comparison for each sigma and device.
     """
     rows = [row for row in plan.rows if row.method.spec == expectation.method]
     return [
@@ -204,6 +222,7 @@ def _judge(
     plan: Plan,
     known: Mapping[Cell, Measurement],
 ) -> Comparison:
+    """Compare one printed figure with the measurements of one method on one device."""
     cells = [cell for cell, _ in plan.cells(row) if cell.sigma == sigma]
     found = [known[cell] for cell in cells if cell in known]
     result = Comparison(expectation, sigma, row.device, Agreement.INCOMPLETE, frames=len(found))
@@ -221,7 +240,7 @@ def _judge(
 def _worst(
     expectation: Expectation, sigma: float, psnr: Mapping[str, float]
 ) -> tuple[str, float] | None:
-    """The image that differs most from its print, and by how much."""
+    """Return the image that differs most from its print, and the difference in dB."""
     differences = {
         frame: psnr[frame] - printed[sigma] for frame, printed in expectation.images.items()
     }
@@ -229,7 +248,7 @@ def _worst(
 
 
 def _decide(result: Comparison) -> Comparison:
-    """Agreement is of the mean and, where single images were printed, of each of them."""
+    """Give the verdict: the mean must agree and, where printed, every single image."""
     assert result.difference is not None
     if not abs(result.difference) <= result.expectation.tolerance:  # nan is no agreement
         reason = f"off by {result.difference:+.2f} dB"
@@ -241,7 +260,7 @@ def _decide(result: Comparison) -> Comparison:
 
 
 def not_compared(expectation: Expectation, reason: str) -> list[Comparison]:
-    """An expectation that nothing was measured for: a comparison for each sigma, or one."""
+    """Return comparisons without a measurement: one for each printed sigma, at least one."""
     return [
         Comparison(expectation, sigma, "", Agreement.NOT_COMPARABLE, reason=reason)
         for sigma in expectation.psnr or (None,)
