@@ -1,4 +1,4 @@
-"""Synthetic noises against their closed forms, and what recorded ones are estimated to be."""
+"""Synthetic noises against their closed forms, and estimates of recorded noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harness against published numbers: what agrees, what is off, and what cannot be compared."""
+"""Verification against published figures: expectations, verdicts, tables and the command."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ def compare(
     """Compare the runs in the folders BASE and HEAD: a verdict for each method and metric.
 
     Scores are compared cell by cell, so HEAD may hold only some of the cells of BASE. A score is
-    worse if its mean over frames fell by at least the size in --fail-on and the fall is
-    significant, or if one frame alone fell by 25 times that size. Times are compared only if both
-    runs are from one machine; to guard times, use bench ab, which launches both versions in turn.
+    worse if its mean over frames fell by at least the size in --fail-on, and either the fall is
+    significant or one frame alone fell by 25 times that size. Times are compared only if both runs
+    are from one machine; to guard times, use bench ab, which launches both versions in turn.
 
     Exit code 0: nothing got worse; 1: something that --fail-on names got worse; 2: the request
     cannot be carried out, or something that --fail-on names could be compared for no method; 3:
