@@ -15,7 +15,7 @@ from denoisebench.machine.memory import PeakMemory
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Output = TypeVar("Output")
+_Output = TypeVar("_Output")
 
 _NOISY_IQR = 0.10  # an interquartile range above this share of the median is flagged
 _REFERENCE_ROUNDS = 9
@@ -41,7 +41,7 @@ class TimingRules:
 class Clock(Protocol):
     """Clock that times one call on a device."""
 
-    def time(self, call: Callable[[], Output]) -> tuple[Output, int, int | None]:
+    def time(self, call: Callable[[], _Output]) -> tuple[_Output, int, int | None]:
         """Return the call's result, its wall time and its time by the device's clock, in ns.
 
         The last is None where the device has no clock.
@@ -52,7 +52,7 @@ class Clock(Protocol):
 class WallClock:
     """Clock for work that is done when the call returns."""
 
-    def time(self, call: Callable[[], Output]) -> tuple[Output, int, int | None]:
+    def time(self, call: Callable[[], _Output]) -> tuple[_Output, int, int | None]:
         start = perf_counter_ns()
         output = call()
         return output, perf_counter_ns() - start, None
@@ -66,7 +66,7 @@ class CudaClock:
 
         self._cuda = torch.cuda
 
-    def time(self, call: Callable[[], Output]) -> tuple[Output, int, int | None]:
+    def time(self, call: Callable[[], _Output]) -> tuple[_Output, int, int | None]:
         first, last = (self._cuda.Event(enable_timing=True) for _ in range(2))
         self._cuda.synchronize()
         start = perf_counter_ns()
@@ -98,8 +98,8 @@ class Samples:
 
 
 def measure(
-    call: Callable[[], Output], clock: Clock, rules: TimingRules, *, cold: bool, warm_up: bool
-) -> tuple[Output, Samples]:
+    call: Callable[[], _Output], clock: Clock, rules: TimingRules, *, cold: bool, warm_up: bool
+) -> tuple[_Output, Samples]:
     """Repeat a call until the rules are satisfied, and time it.
 
     Garbage collection is off while calls are timed.
@@ -116,7 +116,7 @@ def measure(
         The first call's result, and the samples.
     """
     samples = Samples()
-    outputs: list[Output] = []
+    outputs: list[_Output] = []
 
     def once() -> tuple[int, int | None]:
         output, wall, event = clock.time(call)

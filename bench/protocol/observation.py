@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from denoisebench.protocol.noise import Noise
 
 
+__all__ = ["Drawn", "Observation", "Recorded", "choose_observation"]
+
+
 class Observation(Protocol):
     """Source of a run's noisy frames."""
 
