@@ -1,4 +1,4 @@
-"""The unit of work, and its outcome."""
+"""Cells, the unit of work and storage, and what is measured of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOISY = "noisy"
 
 
 class Status(StrEnum):
-    """How a cell ended. The vocabulary is closed: reports and exit codes rely on it."""
+    """Outcome of a cell. The vocabulary is closed: reports and exit codes rely on it."""
 
     OK = "ok"
     ERROR = "error"  # the method raised
@@ -26,11 +26,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Level:
-    """How noisy frames are, and what methods that need a sigma are told of it.
+    """Noise level of a frame, with the sigma that methods are told in its place, if any.
 
     Attributes:
         sigma: strength of the drawn noise on the 8-bit scale; None where noise was recorded.
-        told: what the user has methods told; None tells them the truth, or an estimate of it.
+        told: sigma, on the same scale, that the user has methods told; None tells them the true
+            one, or an estimate of it.
     """
 
     sigma: float | None
@@ -56,14 +57,15 @@ def told_to(blind: bool, levels: Iterable[Level]) -> list[Level]:
 
 @dataclass(frozen=True)
 class Cell:
-    """One denoiser on one noisy frame on one device.
+    """One method on one noisy frame on one device: the unit of work, of resume and of storage.
 
     Attributes:
         method: the method's spec, ``name[param=value,…]``.
         device: ``cpu`` or ``cuda``.
         frame: the frame's id.
-        sigma, told: see `Level`; a blind method is told nothing, and has no ``told``.
-        seed: which noise draw.
+        sigma: strength of the drawn noise on the 8-bit scale; None where noise was recorded.
+        seed: number of the noise draw.
+        told: see `Level`; always None for a blind method.
     """
 
     method: str
@@ -75,17 +77,19 @@ class Cell:
 
     @property
     def level(self) -> Level:
+        """Its noise level."""
         return Level(self.sigma, self.told)
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric says of a cell.
+    """Score of a cell by one metric.
 
     Attributes:
-        value: None where it is not defined for the frame, or could not be computed.
+        value: in the metric's unit; None where it is not defined for the frame, or could not be
+            computed.
         key: identity of the metric's definition; scores under different keys are never mixed.
-        reason: one line saying why it could not be computed.
+        reason: one line that says why it could not be computed; else empty.
     """
 
     value: float | None
@@ -95,28 +99,30 @@ class Score:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is known of a cell once it has been tried. Times are raw samples in nanoseconds.
+    """Result of a cell that has been tried. Times are raw samples in nanoseconds.
 
     Attributes:
-        cell: what was measured.
-        status: how it ended; the scores and times are only there if it is ``ok``.
-        reason: one line saying why it is not.
-        psnr: dB; infinite for a perfect estimate; None where nobody knows the clean frame.
+        cell: the cell that was measured.
+        status: its outcome; there are scores and times only if it is ``ok``.
+        reason: one line that says why the status is not ``ok``; else empty.
+        psnr: in dB; infinite for a perfect estimate; None where nobody knows the clean frame.
         ssim: None there, too, and where the frame is smaller than the window.
-        sigma_given: what the method was given, on the 8-bit scale; None if it is blind.
-        scores: by the names of the further metrics that were asked for.
-        call_ns: the warm calls, one sample each.
-        event_ns: the same calls by the device's own clock (CUDA only).
-        transfer_ns: frame to the device and estimate back, one sample per frame (CUDA only).
-        cold_ns: the process's first call; only on the cell that made it.
-        load_ns: importing and building the method; only on the same cell.
+        sigma_given: sigma that the method was given, on the 8-bit scale; None if it is blind.
+        scores: scores by the further metrics that were asked for, by the metric's name.
+        call_ns: times of the warm calls, one sample each.
+        event_ns: times of the same calls by the device's own clock (CUDA only).
+        transfer_ns: times to move the frame to the device and the estimate back, one sample per
+            frame (CUDA only).
+        cold_ns: time of the process's first call; only on the cell that made it.
+        load_ns: time to import and build the method; only on the same cell.
         peak_memory: bytes resident above the level before the call, where it was measured.
         peak_device_memory: bytes allocated on the device above the level before the call.
         pixels: height times width.
-        quality_key: identity of all that decides the scores.
-        timing_key: identity of all that decides the times.
-        noisy_digest, output_digest: of the input's and the scored output's bytes.
-        session: the worker process that measured it (`Session`).
+        quality_key: identity of everything that decides the scores.
+        timing_key: identity of everything that decides the times.
+        noisy_digest: digest of the noisy frame's bytes.
+        output_digest: digest of the scored output's bytes.
+        session: number of the worker process that measured it (`Session`).
     """
 
     cell: Cell

@@ -1,4 +1,4 @@
-"""Files and folders whose content is safe: replaced at once, held by one process, set aside."""
+"""Safe writing: files are replaced whole, a folder is held by one process, old files are kept."""
 
 from __future__ import annotations
 
@@ -16,16 +16,33 @@ if TYPE_CHECKING:
 
 
 class BusyError(UsageError):
-    """Another process is at work in the same folder."""
+    """Error for a folder in which another process is at work."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the old one's place once it is written: a crash or a full disk leaves
-    the old one or the new one, never half.
+    """Open a new file, and put it in the old one's place when the block ends without an error.
+
+    A crash or a full disk leaves the old file or the new one, never half a file.
+
+    Args:
+        path: the file to replace; it need not exist, its folder must.
+
+    Yields:
+        The new file, open for writing bytes.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "frame.bin")
+        ...     with replacing(path) as file:
+        ...         written = file.write(b"abc")
+        ...     path.read_bytes()
+        b'abc'
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -40,29 +57,55 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content at once, in UTF-8.
+    """Replace a file by one that holds a text in UTF-8, as `replacing` does.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "table.md")
+        ...     write_text(path, "σ = 25")
+        ...     path.read_text(encoding="utf-8")
+        'σ = 25'
     """
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file's content at once.
+    """Replace a file by one that holds these bytes, as `replacing` does.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "frame.bin")
+        ...     write_bytes(path, b"abc")
+        ...     path.read_bytes()
+        b'abc'
     """
     with replacing(path) as file:
         file.write(content)
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents.
+    """Create a folder and its parents; a folder that exists is left as it is.
 
     Raises:
-        UsageError: it cannot be created, or is a file.
+        UsageError: the folder cannot be created, or the path names a file.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     make_folder(Path(folder, "results", "stills"))
+        ...     Path(folder, "results", "stills").is_dir()
+        True
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -72,14 +115,28 @@ def make_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def held(folder: Path, work: str) -> Iterator[None]:
-    """Keep every other process of the same work out of a folder; the system lets go of the dead's.
+    """Hold a folder's lock while the block runs, so that no other process works in the folder.
+
+    The operating system releases the lock of a process that dies.
 
     Args:
-        work: what it is, for the message.
+        folder: the folder to hold; it must exist.
+        work: a noun for the work, such as ``run``, for the message.
 
     Raises:
-        BusyError: another process holds it.
-        UsageError: it cannot be written to.
+        BusyError: another process holds the folder.
+        UsageError: the folder cannot be written to.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder, held(Path(folder), "run"):
+        ...     try:
+        ...         with held(Path(folder), "run"):
+        ...             pass
+        ...     except BusyError:
+        ...         print("held already")
+        held already
     """
     import filelock
 
@@ -99,10 +156,23 @@ def held(folder: Path, work: str) -> Iterator[None]:
 
 
 def set_aside(folder: Path, names: Iterable[str]) -> None:
-    """Move what a folder holds under these names into a new one within it: nothing is deleted.
+    """Move files and folders into a new subfolder ``before-TIME``, so that nothing is deleted.
+
+    Args:
+        folder: the folder that holds them.
+        names: the names to move; those that do not exist are skipped.
 
     Raises:
-        UsageError: it cannot be moved.
+        UsageError: a file or folder cannot be moved.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(Path(folder, "run.sqlite"), "old")
+        ...     set_aside(Path(folder), ["run.sqlite", "logs"])
+        ...     [path.name for path in Path(folder).glob("before-*/*")]
+        ['run.sqlite']
     """
     present = [folder / name for name in names if (folder / name).exists()]
     if not present:

@@ -1,11 +1,12 @@
-"""``name[param=value,…]``: how the command line names a dataclass with fixed parameters.
+"""Expressions of the command line: names, globs, and ``name[param=value,…]`` for a dataclass.
 
-Methods and noises are named alike; the dataclass's fields are the parameters.
+Methods and noises are written alike: a name, and the fields of a dataclass as parameters.
 """
 
 from __future__ import annotations
 
 import ast
+import fnmatch
 import math
 import re
 import typing
@@ -15,20 +16,49 @@ from typing import Any, Literal
 from denoisebench.errors import UsageError, unknown
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Overrides = tuple[tuple[str, Any], ...]
-"""Parameters that differ from their defaults, by name in alphabetical order."""
+"""Parameters that differ from their defaults: pairs of name and value, sorted by name."""
 
 
-def read(kind: str, expression: str) -> tuple[str, str]:
-    """The name in an expression, and what stands in its brackets.
+def matching(expression: str, names: Iterable[str]) -> list[str]:
+    """List the names that an expression matches, in their order.
 
     Args:
-        kind: what the expression names, for the message.
+        expression: ``all``, a name or a glob.
+        names: the names that exist.
+
+    Returns:
+        The matching names; empty if there are none.
+
+    Examples:
+        >>> matching("nlm-*", ["median", "nlm-opencv", "nlm-torch"])
+        ['nlm-opencv', 'nlm-torch']
+        >>> matching("all", ["median", "nlm-opencv"])
+        ['median', 'nlm-opencv']
+    """
+    return list(names) if expression == "all" else fnmatch.filter(names, expression)
+
+
+def split_name(kind: str, expression: str) -> tuple[str, str]:
+    """Split ``name[param=value,…]`` into the name and the text in its brackets.
+
+    Args:
+        kind: a noun for what the expression names, such as ``noise``, for the message.
+        expression: the text to split.
+
+    Returns:
+        The name and the arguments; the arguments are empty where there are no brackets.
 
     Raises:
-        UsageError: it has another form.
+        UsageError: the expression has another form.
+
+    Examples:
+        >>> split_name("noise", "jpeg[quality=50]")
+        ('jpeg', 'quality=50')
+        >>> split_name("noise", "jpeg")
+        ('jpeg', '')
     """
     match = re.fullmatch(r"([^\[\]]+)(?:\[(.*)\])?", expression)
     if match is None:
@@ -38,12 +68,25 @@ def read(kind: str, expression: str) -> tuple[str, str]:
 
 
 def spec(name: str, overrides: Overrides) -> str:
-    """The expression that names these parameters; there is only one."""
+    """Write the one expression that stands for a name with these parameters.
+
+    Examples:
+        >>> spec("jpeg", (("quality", 50),))
+        'jpeg[quality=50]'
+        >>> spec("jpeg", ())
+        'jpeg'
+    """
     return f"{name}[{','.join(f'{k}={v}' for k, v in overrides)}]" if overrides else name
 
 
 def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
-    """A dataclass's parameters with their default values."""
+    """Return a dataclass's parameters with their default values, in the order of its fields.
+
+    Examples:
+        >>> from dataclasses import make_dataclass
+        >>> defaults(make_dataclass("Box", [("width", float, 3.0), ("passes", int, 1)]))
+        {'width': 3.0, 'passes': 1}
+    """
     return {
         f.name: f.default_factory() if f.default_factory is not MISSING else f.default
         for f in fields(factory)  # type: ignore[arg-type]
@@ -51,14 +94,23 @@ def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def overrides(name: str, factory: Callable[..., Any] | None, arguments: str) -> Overrides:
-    """Read ``param=value,…``; values equal to the default are dropped, so that specs are unique.
+    """Read ``param=value,…`` as the parameters that differ from a dataclass's defaults.
+
+    Values that equal the default are dropped, so that `spec` is unique.
 
     Args:
-        name: of what has the parameters, for messages.
+        name: the name of what has the parameters, for messages.
         factory: the dataclass; None, where it could not be imported, has no parameters.
+        arguments: the text between the brackets; may be empty.
 
     Raises:
-        UsageError: an unknown parameter, or a value that its type or the dataclass refuses.
+        UsageError: a parameter is unknown, or its type or the dataclass refuses the value.
+
+    Examples:
+        >>> from dataclasses import make_dataclass
+        >>> Box = make_dataclass("Box", [("width", float, 3.0), ("passes", int, 1)])
+        >>> overrides("box", Box, "width=5, passes=1")
+        (('width', 5.0),)
     """
     known = {} if factory is None else defaults(factory)
     given = {}
@@ -76,7 +128,11 @@ def overrides(name: str, factory: Callable[..., Any] | None, arguments: str) -> 
 
 
 def _check(name: str, factory: Callable[..., Any], chosen: Overrides) -> None:
-    """Let the dataclass itself judge its parameters."""
+    """Let the dataclass check its parameters.
+
+    Raises:
+        UsageError: the dataclass refuses them.
+    """
     try:
         factory(**dict(chosen))
     except ValueError as error:
@@ -84,6 +140,11 @@ def _check(name: str, factory: Callable[..., Any], chosen: Overrides) -> None:
 
 
 def _value(name: str, key: str, text: str, wanted: Any) -> Any:
+    """Read a parameter's value as the type that is wanted.
+
+    Raises:
+        UsageError: the text is no value of that type, or is infinite.
+    """
     try:
         value = ast.literal_eval(text)
         if wanted is float and type(value) is int:

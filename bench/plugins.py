@@ -1,4 +1,4 @@
-"""What methods and metrics share as plugins: how they are found, and what one lacks to work."""
+"""Plugins: import the modules that hold methods, metrics or data sets, and say what one lacks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def import_modules(package: str) -> None:
-    """Import every module of a package of ours, its registry and subpackages aside."""
+    """Import every module of one of our packages, except its ``registry`` and its subpackages."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if module.name != "registry" and not module.ispkg:
             importlib.import_module(f"{package}.{module.name}")
 
 
 def load_announced(group: str) -> dict[str, str]:
-    """Import what other packages announce under an entry point group.
+    """Import the plugins that other packages announce under an entry point group.
 
     Returns:
-        Of those that fail to import, the name and why.
+        The reason for each plugin that fails to import, by its name.
     """
     entries = importlib.metadata.entry_points(group=group)
     problems = {entry.name: attempt(entry.load) for entry in entries}
@@ -34,18 +34,22 @@ def load_announced(group: str) -> dict[str, str]:
 
 
 def attempt(load: Callable[[], object]) -> str | None:
-    """Import a stranger's plugin; return why it fails, or None."""
+    """Import a plugin that others wrote, by calling ``load``.
+
+    Returns:
+        The reason if the import fails, else None.
+    """
     try:
         load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an import may raise anything, SystemExit included
-        return f"plugin fails to import: {one_line(error)}"
+        return f"plugin fails to import: {describe_error(error)}"
     return None
 
 
 def import_file(path: Path) -> None:
-    """Import a Python file under a name that it shares with no other file."""
+    """Import a Python file under a module name that no other file has."""
     name = f"denoisebench_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -56,7 +60,18 @@ def import_file(path: Path) -> None:
 
 
 def lacking(requires: Iterable[str]) -> str | None:
-    """Which of these modules are not installed, in a few words, or None."""
+    """Name the modules that are not installed.
+
+    Args:
+        requires: import names.
+
+    Returns:
+        A few words that name the missing modules, or None if all are installed.
+
+    Examples:
+        >>> lacking(["math", "no_such_module"])
+        'needs no_such_module, not installed'
+    """
     missing = [module for module in requires if not _is_installed(module)]
     return f"needs {', '.join(missing)}, not installed" if missing else None
 
@@ -64,11 +79,16 @@ def lacking(requires: Iterable[str]) -> str | None:
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # of the package that it is said to be in
+    except ImportError:  # its parent package is missing
         return False
 
 
-def one_line(error: BaseException) -> str:
-    """An exception's type and the first line of its message."""
+def describe_error(error: BaseException) -> str:
+    """Return an exception's type and the first line of its message.
+
+    Examples:
+        >>> describe_error(ValueError("too small"))
+        'ValueError: too small'
+    """
     detail = str(error).strip().splitlines()
     return f"{type(error).__name__}: {detail[0]}" if detail else type(error).__name__

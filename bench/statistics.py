@@ -1,10 +1,10 @@
-"""What paired scores say: the same frames under the same noise, so differences are taken by frame.
+"""Statistics of paired scores: pure functions of arrays, in which scipy does the statistics.
 
-Pure functions of arrays; scipy does the statistics. Frames are the sample: a method's scores under
-several noise draws of one frame are averaged first, because they are alike and would make any
-interval look too narrow. Everywhere a greater score is a better one: `gains` turns the scores of
-other metrics over. Resampling starts from a fixed seed, so that the same scores always give the
-same figures.
+All methods see the same noise on the same frames, so differences are taken frame by frame. Frames
+are the sample: a method's scores under several noise draws of one frame are averaged first, because
+they are alike and would make any interval look too narrow. Everywhere a greater score is a better
+one: `gains` turns the scores of other metrics over. Resampling starts from a fixed seed: the same
+scores always give the same figures.
 """
 
 from __future__ import annotations
@@ -19,16 +19,26 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 LEVEL = 0.95
-"""Of confidence intervals, and 1 less the error rate of tests."""
+"""Level of confidence intervals, and 1 minus the error rate of tests."""
 
-RESAMPLES = 9999
+_RESAMPLES = 9999
 _SEED = 20200
 _ALIKE = 1e-9  # scores that differ by less differ by rounding
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its confidence interval, in the unit of the scores."""
+    """Mean with its confidence interval, in the unit of the scores.
+
+    Attributes:
+        mean: the mean; nan where infinite differences have both signs.
+        low: lower end of the interval.
+        high: upper end of the interval.
+
+    Examples:
+        >>> Interval(0.3, 0.1, 0.5).excludes_zero
+        True
+    """
 
     mean: float
     low: float
@@ -36,11 +46,26 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
+        """True if the whole interval lies above zero, or below it."""
         return self.low > 0 or self.high < 0
 
 
 def gains(scores: ArrayLike, direction: Literal["higher", "lower", "zero"]) -> np.ndarray:
-    """Scores turned so that greater is better, by a metric's `direction`; any shape."""
+    """Turn scores so that greater is better.
+
+    Args:
+        scores: any shape.
+        direction: the metric's best value: the highest, the lowest, or the one closest to zero.
+
+    Returns:
+        Same shape as ``scores``.
+
+    Examples:
+        >>> gains([0.5, -0.25], "lower").tolist()
+        [-0.5, 0.25]
+        >>> gains([0.5, -0.25], "zero").tolist()
+        [-0.5, -0.25]
+    """
     values = np.asarray(scores, float)
     if direction == "higher":
         return values
@@ -48,28 +73,40 @@ def gains(scores: ArrayLike, direction: Literal["higher", "lower", "zero"]) -> n
 
 
 def over_seeds(scores: ArrayLike) -> np.ndarray:
-    """The mean over noise draws.
+    """Average scores over noise draws.
 
     Args:
         scores: (…, frames, seeds).
 
     Returns:
-        (…, frames).
+        Means, (…, frames).
+
+    Examples:
+        >>> over_seeds([[30.0, 31.0], [28.0, 28.5]]).tolist()
+        [30.5, 28.25]
     """
     means: np.ndarray = np.mean(np.asarray(scores, float), axis=-1)
     return means
 
 
 def paired_differences(scores: ArrayLike, reference: ArrayLike) -> np.ndarray:
-    """``scores - reference`` by frame; equal scores differ by 0, infinite ones too.
+    """Subtract a reference's scores frame by frame.
 
-    What differs by rounding alone is equal.
+    Equal scores differ by 0, also infinite ones. Scores that differ by rounding alone are equal.
 
     Args:
-        scores, reference: (…, frames), in the same order of frames.
+        scores: (…, frames).
+        reference: (…, frames), in the same order of frames.
+
+    Returns:
+        ``scores - reference``, (…, frames).
 
     Raises:
         ValueError: a score is missing (nan), or there is no frame.
+
+    Examples:
+        >>> paired_differences([30.0, np.inf], [29.5, np.inf]).tolist()
+        [0.5, 0.0]
     """
     ours, theirs = np.broadcast_arrays(np.asarray(scores, float), np.asarray(reference, float))
     if not ours.size:
@@ -81,18 +118,24 @@ def paired_differences(scores: ArrayLike, reference: ArrayLike) -> np.ndarray:
 
 
 def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
-    """The mean over frames with its bootstrap confidence interval.
+    """Compute the mean over frames with its bootstrap confidence interval.
 
-    Bias-corrected and accelerated (Efron 1987, "Better bootstrap confidence intervals"), frames
-    drawn with replacement. With few frames it is somewhat too narrow: of 95 % intervals over 20
-    normal differences 93 % hold the mean, over 6 frames 87 %. One frame has no interval but itself.
+    The interval is bias-corrected and accelerated (Efron 1987, "Better bootstrap confidence
+    intervals"); frames are drawn with replacement. With few frames it is somewhat too narrow: of
+    95 % intervals over 20 normal differences 93 % hold the mean, over 6 frames 87 %. For one frame
+    the interval is its difference.
 
     Args:
         differences: (frames,), as `paired_differences` gives them.
-        level: the share of such intervals that is meant to hold the true mean.
+        level: the share of such intervals that should hold the true mean.
 
     Returns:
-        Unbounded where single differences are infinite.
+        The mean and its interval, which is unbounded where single differences are infinite.
+
+    Examples:
+        >>> interval = mean_interval([0.1, 0.2, 0.3, 0.4])
+        >>> round(interval.mean, 3), interval.excludes_zero
+        (0.25, True)
     """
     values = np.asarray(differences, float)
     if not np.isfinite(values).all():
@@ -105,7 +148,7 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     found = stats.bootstrap(
         (values,),
         np.mean,
-        n_resamples=RESAMPLES,
+        n_resamples=_RESAMPLES,
         confidence_level=level,
         method="BCa",
         rng=np.random.default_rng(_SEED),
@@ -114,7 +157,10 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
 
 
 def _unbounded(values: np.ndarray) -> Interval:
-    """Where one estimate is perfect and the other is not, only the sign of the mean is known."""
+    """Return the interval of differences of which some are infinite.
+
+    Where one estimate is perfect and the other is not, only the sign of the mean is known.
+    """
     infinite = values[np.isinf(values)]
     mean = float(infinite[0]) if (infinite == infinite[0]).all() else math.nan
     if len(infinite) == len(values) and not math.isnan(mean):
@@ -123,25 +169,36 @@ def _unbounded(values: np.ndarray) -> Interval:
 
 
 def win_rate(differences: ArrayLike) -> float:
-    """The share of frames, in [0, 1], on which the difference is positive; equal ones count half.
+    """Return the share of frames on which the difference is positive; equal ones count half.
 
     Args:
         differences: (frames,).
+
+    Returns:
+        A share in [0, 1].
+
+    Examples:
+        >>> win_rate([0.5, -0.2, 0.0, 0.1])
+        0.625
     """
     return float(np.mean((np.sign(np.asarray(differences, float)) + 1) / 2))
 
 
 def wilcoxon(differences: ArrayLike) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test that differences are symmetric about 0.
+    """Test that differences are symmetric about 0, by Wilcoxon's signed-rank test.
 
-    Frames that do not differ are left out, as Wilcoxon did. scipy computes it exactly for up to 50
-    frames, or up to 13 if differences are tied.
+    Frames that do not differ are left out, as Wilcoxon did. scipy computes the p-value exactly for
+    up to 50 frames, or up to 13 if differences are tied.
 
     Args:
-        differences: (frames,). With fewer than 6 frames it cannot fall below 0.05.
+        differences: (frames,). With fewer than 6 frames the p-value cannot fall below 0.05.
 
     Returns:
-        1 where no frame differs.
+        The two-sided p-value; 1 where no frame differs.
+
+    Examples:
+        >>> round(wilcoxon([1, 2, 3, 4, 5, 6]), 5)
+        0.03125
     """
     values = np.asarray(differences, float)
     differing = values[values != 0]
@@ -153,16 +210,20 @@ def wilcoxon(differences: ArrayLike) -> float:
 
 
 def holm(pvalues: ArrayLike) -> np.ndarray:
-    """P-values corrected for their number: Holm 1979, "A simple sequentially rejective multiple
-    test procedure".
+    """Correct p-values for the number of tests, by Holm's method.
 
-    Rejecting those at or below alpha keeps the chance of any false rejection at or below alpha.
+    Holm 1979, "A simple sequentially rejective multiple test procedure". Rejecting those at or
+    below alpha keeps the chance of any false rejection at or below alpha.
 
     Args:
         pvalues: (tests,).
 
     Returns:
-        (tests,), in the same order, at most 1.
+        Corrected p-values, (tests,), in the same order, at most 1.
+
+    Examples:
+        >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+        [0.03, 0.06, 0.06]
     """
     values = np.asarray(pvalues, float)
     order = np.argsort(values, kind="stable")
@@ -174,7 +235,7 @@ def holm(pvalues: ArrayLike) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How methods rank over frames.
+    """Average ranks of methods over frames.
 
     Attributes:
         average: (methods,), mean rank of each; 1 is best, equals share the mean of their ranks.
@@ -186,14 +247,21 @@ class Ranking:
 
 
 def ranking(scores: ArrayLike, level: float = LEVEL) -> Ranking:
-    """Average ranks with Nemenyi's critical difference (Demšar 2006, "Statistical comparisons of
-    classifiers over multiple data sets", Sec. 3.2.2).
+    """Rank methods frame by frame, and average the ranks, with Nemenyi's critical difference.
 
-    ``q · sqrt(k (k + 1) / (6 N))`` for k methods on N frames, q the studentised range's quantile
-    for k means and infinitely many degrees of freedom, over the square root of 2.
+    Demšar 2006, "Statistical comparisons of classifiers over multiple data sets", Sec. 3.2.2. The
+    critical difference is ``q · sqrt(k (k + 1) / (6 N))`` for k methods on N frames. q is the
+    studentised range's quantile for k means and infinitely many degrees of freedom, divided by the
+    square root of 2.
 
     Args:
         scores: (methods, frames), two methods at least.
+        level: 1 minus the error rate.
+
+    Examples:
+        >>> found = ranking([[30, 31, 29], [28, 29, 27]])
+        >>> found.average.tolist(), round(found.critical_difference, 2)
+        ([1.0, 2.0], 1.13)
     """
     from scipy import stats
 
@@ -205,17 +273,23 @@ def ranking(scores: ArrayLike, level: float = LEVEL) -> Ranking:
 
 
 def not_worse(scores: ArrayLike, level: float = LEVEL) -> np.ndarray:
-    """The best by its mean, and all that cannot be told to be worse: what a table shows in bold.
+    """Mark the method with the best mean, and all that are not significantly worse.
 
-    A method is worse if the interval of its differences from the best (`mean_interval`) lies below
-    zero. Intervals are made wider for the number of methods (Bonferroni), so that the chance of
-    leaving out any that equals the best stays near ``1 - level``.
+    Tables show these in bold. A method is worse if the interval of its differences from the best
+    (`mean_interval`) lies below zero. Intervals are made wider for the number of methods
+    (Bonferroni), so that the chance of leaving out any that equals the best stays near
+    ``1 - level``.
 
     Args:
         scores: (methods, frames).
+        level: level of all intervals together.
 
     Returns:
         bool (methods,).
+
+    Examples:
+        >>> not_worse([[30.0, 31.0, 29.0, 32.0], [28.0, 29.1, 27.0, 30.0]]).tolist()
+        [True, False]
     """
     values = np.asarray(scores, float)
     best = values[int(np.argmax(values.mean(axis=1)))]

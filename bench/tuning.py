@@ -18,7 +18,7 @@ from denoisebench.cells import Level
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
-from denoisebench.machine import devices, environment, threads
+from denoisebench.machine import environment, threads
 from denoisebench.machine.transfer import device_of, without_gradients
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.protocol.observation import Drawn
@@ -134,7 +134,7 @@ def make_search(
         raise UsageError(f"{card.name} declares no parameters to search: nothing to tune")
     if device not in card.devices:
         raise UsageError(f"{card.name} does not run on {device}, only on {', '.join(card.devices)}")
-    if device == "cuda" and not devices.has_cuda():
+    if device == "cuda" and not environment.has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here")
     return Search(card, dataset, split, spread(dataset.frames(split), count), sigmas, device)
 
@@ -254,7 +254,7 @@ class _Method:
             output, ns, _ = self._device.clock.time(call)
         except Exception as error:  # a method may raise anything
             where = f"{self._card.name} on {scene.frame.id} at sigma {scene.sigma:g}"
-            raise UsageError(f"{where}: {plugins.one_line(error)}") from error
+            raise UsageError(f"{where}: {plugins.describe_error(error)}") from error
         self.times.append(ns)
         return self._device.download(output)[0]
 
@@ -291,7 +291,7 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], GridTrial]:
                 trials[key] = GridTrial(grid[key], scores, float(row["ms"]))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
-            f"{path} is not what a search left ({plugins.one_line(error)}); move it away, or "
+            f"{path} is not what a search left ({plugins.describe_error(error)}); move it away, or "
             "choose another --out"
         ) from error
     return trials

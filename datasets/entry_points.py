@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from denoisebench.datasets.base import DataError, Frame
 from denoisebench.errors import UsageError
-from denoisebench.plugins import one_line
+from denoisebench.plugins import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,4 +134,4 @@ def _guarded(label: str, call: Callable[[], T]) -> T:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
-        raise DataError(f"{label} cannot be used: {one_line(error)}") from error
+        raise DataError(f"{label} cannot be used: {describe_error(error)}") from error

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 from denoisebench import parameters, plugins
 from denoisebench.digests import code_digest
 from denoisebench.errors import UsageError, unknown
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -266,7 +266,7 @@ def _resolve(expression: str) -> list[Method]:
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]
-    name, arguments = parameters.read("method", expression)
+    name, arguments = parameters.split_name("method", expression)
     if name not in known:
         raise UsageError(unknown("method", name, known) + "; `bench list` shows all")
     return [Method(known[name], parameters.overrides(name, known[name].factory, arguments))]

@@ -12,7 +12,7 @@ import pytest
 
 from denoisebench import metrics, protocol
 from denoisebench.denoisers import registry
-from denoisebench.machine import devices
+from denoisebench.machine import environment
 
 
 def _takes_any_sigma(card: registry.Card) -> bool:
@@ -215,7 +215,7 @@ def test_listing_the_methods_imports_no_heavy_library() -> None:
     assert answer.stdout.strip() == "[]", answer.stderr
 
 
-@pytest.mark.skipif(not devices.has_cuda(), reason="torch finds no CUDA device here")
+@pytest.mark.skipif(not environment.has_cuda(), reason="torch finds no CUDA device here")
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", [n for n in METHODS if "cuda" in registry.cards()[n].devices])
 def test_both_devices_give_the_same_frame(name: str, channels: int) -> None:

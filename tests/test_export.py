@@ -23,7 +23,7 @@ from denoisebench.cells import Level, Status
 from denoisebench.comparing.findings import Finding, Verdict
 from denoisebench.comparing.history import Point, changes, courses, read_history
 from denoisebench.comparing.history_report import history_markdown, history_svg
-from denoisebench.machine import reference
+from denoisebench.machine.timing import reference_times
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
@@ -270,6 +270,6 @@ def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
 
 
 def test_the_reference_is_always_the_same_work() -> None:
-    samples = reference.times()
-    assert len(samples) == reference.ROUNDS
+    samples = reference_times()
+    assert len(samples) == 9
     assert min(samples) > 0

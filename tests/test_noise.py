@@ -1,4 +1,4 @@
-"""Synthetic noises against their closed forms, and what recorded ones are estimated to be."""
+"""Synthetic noises against their closed forms, and estimates of recorded noise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def noisy(expression: str, clean: np.ndarray, sigma: float = SIGMA, **key: objec
     drawn = protocol.add_noise(
         clean,
         sigma,
-        noise=noise.select(expression),
+        noise=noise.select_noise(expression),
         **{**KEY, **key},  # type: ignore[arg-type]
     )
     assert drawn.dtype == np.float32
@@ -185,8 +185,8 @@ def test_each_noise_and_parameter_has_a_protocol_of_its_own() -> None:
     ],
 )
 def test_a_noise_has_one_spec(given: str, spec: str) -> None:
-    assert noise.spec(noise.select(given)) == spec
-    assert noise.select(spec) == noise.select(given)
+    assert noise.noise_spec(noise.select_noise(given)) == spec
+    assert noise.select_noise(spec) == noise.select_noise(given)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_noise_has_one_spec(given: str, spec: str) -> None:
 )
 def test_a_wrong_noise_is_refused_in_one_line(expression: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        noise.select(expression)
+        noise.select_noise(expression)
 
 
 @pytest.mark.parametrize("sigma", [5, 15, 50])
@@ -257,5 +257,5 @@ def test_the_help_and_the_guide_know_every_noise() -> None:
     guide = (Path(__file__).parents[1] / "docs" / "noise.md").read_text(encoding="utf-8")
     for name, model in noise.NOISES.items():
         assert name in str(option.help)  # type: ignore[attr-defined]
-        for key, value in noise.values(model()).items():
+        for key, value in noise.noise_parameters(model()).items():
             assert f"| `{name}` | `{key}={value}` |" in guide

@@ -293,7 +293,7 @@ def test_a_run_with_another_noise_says_so_and_keeps_to_itself(
     stored = manifest(folder)
     name, frame = stored["dataset"]["name"], stored["dataset"]["frames"][0]["id"]
     clean = read_image(photos / frame)
-    model = noise.select(spec)
+    model = noise.select_noise(spec)
     noisy = protocol.add_noise(clean, 25, dataset=name, frame=frame, seed=0, noise=model)
     strength = 255 * noise.rms(noisy, protocol.as_float(clean))
     assert found.loc["gaussian"].sigma_given == pytest.approx(strength, rel=1e-5)

@@ -1,4 +1,4 @@
-"""The noise and the quantisation: what every score rests on."""
+"""Noise and quantisation, on which every score rests."""
 
 from __future__ import annotations
 

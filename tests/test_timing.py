@@ -1,4 +1,4 @@
-"""What is timed, how often, and what is told apart."""
+"""Timing: the calls that are timed, their number, their memory, and the flag for scatter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from denoisebench.machine.timing import TimingRules, WallClock, is_noisy, measur
 
 
 class FakeClock:
-    """Every call takes as long as it is told to."""
+    """Clock on which every call takes a given time."""
 
     def __init__(self, *milliseconds: float) -> None:
         self.times = list(milliseconds)

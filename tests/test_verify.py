@@ -1,4 +1,4 @@
-"""The harness against published numbers: what agrees, what is off, and what cannot be compared."""
+"""Verification against published figures: expectations, verdicts, tables and the command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from denoisebench.datasets import catalogue
 from denoisebench.errors import UsageError
 from denoisebench.verifying import agreement as verify
 from denoisebench.verifying import published as expectations
-from denoisebench.verifying.agreement import Verdict
+from denoisebench.verifying.agreement import Agreement
 from denoisebench.verifying.table import verification_csv, verification_markdown
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from conftest import Bench
 
-PUBLISHED, QUICK = expectations.load()
+PUBLISHED, QUICK = expectations.load_published()
 BM3D_ON_SET12 = PUBLISHED[0]
 
 # Methods under names that have published figures. The first two are given the clean frame, so that
@@ -113,7 +113,7 @@ def measured(psnr: dict[str, float], sigma: float = 25.0) -> Any:
 
 
 def compared(psnr: dict[str, float], expectation: expectations.Expectation) -> verify.Comparison:
-    [comparison] = verify.compare(expectation.at((25.0,)), *measured(psnr))
+    [comparison] = verify.compare_with_print(expectation.at((25.0,)), *measured(psnr))
     return comparison
 
 
@@ -251,19 +251,19 @@ def test_the_quick_part_is_a_part_of_the_whole() -> None:
 def test_a_mean_beyond_its_tolerance_is_off() -> None:
     plain = replace(BM3D_ON_SET12, images={})
     psnr = {"a": 31.0, "b": 29.0}
-    assert compared(psnr, plain).verdict is Verdict.AGREES
+    assert compared(psnr, plain).verdict is Agreement.AGREES
     off = compared(psnr | {"c": 30.6}, plain)
-    assert (off.verdict, off.reason) == (Verdict.OFF, "off by +0.23 dB")
-    assert compared({"a": float("inf")}, plain).verdict is Verdict.OFF
+    assert (off.verdict, off.reason) == (Agreement.OFF, "off by +0.23 dB")
+    assert compared({"a": float("inf")}, plain).verdict is Agreement.OFF
 
 
 def test_images_in_the_wrong_order_are_off_though_the_mean_agrees() -> None:
     right = {frame: printed[25.0] for frame, printed in BM3D_ON_SET12.images.items()}
-    assert compared(right, BM3D_ON_SET12).verdict is Verdict.AGREES
+    assert compared(right, BM3D_ON_SET12).verdict is Agreement.AGREES
     swapped = right | {"01": right["02"], "02": right["01"]}
     result = compared(swapped, BM3D_ON_SET12)
     assert result.difference == pytest.approx(0, abs=0.01)
-    assert result.verdict is Verdict.OFF
+    assert result.verdict is Agreement.OFF
     assert result.reason in ("01 is off by +3.40 dB", "02 is off by -3.40 dB")
 
 
@@ -271,11 +271,11 @@ def test_failed_and_missing_frames_are_no_figures() -> None:
     plan, found = measured({"a": 29.97, "b": 29.97})
     plain = replace(BM3D_ON_SET12, images={}).at((25.0,))
     [first, second] = found
-    [incomplete] = verify.compare(plain, plan, {first: found[first]})
-    assert (incomplete.verdict, incomplete.measured) == (Verdict.INCOMPLETE, None)
+    [incomplete] = verify.compare_with_print(plain, plan, {first: found[first]})
+    assert (incomplete.verdict, incomplete.measured) == (Agreement.INCOMPLETE, None)
     found[second] = Measurement(second, Status.TIMEOUT, "no result within 1 s")
-    [failed] = verify.compare(plain, plan, found)
-    assert failed.verdict is Verdict.FAILED
+    [failed] = verify.compare_with_print(plain, plan, found)
+    assert failed.verdict is Agreement.FAILED
     assert failed.reason == "1 of 2 frames failed; the first: timeout: no result within 1 s"
 
 
@@ -289,23 +289,25 @@ def test_agreement_is_of_the_mean_and_of_every_image(errors: list[float]) -> Non
     worst, tolerance = max(abs(error) for error in errors), e.image_tolerance[25.0]
     if abs(worst - tolerance) > 1e-9:
         agrees = mean_agrees and worst < tolerance
-        assert result.verdict is (Verdict.AGREES if agrees else Verdict.OFF)
-    assert (result.reason == "") == (result.verdict is Verdict.AGREES)
+        assert result.verdict is (Agreement.AGREES if agrees else Agreement.OFF)
+    assert (result.reason == "") == (result.verdict is Agreement.AGREES)
 
 
 def test_a_choice_keeps_the_order_of_the_file_and_names_what_is_unknown() -> None:
-    chosen = verify.choose(PUBLISHED, ("w*", "bm3d"), ("standard:bsd68",), (25.0, 17.0))
+    chosen = verify.choose_expectations(
+        PUBLISHED, ("w*", "bm3d"), ("standard:bsd68",), (25.0, 17.0)
+    )
     assert [(e.method, e.psnr) for e in chosen] == [
         ("bm3d", {25.0: 28.57}),
         ("wnnm", {25.0: 28.83}),
     ]
     with pytest.raises(UsageError, match="known: bm3d"):
-        verify.choose(PUBLISHED, ("gaussian",))
+        verify.choose_expectations(PUBLISHED, ("gaussian",))
 
 
 def test_the_tables_hold_every_figure_and_survive_what_plugins_say() -> None:
     agreeing = compared({"a": 29.99}, replace(BM3D_ON_SET12, images={}))
-    broken = replace(agreeing, verdict=Verdict.FAILED, reason="error: a | b\nand more")
+    broken = replace(agreeing, verdict=Agreement.FAILED, reason="error: a | b\nand more")
     markdown = verification_markdown([agreeing, broken], "bench verify")
     rows = [line for line in markdown.splitlines() if line.startswith("| BM3D")]
     assert [cell.strip() for cell in rows[0].split("|")[1:8]] == [

@@ -1,4 +1,4 @@
-"""The command line. Each verb is one module, imported when it is used."""
+"""Command line of ``bench``. Each verb is one module, imported when it is used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from denoisebench import __version__
 from denoisebench.errors import UsageError
 
 EXIT_USAGE = 2
@@ -34,7 +33,7 @@ _VERBS = (
 
 
 class _Verbs(click.Group):
-    """Imports a verb's module when it is asked for, and explains errors in one line."""
+    """Group that imports a verb's module when it is used, and explains errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_VERBS]  # once its module is imported, "list" is the verb
@@ -58,7 +57,7 @@ class _Verbs(click.Group):
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bench")
+@click.version_option(package_name="denoisebench", prog_name="bench")
 def main() -> None:
     """Compare image denoisers fairly, fast and reproducibly.
 

@@ -1,4 +1,4 @@
-"""``bench ab``: two installed versions, launched in turn."""
+"""``bench ab``: compare two installed versions, launched in turn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from denoisebench.cli import shared
 from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
 
 
-@click.command(short_help="Launch two versions in turn, and tell whether one is slower or worse.")
+@click.command(short_help="Launch two versions in turn, and report whether one is slower or worse.")
 @click.argument("base_env", type=click.Path(path_type=Path))
 @click.argument("head_env", type=click.Path(path_type=Path))
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
@@ -19,7 +19,7 @@ from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
     type=click.IntRange(shared.FEWEST_LAUNCHES),
     default=10,
     show_default=True,
-    help="Of each version; as many again before one is called slower.",
+    help="Launches per version; repeated once before a slowdown is reported.",
 )
 @verdict_options("psnr,ssim,time=5%,memory=20%")
 @click.option(
@@ -41,17 +41,17 @@ def ab(
     out: Path,
     resume: bool,
 ) -> None:
-    """Launch the versions in BASE_ENV and HEAD_ENV in turn, and compare what they measure.
+    """Launch the versions in BASE_ENV and HEAD_ENV in turn, and compare their measurements.
 
-    Each is a virtual environment's folder, its python, or a bench command. What follows -- goes to
-    bench run, once a launch:
+    Each is a virtual environment: its folder, its python, or its bench command. Every launch is a
+    bench run with the options after --:
 
     \b
     bench ab venv-base venv-head -- --methods 'nlm-*' --sigma 25 --frames 2
 
-    Times come from launches side by side, so that what else the machine does hits both. A method is
-    slower if the change is significant and as large as --fail-on says, and a second look at as many
-    launches confirms it. Exit codes as bench compare's.
+    The versions take turns, so that other work on the machine affects both. A method is slower if
+    the change is significant and at least as large as --fail-on says, and a second series of as
+    many launches confirms it. Exit codes are those of bench compare.
     """
     from denoisebench.comparing import ab as versions
     from denoisebench.comparing import launches as launcher

@@ -1,4 +1,4 @@
-"""``bench calibrate``: what this machine's times can tell apart."""
+"""``bench calibrate``: measure how much times scatter, and the changes that can be detected."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from denoisebench.comparing.calibration import Calibration
 
 
-@click.command(short_help="Measure how far times scatter here, and what can be told apart.")
+@click.command(short_help="Measure how much times scatter here, and which changes can be detected.")
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
 @click.option(
     "--env",
     type=click.Path(path_type=Path),
-    help="Virtual environment's folder, its python or bench.  [default: this one]",
+    help="Virtual environment: its folder, its python or bench command.  [default: this one]",
 )
 @click.option(
     "--pairs",
     type=click.IntRange(shared.FEWEST_LAUNCHES),
     default=20,
     show_default=True,
-    help="Pairs of launches to learn from.",
+    help="Pairs of launches to measure.",
 )
 @click.option(
     "--launches",
     type=click.IntRange(shared.FEWEST_LAUNCHES),
     default=10,
     show_default=True,
-    help="What bench ab will be given.",
+    help="Launches per version that bench ab will make.",
 )
 @click.option(
     "--out",
@@ -53,15 +53,15 @@ def calibrate(
     out: Path,
     resume: bool,
 ) -> None:
-    """Launch one version in turn with itself, and derive what bench ab may call slower.
+    """Launch one version against itself, and derive the smallest change bench ab may report.
 
     \b
     bench calibrate -- --methods 'nlm-*' --sigma 25 --frames 2
     bench ab base head --calibration results/calibration/calibration.toml -- …
 
-    Shows for each method how far a launch scatters, the smallest change to be told on this machine,
-    how often bench ab would raise a false alarm, and how often it would see a method that is slower
-    by 10 %: where that is too seldom, give both more --launches.
+    The table shows for each method how much launches scatter, the smallest change that can be
+    detected on this machine, and how often bench ab would raise a false alarm or detect a slowdown
+    by 10 %. Where it detects too few, give both commands more --launches.
     """
     from denoisebench.comparing import launches as launcher
     from denoisebench.comparing.calibration import calibrate as learn
@@ -93,6 +93,7 @@ def calibrate(
 
 
 def _table(known: Mapping[tuple[str, str], Calibration]) -> str:
+    """Write the Markdown table, a row for each method and device."""
     from tabulate import tabulate
 
     body = [

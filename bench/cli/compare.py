@@ -1,4 +1,4 @@
-"""``bench compare``: is one stored run worse than another?"""
+"""``bench compare``: report whether one stored run is worse than another."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
 from denoisebench.errors import UsageError
 
 
-@click.command(short_help="Tell whether one run is worse than another.")
+@click.command(short_help="Report whether one run is worse than another.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @verdict_options("psnr,ssim")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for the verdicts, in every format; needed for more than one.",
+    help="Folder for the verdicts in every format; required for more than one format.",
 )
 def compare(
     base: Path,
@@ -30,13 +30,14 @@ def compare(
 ) -> None:
     """Compare the runs in the folders BASE and HEAD: a verdict for each method and metric.
 
-    Scores are compared cell by cell, so HEAD may be a part of what BASE measured. A score is worse
-    if its mean over frames lost as much as --fail-on says and that is no accident of which frames
-    there are, or one frame broke. Times are compared on one machine only; to guard them, launch
-    both versions in turn: bench ab.
+    Scores are compared cell by cell, so HEAD may hold only some of the cells of BASE. A score is
+    worse if its mean over frames fell by at least the size in --fail-on, and either the fall is
+    significant or one frame alone fell by 25 times that size. Times are compared only if both runs
+    are from one machine; to guard times, use bench ab, which launches both versions in turn.
 
-    Exit code 0: nothing got worse; 1: something that --fail-on names did; 2: the request cannot be
-    carried out, or nothing of what --fail-on names could be compared; 3: methods failed in HEAD.
+    Exit code 0: nothing got worse; 1: something that --fail-on names got worse; 2: the request
+    cannot be carried out, or something that --fail-on names could be compared for no method; 3:
+    methods failed in HEAD.
     """
     if len(formats) > 1 and out is None:
         raise UsageError("several formats need a folder: give --out")

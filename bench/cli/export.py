@@ -1,4 +1,4 @@
-"""``bench export``: a run in the formats of other tools."""
+"""``bench export``: write a run in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def _format(item: Any) -> str:
     type=CommaList("format,…", lambda text: text.split(","), _format),
     default=",".join(_FORMATS),
     show_default=True,
-    help="Which.",
+    help="Formats to write, separated by commas.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: the run's own]")
 def export(run: Path, formats: tuple[str, ...], out: Path | None) -> None:
-    """Write a RUN folder for github-action-benchmark, Bencher, JUnit or pytest-benchmark.
+    """Write the run in the folder RUN for other tools.
 
     \b
     github-action-benchmark  bigger-is-better.json, smaller-is-better.json

@@ -1,4 +1,4 @@
-"""``bench history``: the course of a figure over runs."""
+"""``bench history``: show how a figure changed over runs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Show the course of a figure over runs, and where it changed.")
+@click.command(short_help="Show how a figure changed over runs.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric",
     default="psnr",
     show_default=True,
-    help="A metric; time (over a reference's, so that machines may differ); ms; memory.",
+    help="A metric, time (relative to a reference, so that machines may differ), ms or memory.",
 )
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file, too.")
+@click.option("--svg", type=click.Path(path_type=Path), help="SVG file for a plot of the figure.")
 def history(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
-    """Show the course of a figure over RUNS, in the order in which they were measured.
+    """Show a figure over RUNS, in the order in which they were measured.
 
-    A run is labelled by its folder: call the folders after the commits. The table goes to stdout;
-    where a figure changed for good, and not by scatter, it is marked.
+    A run is labelled by its folder's name: name the folders after the commits. The table goes to
+    stdout. It marks where a figure changed for good, and not by scatter.
     """
     from denoisebench.comparing.history import courses, read_history
     from denoisebench.comparing.history_report import history_markdown, history_svg

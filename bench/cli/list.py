@@ -1,4 +1,4 @@
-"""``bench list``: the methods, or the metrics, and whether they can run here."""
+"""``bench list``: list the methods or the metrics, and say which can run here."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "json", "csv", "md"]),
     default="table",
     show_default=True,
+    help="Format of the list.",
 )
 @shared.plugins
 def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
-    """List the methods: what they are, where they run, and whether they can run here.
+    """List the methods: family, licence, devices, and whether they can run here.
 
-    Or the metrics: what they say, on which scale, and whether they can be had here.
+    With --metrics, list the metrics: best value, unit, range, and whether they are available here.
     """
     from denoisebench.denoisers import registry
 
@@ -44,6 +45,7 @@ def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
 
 
 def _row(card: Card) -> dict[str, Any]:
+    """Return a method's row."""
     return {
         "name": card.name,
         "title": card.title,
@@ -56,6 +58,7 @@ def _row(card: Card) -> dict[str, Any]:
 
 
 def _metric_row(metric: Metric) -> dict[str, Any]:
+    """Return a metric's row."""
     low, high = metric.range
     return {
         "name": metric.name,

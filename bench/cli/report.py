@@ -1,4 +1,4 @@
-"""``bench report``: reports of runs, rebuilt offline from what they stored."""
+"""``bench report``: write reports of runs, offline, from their stored measurements."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ def _format(item: object) -> str:
     type=CommaList("format,…", lambda text: text.split(","), _format),
     default="html,md,csv",
     show_default=True,
-    help="Of html, md, latex, csv and json.",
+    help="Formats to write: html, md, latex, csv and json.",
 )
 @click.option(
     "--against",
     metavar="METHOD",
-    help="The method that others are compared with.  [default: the best]",
+    help="Method with which the others are compared.  [default: the best]",
 )
 @click.option(
     "--metrics",
     type=METRICS,
     default="all",
     show_default=True,
-    help="all, names or globs of the scores to show beside PSNR.",
+    help="Scores to show beside PSNR: all, names or globs.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for the reports; the run's own folder by default.",
+    help="Folder for the reports.  [default: the run's own folder]",
 )
 @click.option("--open", "show", is_flag=True, help="Write the page, and open it in a browser.")
 def report(
@@ -53,12 +53,16 @@ def report(
     out: Path | None,
     show: bool,
 ) -> None:
-    """Write reports of RUN folders, from what they stored.
+    """Write reports of the runs in the folders RUNS from their stored measurements.
 
-    html is one page that needs no network (report.html); md the table and a report with figures
-    (table1.md, report.md, plots); latex a booktabs table (table1.tex); csv table1.csv and
-    frames.csv; json report.json, as `bench schema` describes it. The Markdown tables are also
-    printed.
+    \b
+    html   report.html, one page that needs no network
+    md     table1.md, and report.md with its figures in plots
+    latex  table1.tex, a booktabs table
+    csv    table1.csv and frames.csv
+    json   report.json, as `bench schema` describes it
+
+    The Markdown tables are also printed.
     """
     from denoisebench.reporting.write import PAGE, write_reports
     from denoisebench.store.results import load_run
@@ -77,6 +81,7 @@ def report(
 
 
 def _open(page: Path) -> None:
+    """Open the page in a browser, or say that there is none."""
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()):
@@ -84,7 +89,7 @@ def _open(page: Path) -> None:
 
 
 def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
-    """The runs by their folders' names, numbered where they share one."""
+    """Name each run after its folder, with a number where several folders share a name."""
     named: dict[str, Path] = {}
     for path in runs:
         plain = name = path.resolve().name

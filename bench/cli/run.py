@@ -1,4 +1,4 @@
-"""``bench run``: the main job."""
+"""``bench run``: run the benchmark and print its table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
-    """Take a TOML file's values as the options' defaults, so that both are checked alike."""
+    """Take a TOML file's values as the options' defaults, so that both are checked alike.
+
+    Raises:
+        UsageError: the file cannot be read, or names an unknown option or an unfit value.
+    """
     if path is None:
         return
     try:
@@ -40,10 +44,10 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
 
 
 def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
-    """A TOML value as the command line would have it.
+    """Convert a TOML value to the text of the same option on the command line.
 
     Raises:
-        ValueError: it is not of a kind that the option takes.
+        ValueError: the option does not take a value of this kind.
     """
     items = value if isinstance(value, list) else [value]
     for item in items:
@@ -63,14 +67,15 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     type=METHODS,
     default="all",
     show_default=True,
-    help="all, names, globs, or names with parameters: nlm-skimage[h=0.7].",
+    help="Methods to run: all, names, globs, or names with parameters: nlm-skimage[h=0.7].",
 )
 @click.option(
     "--dataset",
-    help="documentary, stills, another of `bench data list`, folder:PATH, pairs:PATH (noisy and "
-    "clean) or noisy:PATH (noisy only).  [default: the first to be had]",
+    help="Data set: documentary, stills, another one of `bench data list`, folder:PATH, pairs:PATH "
+    "(noisy and clean) or noisy:PATH (noisy only).  [default: documentary, or stills where it "
+    "cannot be fetched]",
 )
-@click.option("--split", default="test", show_default=True, help="Which split of the data set.")
+@click.option("--split", default="test", show_default=True, help="Split of the data set.")
 @click.option(
     "--sigma",
     "sigmas",
@@ -79,8 +84,8 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @click.option(
     "--noise",
-    help="gaussian, gaussian-8bit, poisson-gaussian, correlated, uneven or jpeg, also with "
-    "parameters: jpeg[quality=50].  [default: gaussian, or what the data set brings]",
+    help="Noise to add: gaussian, gaussian-8bit, poisson-gaussian, correlated, uneven or jpeg, "
+    "also with parameters: jpeg[quality=50].  [default: gaussian, or the data set's own noise]",
 )
 @click.option(
     "--told",
@@ -93,30 +98,30 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="Noise draws for each frame.",
+    help="Number of noise draws for each frame.",
 )
 @click.option(
-    "--frames", type=click.IntRange(1), help="Take so many frames, evenly spread.  [default: all]"
+    "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
 )
 @click.option(
     "--metrics",
     type=METRICS,
     default="psnr,ssim",
     show_default=True,
-    help="all, names or globs; `bench list --metrics` lists them.",
+    help="Metrics to compute: all, names or globs; `bench list --metrics` lists them.",
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="auto runs a method on every device that it knows and that is here.",
+    help="Device; auto runs each method on every device that it supports and this machine has.",
 )
 @shared.timeout
 @click.option(
     "--memory-limit",
     type=FiniteRange(0, min_open=True),
-    help="GB that a method's process may hold.  [default: 80 % of what is free]",
+    help="Memory limit of a method's process in GB.  [default: 80 % of the free memory]",
 )
 @shared.threads
 @click.option(
@@ -124,12 +129,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     type=click.IntRange(0),
     default=4,
     show_default=True,
-    help="Keep crops of so many frames for the report, of cells that are measured from now on.",
+    help="Number of frames of which crops are kept for the report; applies to new measurements.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The run's folder.  [default: results/DATASET]",
+    help="Folder of the run.  [default: results/DATASET]",
 )
 @shared.fresh
 @click.option(
@@ -145,14 +150,14 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     is_eager=True,
     expose_value=False,
     callback=_read_config,
-    help="A TOML file that sets any of these options; the command line wins.",
+    help="TOML file that sets any of these options; the command line takes precedence.",
 )
 def run(**choices: Any) -> None:
-    """Noise frames, denoise them with every method, score, time, and print the table.
+    """Add noise to frames, denoise them with every method, score, time, and print the table.
 
-    Frames that come with a recorded noise are taken as they are.
+    Frames with recorded noise are used as they are.
 
-    What is measured is saved cell by cell: after an interruption the same command goes on. The
+    Every cell is saved as it is measured: after an interruption the same command continues. The
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
     cannot be carried out; 3: some cells failed; 130: interrupted.
     """
@@ -162,6 +167,7 @@ def run(**choices: Any) -> None:
 
 
 def _run(options: RunOptions) -> int:
+    """Plan the run, carry it out, and return the exit code."""
     from denoisebench.running import progress
     from denoisebench.running.plan import make_plan
     from denoisebench.running.session import execute
@@ -183,7 +189,7 @@ def _run(options: RunOptions) -> int:
 
 
 def _conclude(path: Path, options: RunOptions, *, interrupted: bool) -> int:
-    """Write and print the tables, and say how it went."""
+    """Write and print the tables, print a summary, and return the exit code."""
     from denoisebench.reporting.figures.strip import STRIP, write_strip
     from denoisebench.reporting.write import write_tables
     from denoisebench.store.results import load_run

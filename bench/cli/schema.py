@@ -1,4 +1,4 @@
-"""``bench schema``: what ``report.json`` holds, as JSON Schema."""
+"""``bench schema``: print the JSON Schema of ``report.json``."""
 
 from __future__ import annotations
 

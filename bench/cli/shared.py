@@ -1,4 +1,4 @@
-"""Options and habits that several verbs share."""
+"""Options and helpers that several verbs share."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from typing import TYPE_CHECKING
 import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
-from denoisebench.cli.types import THREADS, FiniteRange
+from denoisebench.cli.types import THREAD_COUNT, FiniteRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FEWEST_LAUNCHES = 6
+"""Least number of launches of a version."""
 
 timeout = click.option(
     "--timeout",
     type=FiniteRange(0, min_open=True),
     default=600.0,
     show_default=True,
-    help="Seconds for a cell, and for loading a method.",
+    help="Time limit in seconds for a cell, and for loading a method.",
 )
 threads = click.option(
     "--threads",
-    type=THREADS,
-    help="Threads for every library.  [default: the number of cores]",
+    type=THREAD_COUNT,
+    help="Number of threads for every library.  [default: the number of cores]",
 )
 fresh = click.option(
     "--fresh/--resume",
     default=False,
-    help="Set aside what the folder holds, or go on from it.  [default: resume]",
+    help="Set the folder's results aside and start anew, or continue from them.  [default: resume]",
 )
 plugins = click.option(
     "--plugin",
     "plugins",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A Python file with further methods or metrics; may be repeated.",
+    help="Python file with further methods or metrics; may be repeated.",
 )
 resume_launches = click.option(
     "--resume",
     is_flag=True,
-    help="Keep the pairs of launches that the folder has; the versions must not have changed.",
+    help="Keep the complete pairs of launches in the folder; the versions must be unchanged.",
 )
 
 
@@ -63,7 +64,7 @@ def this_command(*further: str) -> str:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let a polite kill end a run as Ctrl-C does: with the table of what is done."""
+    """Treat SIGTERM as Ctrl-C inside the block, so that the table of what is done is printed."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -77,7 +78,7 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 @contextmanager
 def launches_to_be_resumed() -> Iterator[None]:
-    """End on an interruption with the command that goes on."""
+    """Answer an interruption of the block with the command that continues, and exit."""
     with terminated_as_interrupted():
         try:
             yield

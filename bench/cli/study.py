@@ -37,7 +37,7 @@ def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) ->
     at work elsewhere.
     """
     from denoisebench.denoisers.gan import study as studies
-    from denoisebench.machine.devices import has_cuda
+    from denoisebench.machine.environment import has_cuda
 
     if any(word.partition("=")[0] == "--sigma" for word in options):
         raise UsageError("--sigma: a study names its own; change them in a file of your own")

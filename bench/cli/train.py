@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denoisebench.cli import EXIT_INTERRUPTED, shared
-from denoisebench.cli.types import THREADS, FiniteRange, Setting
+from denoisebench.cli.types import THREAD_COUNT, FiniteRange, Setting
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Options:
     help="End after so long, unless the iterations are done before.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
-@click.option("--threads", type=THREADS, help="CPU threads.  [default: one a core]")
+@click.option("--threads", type=THREAD_COUNT, help="CPU threads.  [default: one a core]")
 @click.option(
     "--vgg",
     type=click.Path(path_type=Path),
@@ -223,7 +223,7 @@ def _say(line: str) -> None:
 
 
 def _device(choice: str) -> torch.device:
-    from denoisebench.machine.devices import has_cuda
+    from denoisebench.machine.environment import has_cuda
 
     if choice == "cuda" and not has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here")

@@ -1,4 +1,4 @@
-"""``bench tune``: choose a method's parameters on train or val frames, and record how."""
+"""``bench tune``: choose a method's parameters on train or val frames, and record the search."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Choose a method's parameters on validation frames.")
 @click.argument("method")
-@click.option("--dataset", default="documentary", show_default=True, help="Whose frames decide.")
-@click.option("--split", default="val", show_default=True, help="val or train.")
+@click.option(
+    "--dataset",
+    default="documentary",
+    show_default=True,
+    help="Data set of the frames that decide.",
+)
+@click.option(
+    "--split", default="val", show_default=True, help="Split of the data set: val or train."
+)
 @click.option(
     "--sigma",
     "sigmas",
@@ -30,9 +37,15 @@ if TYPE_CHECKING:
     help="Standard deviations of the noise, on the 8-bit scale.",
 )
 @click.option(
-    "--frames", type=click.IntRange(1), help="Take so many frames, evenly spread.  [default: all]"
+    "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Device to run on.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -49,10 +62,10 @@ def tune(
     device: str,
     out: Path,
 ) -> None:
-    """Search METHOD's parameters: the grid that its plugin declares, best mean PSNR wins.
+    """Search the grid of parameters that METHOD's plugin declares, for the best mean PSNR.
 
     Test frames are refused. Every combination is saved as it is measured: after an interruption
-    the same command goes on. The choice goes to stdout, everything else to stderr.
+    the same command continues. The choice goes to stdout, everything else to stderr.
     """
     from denoisebench import files, tuning
     from denoisebench.datasets import catalogue
@@ -80,6 +93,11 @@ def tune(
 
 
 def _card(method: str) -> Card:
+    """Return the card of a method.
+
+    Raises:
+        UsageError: there is no method of that name.
+    """
     from denoisebench.denoisers import registry
 
     if method not in registry.cards():
@@ -89,7 +107,7 @@ def _card(method: str) -> Card:
 
 
 def _command(search: Search) -> str:
-    """The command that repeats a search."""
+    """Return the command that repeats a search."""
     words = ["bench", "tune", search.card.name]
     words += ["--dataset", search.dataset.name, "--split", search.split]
     words += ["--sigma", ",".join(f"{sigma:.15g}" for sigma in search.sigmas)]

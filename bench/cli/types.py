@@ -1,4 +1,4 @@
-"""Parameter types of the command line: each turns bad input into one clear line."""
+"""Parameter types of the command line; each explains bad input in one line."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_SIGMA = 255.0
+_LARGEST_SIGMA = 255.0
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases take none
-    """``a,b,c``, as a tuple.
+    """List ``a,b,c`` as a tuple, without duplicates.
 
     Args:
-        name: what the help calls it.
-        split: splits the text.
-        convert: turns one item into a value; raises ValueError with what is wrong.
+        name: the type's name in help texts.
+        split: function that splits the text into items.
+        convert: function that turns an item into a value; raises ValueError with the reason if
+            it cannot.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases ta
 
 
 class FiniteRange(click.FloatRange):
-    """A range of finite numbers: every comparison lets nan pass."""
+    """Range of finite numbers; click's own range lets nan pass."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         number: float = super().convert(value, param, ctx)
@@ -52,7 +53,7 @@ class FiniteRange(click.FloatRange):
 
 
 class Setting(click.ParamType):  # type: ignore[type-arg]  # older releases take none
-    """``KEY=VALUE``, as a pair."""
+    """Text ``KEY=VALUE`` as a pair."""
 
     name = "key=value"
 
@@ -66,20 +67,27 @@ class Setting(click.ParamType):  # type: ignore[type-arg]  # older releases take
 
 
 def _sigma(text: str) -> float:
+    """Read a sigma on the 8-bit scale.
+
+    Raises:
+        ValueError: it is no number between 0 and 255.
+    """
     try:
         sigma = float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
-    if not 0 <= sigma <= LARGEST_SIGMA:
+    if not 0 <= sigma <= _LARGEST_SIGMA:
         raise ValueError(f"{sigma:g} is not between 0 and 255; sigma is on the 8-bit scale")
     return sigma
 
 
 def _at_commas(text: str) -> list[str]:
+    """Split a text at its commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _split_names(text: str) -> list[str]:
+    """Split a text at its commas outside brackets."""
     from denoisebench.denoisers.registry import split_expressions
 
     return split_expressions(text)
@@ -88,4 +96,4 @@ def _split_names(text: str) -> list[str]:
 SIGMAS = CommaList("sigma,…", _at_commas, _sigma)
 METHODS = CommaList("method,…", _split_names, str)
 METRICS = CommaList("metric,…", _split_names, str)
-THREADS = click.IntRange(1, 1024)
+THREAD_COUNT = click.IntRange(1, 1024)

@@ -1,4 +1,4 @@
-"""What commands that end in verdicts share: what fails them, and where the verdicts go."""
+"""Options and output of the commands that end in verdicts: compare and ab."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
 
 
-class FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take none
-    """``psnr=0.02,time=10%``, as sizes and names."""
+class _FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take none
+    """Limits such as ``psnr=0.02,time=10%``, as a dict of sizes and a set of metrics."""
 
     name = "metric[=size],…"
 
@@ -41,36 +41,36 @@ def _format(item: Any) -> str:
     return str(item)
 
 
-FORMATS = CommaList("format,…", lambda text: text.split(","), _format)
+_FORMAT_LIST = CommaList("format,…", lambda text: text.split(","), _format)
 
 
 def verdict_options(fail_on: str) -> Callable[[Any], Any]:
-    """What comparisons have in common: what fails them, and where their verdicts go.
+    """Return a decorator that adds the options --fail-on, --calibration and --format.
 
     Args:
-        fail_on: the default.
+        fail_on: the default of --fail-on.
     """
     options = [
         click.option(
             "--fail-on",
-            type=FailOn(),
+            type=_FailOn(),
             default=fail_on,
             show_default=True,
-            help="What ends with exit code 1, and by how much worse: scores in their unit, "
-            "time and memory in percent.",
+            help="Metrics that end with exit code 1 when they get worse by this much: scores in "
+            "their unit, time and memory in percent.",
         ),
         click.option(
             "--calibration",
             type=click.Path(path_type=Path),
-            help="What bench calibrate wrote on this machine: times must grow by more.",
+            help="File that bench calibrate wrote on this machine; it raises the limits of times.",
         ),
         click.option(
             "--format",
             "formats",
-            type=FORMATS,
+            type=_FORMAT_LIST,
             default="md",
             show_default=True,
-            help="md, json, junit; the first is printed.",
+            help="Formats of the verdicts: md, json and junit; the first is printed.",
         ),
     ]
 
@@ -85,7 +85,11 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
 def limits_of(
     fail_on: tuple[dict[str, float], frozenset[str]], calibration: Path | None
 ) -> ComparisonLimits:
-    """What counts as a change, from the options.
+    """Return the limits that the options set.
+
+    Args:
+        fail_on: the sizes by metric, and the metrics that fail a comparison.
+        calibration: a file of bench calibrate; None for none.
 
     Raises:
         UsageError: the calibration cannot be used.
@@ -101,10 +105,16 @@ def limits_of(
 def conclude(
     findings: Sequence[Finding], about: About, formats: Sequence[str], out: Path | None
 ) -> int:
-    """Print the verdicts in the first format, write all of them, and return the exit code.
+    """Print the verdicts in the first format, write them in every format, and return the exit code.
+
+    Args:
+        findings: the verdicts.
+        about: description of the comparison, for the Markdown and JSON formats.
+        formats: names of the formats.
+        out: folder for the files; None writes none.
 
     Raises:
-        UsageError: they cannot be written.
+        UsageError: the files cannot be written.
     """
     from denoisebench import export as sinks
     from denoisebench.comparing.findings import exit_code

@@ -1,4 +1,4 @@
-"""``bench verify``: the harness checked against published numbers."""
+"""``bench verify``: check the harness against published figures."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ if TYPE_CHECKING:
     from denoisebench.verifying.agreement import Comparison
     from denoisebench.verifying.published import Expectation
 
-EXIT_OFF = 1
+_EXIT_OFF = 1
 
 _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item: str(item).strip())
 
 
-@click.command(short_help="Check the harness against published numbers.")
-@click.option("--quick", is_flag=True, help="Only a few images at one sigma: about a minute.")
+@click.command(short_help="Check the harness against published figures.")
+@click.option(
+    "--quick", is_flag=True, help="Check a few images at one sigma only; takes about a minute."
+)
 @click.option(
     "--methods",
     type=METHODS,
     default="all",
     show_default=True,
-    help="all, names or globs, of methods with published figures.",
+    help="Methods with published figures: all, names or globs.",
 )
 @click.option(
     "--dataset",
     "datasets",
     type=_DATASETS,
     default=(),
-    help="standard:set12, standard:bsd68, standard:cbsd68.  [default: all]",
+    help="Data sets: standard:set12, standard:bsd68, standard:cbsd68.  [default: all]",
 )
 @click.option(
     "--sigma",
@@ -53,7 +55,7 @@ _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for a run per data set, and for the table.  "
+    help="Folder for the table, and for a run of each data set.  "
     "[default: results/verify, or results/verify-quick]",
 )
 @shared.fresh
@@ -66,10 +68,10 @@ def verify(
     out: Path | None,
     **choices: Any,
 ) -> None:
-    """Run methods on standard sets as papers did, and compare with what the papers print.
+    """Run methods on standard sets as papers did, and compare with the figures in the papers.
 
-    A row agrees, is off by so many decibels, or is not comparable, and why. What is measured is
-    saved cell by cell: after an interruption the same command goes on. The table goes to stdout,
+    A row agrees, is off by some decibels, or is not comparable for a reason. Every cell is saved as
+    it is measured: after an interruption the same command continues. The table goes to stdout,
     everything else to stderr. Exit code 0: all agree or are not comparable; 1: something is off;
     2: the request cannot be carried out; 3: a method failed; 130: interrupted.
     """
@@ -82,9 +84,9 @@ def verify(
         raise UsageError(
             "--quick takes its own data set and sigma; leave out --dataset and --sigma"
         )
-    published, part = expectations.load()
+    published, part = expectations.load_published()
     part_taken = part if quick else None
-    chosen = verification.choose(published, methods, datasets, sigmas, part_taken)
+    chosen = verification.choose_expectations(published, methods, datasets, sigmas, part_taken)
     options = RunOptions(**choices)
     for plugin in options.plugins:
         registry.load_file(plugin)
@@ -96,7 +98,7 @@ def verify(
 
 
 def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
-    """Carry the plans out, one after the other; return those that came to their end."""
+    """Carry out the plans one after the other, and return those that were completed."""
     from denoisebench.running import progress
     from denoisebench.running.session import execute
     from denoisebench.verifying.agreement import folder
@@ -117,7 +119,7 @@ def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
 def _comparisons(
     chosen: Sequence[Expectation], plans: Sequence[Plan], out: Path, complete: Sequence[Plan]
 ) -> list[Comparison]:
-    """Every expectation beside what was measured for it, in the order of the file."""
+    """Compare every expectation with its measurements, in the order of the file."""
     from denoisebench.store.sqlite import STORE, Store
     from denoisebench.verifying import agreement as verification
 
@@ -132,16 +134,18 @@ def _comparisons(
             found += verification.not_compared(expectation, reason)
         else:
             plan = plan_of[expectation.dataset]
-            found += verification.compare(expectation, plan, known.get(expectation.dataset, {}))
+            found += verification.compare_with_print(
+                expectation, plan, known.get(expectation.dataset, {})
+            )
     return found
 
 
 def _conclude(found: Sequence[Comparison], out: Path) -> int:
-    """Write and print the table, and say how it came out."""
+    """Write and print the table, print a summary, and return the exit code."""
     from collections import Counter
 
     from denoisebench import files
-    from denoisebench.verifying.agreement import Verdict
+    from denoisebench.verifying.agreement import Agreement
     from denoisebench.verifying.table import verification_csv, verification_markdown
 
     command = _command()
@@ -151,18 +155,20 @@ def _conclude(found: Sequence[Comparison], out: Path) -> int:
     files.write_text(out / "verification.csv", verification_csv(found))
     click.echo(table, nl=False)
     counts = Counter(c.verdict for c in found)
-    said = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+    said = ", ".join(
+        f"{counts[verdict]} {verdict.value}" for verdict in Agreement if counts[verdict]
+    )
     click.echo(f"{said}. Wrote verification.md and verification.csv to {out}", err=True)
-    if counts[Verdict.INCOMPLETE]:
+    if counts[Agreement.INCOMPLETE]:
         click.echo(f"Interrupted. To go on from here: {command}", err=True)
         return EXIT_INTERRUPTED
-    if counts[Verdict.OFF]:
-        return EXIT_OFF
-    return EXIT_CELLS_FAILED if counts[Verdict.FAILED] else 0
+    if counts[Agreement.OFF]:
+        return _EXIT_OFF
+    return EXIT_CELLS_FAILED if counts[Agreement.FAILED] else 0
 
 
 def _command() -> str:
-    """The command that asks for the same verification; ``--fresh`` is not repeated."""
+    """Return the command that asks for the same verification, without ``--fresh``."""
     context = click.get_current_context()
     words = ["bench", "verify"]
     for option in context.command.params:

@@ -1,7 +1,8 @@
-"""The machine and the software that a run used: what its times depend on."""
+"""Description of the machine and the software that a run uses; its times depend on them."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.metadata
 import os
@@ -13,48 +14,76 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisebench import __version__
-from denoisebench.machine import devices
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 def describe(modules: Iterable[str]) -> dict[str, Any]:
-    """Machine and versions, ready for JSON.
+    """Describe the machine and the versions of the software, ready for JSON.
 
     Args:
         modules: import names of the libraries whose versions count.
     """
     return {
-        "denoisebench": __version__,
+        "denoisebench": importlib.metadata.version("denoisebench"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
-        "memory_gb": round(total_memory() / 1e9, 1),
+        "memory_gb": round(_total_memory() / 1e9, 1),
         "machine": machine_id(),
-        "cuda": devices.cuda_description(),
+        "cuda": cuda_description(),
         "libraries": versions(modules),
     }
 
 
 def busy_percent() -> float:
-    """How much of the processor other work takes: times measured beside it scatter."""
+    """Measure the share of all cores that is busy, in percent, over 0.3 s.
+
+    Before a run begins, this is the work of other programs, which makes times scatter.
+    """
     import psutil
 
     return float(psutil.cpu_percent(interval=0.3))
 
 
-def total_memory() -> int:
+def _total_memory() -> int:
+    """Return the machine's physical memory in bytes."""
     import psutil
 
     return int(psutil.virtual_memory().total)
 
 
 @cache
+def has_cuda() -> bool:
+    """Return True if torch can use a CUDA device; import torch only where there is a driver."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+@cache
+def cuda_description() -> dict[str, str]:
+    """Describe the CUDA device and its software, ready for JSON; empty where there is none."""
+    if not has_cuda():
+        return {}
+    import torch
+
+    return {
+        "name": torch.cuda.get_device_name(),
+        "capability": ".".join(map(str, torch.cuda.get_device_capability())),
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),
+    }
+
+
+@cache
 def cpu_name() -> str:
-    """The processor's model, as the system tells it."""
+    """Return the processor's model, as the operating system names it."""
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -67,7 +96,10 @@ def cpu_name() -> str:
 
 @cache
 def machine_id() -> str:
-    """Tells machines apart without naming them: times are never compared across it."""
+    """Return 12 hex digits that tell machines apart without naming them.
+
+    Times are never compared between different ids.
+    """
     address = uuid.getnode()
     if address >> 40 & 1:  # no network card was found, and another number is drawn each time
         address = 0
@@ -77,10 +109,22 @@ def machine_id() -> str:
 
 @cache
 def _distributions() -> dict[str, list[str]]:
+    """Return the names of the distributions that provide each import name."""
     return dict(importlib.metadata.packages_distributions())
 
 
 def versions(modules: Iterable[str]) -> dict[str, str]:
-    """Versions of the installed distributions that provide these modules."""
+    """Return the versions of the installed distributions that provide some modules.
+
+    Args:
+        modules: import names; those that are not installed are left out.
+
+    Returns:
+        Versions by the name of the distribution, sorted.
+
+    Examples:
+        >>> list(versions(["numpy", "no_such_module"]))
+        ['numpy']
+    """
     names = {name for module in modules for name in _distributions().get(module, ())}
     return {name: importlib.metadata.version(name) for name in sorted(names)}

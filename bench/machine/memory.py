@@ -1,4 +1,4 @@
-"""Resident memory of a process: its level, its peak, and what the machine can give."""
+"""Memory: the peak of this process, and the memory that the machine has left."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from pathlib import Path
 _STATUS = Path("/proc/self/status")
 
 
-def available() -> int:
-    """Bytes that can be used now without swapping."""
+def available_memory() -> int:
+    """Return the number of bytes that can be used now without swapping."""
     import psutil
 
     return int(psutil.virtual_memory().available)
 
 
 class PeakMemory:
-    """Bytes resident above the level before, as a context; None where the system cannot tell.
+    """Context that measures a block's peak of resident memory above the level before it.
 
     Memory that earlier calls freed but the allocator kept is given back first, or the peak would
     hide in it. The kernel keeps the peak itself, so that no short-lived allocation is missed.
+
+    Attributes:
+        bytes: the peak above the level before, at least 0; None until the block has ended, and
+            where the system cannot tell (other than Linux, or a sandbox).
     """
 
     bytes: int | None = None
@@ -42,6 +46,11 @@ class PeakMemory:
 
 
 def _kilobytes(name: str) -> int:
+    """Read one of the memory sizes that Linux reports of this process.
+
+    Raises:
+        OSError: there is no size of that name.
+    """
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1])
@@ -49,6 +58,7 @@ def _kilobytes(name: str) -> int:
 
 
 def _trim() -> None:
+    """Have the C allocator give freed memory back to the system, where it can."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,4 +1,4 @@
-"""Thread counts: set for every library that a method may use, and recorded as found."""
+"""Thread counts: set for every library that a method may use, and read back from each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _VARIABLES = (
 )
 
 
-def available() -> int:
-    """Cores that this process may use."""
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -29,7 +29,10 @@ def available() -> int:
 
 @contextmanager
 def inherited(count: int) -> Iterator[None]:
-    """Let the processes started inside inherit a thread count: libraries read it as they load."""
+    """Set the thread count for processes that are started inside the block.
+
+    It is set in environment variables, which libraries read as they load.
+    """
     saved = {name: os.environ.get(name) for name in _VARIABLES}
     os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
     try:
@@ -43,7 +46,7 @@ def inherited(count: int) -> Iterator[None]:
 
 
 def pin(count: int) -> None:
-    """Set the count in the libraries loaded so far: not all of them heed the environment."""
+    """Set the thread count of the libraries loaded so far; not all obey the environment."""
     import threadpoolctl
 
     threadpoolctl.threadpool_limits(count)
@@ -53,8 +56,8 @@ def pin(count: int) -> None:
         sys.modules["cv2"].setNumThreads(count)
 
 
-def report() -> dict[str, Any]:
-    """The counts that the loaded libraries say they use."""
+def thread_counts() -> dict[str, Any]:
+    """Return the thread counts that the loaded libraries report, by library, ready for JSON."""
     import threadpoolctl
 
     counts: dict[str, Any] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}

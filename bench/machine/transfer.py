@@ -1,4 +1,4 @@
-"""Frames on their way to a method and back: as numpy arrays, or as tensors on its device."""
+"""Transfer of frames to a method and back, as numpy arrays or as tensors on its device."""
 
 from __future__ import annotations
 
@@ -17,38 +17,47 @@ if TYPE_CHECKING:
 
 
 class Device(Protocol):
-    """Where a method's arrays live. Transfers are timed, in nanoseconds, where there are any.
+    """Memory in which a method's arrays live. Transfers to it are timed in nanoseconds.
 
     Attributes:
-        clock: times calls there.
+        clock: the clock that times calls on the device.
     """
 
     clock: Clock
 
     def upload(self, frame: np.ndarray) -> tuple[Any, int | None]:
-        """A copy of a float32 frame (H, W, C), as the method takes it."""
+        """Copy a float32 frame (H, W, C) into the form that the method takes.
+
+        Returns:
+            The copy, and the time of the transfer; None where nothing is transferred.
+        """
         ...
 
     def download(self, output: Any) -> tuple[np.ndarray, int | None]:
-        """The frame (H, W, C) of something of the kind that `upload` returns."""
+        """Return the frame (H, W, C) in an array such as `upload` returns, and the time."""
         ...
 
     def reset_peak(self) -> None:
-        """Begin to watch the memory of the device."""
+        """Begin to measure the peak of the device's memory."""
         ...
 
     def peak(self) -> int | None:
-        """Bytes allocated there since, above the level at the beginning."""
+        """Return the peak since `reset_peak`, in bytes above the level then; None for the CPU."""
         ...
 
 
 def device_of(card: Card, name: str) -> Device:
-    """Where a method's arrays live that runs on the device of that name."""
+    """Return the device for a method's arrays.
+
+    Args:
+        card: the method's card; its ``array`` says which kind of arrays it takes.
+        name: ``cpu`` or ``cuda``.
+    """
     return _TorchDevice(name) if card.array == "torch" else _HostDevice()
 
 
 def without_gradients(card: Card) -> AbstractContextManager[Any]:
-    """Inference: no method on tensors pays for gradients that nobody asks for."""
+    """Return a context in which torch computes no gradients, for a method that takes tensors."""
     if card.array == "numpy":
         return nullcontext()
     import torch
@@ -58,7 +67,7 @@ def without_gradients(card: Card) -> AbstractContextManager[Any]:
 
 
 class _HostDevice:
-    """Numpy arrays (H, W, C) in this process's memory."""
+    """Device for numpy arrays (H, W, C) in this process's memory."""
 
     clock: Clock = WallClock()
 
@@ -66,7 +75,7 @@ class _HostDevice:
         self._given = np.empty(0, np.float32)
 
     def upload(self, frame: np.ndarray) -> tuple[np.ndarray, None]:
-        """A copy, made where the last one was: fresh memory costs more than the copying."""
+        """Copy into the memory of the last copy: fresh memory costs more than the copying."""
         if self._given.shape != frame.shape:
             self._given = np.empty_like(frame)
         np.copyto(self._given, frame)
@@ -81,7 +90,7 @@ class _HostDevice:
 
 
 class _TorchDevice:
-    """Torch tensors (1, C, H, W) on the CPU or on a CUDA device."""
+    """Device for torch tensors (1, C, H, W) on the CPU or on a CUDA device."""
 
     def __init__(self, name: str) -> None:
         import torch
@@ -101,6 +110,7 @@ class _TorchDevice:
         return np.ascontiguousarray(host[0].numpy().transpose(1, 2, 0)), elapsed
 
     def _timed(self, transfer: Callable[[], Any]) -> tuple[Any, int | None]:
+        """Return the result of a transfer, and its time on CUDA."""
         moved, elapsed, _ = self.clock.time(transfer)
         return moved, elapsed if self._cuda else None
 

@@ -17,7 +17,7 @@ from denoisebench import plugins
 from denoisebench.columns import FRAMES_COLUMNS
 from denoisebench.digests import code_digest, value_digest
 from denoisebench.errors import UsageError, unknown
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,7 +86,7 @@ class Metric:
         except FileNotFoundError as error:
             return str(error)
         except Exception as error:  # a stranger's function may raise anything
-            return plugins.one_line(error)
+            return plugins.describe_error(error)
         if unreadable := [str(file) for file in files if not os.access(file, os.R_OK)]:
             return f"cannot read {', '.join(unreadable)}"
         return plugins.lacking(self.requires)

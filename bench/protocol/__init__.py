@@ -1,9 +1,9 @@
-"""Everything that changes a score: noise, rounding, estimates of sigma, and their digest."""
+"""Measurement protocol: the noise, the rounding and the estimates of sigma, with their digest."""
 
 from denoisebench.protocol.pixels import as_float, quantise
 from denoisebench.protocol.rules import (
+    PROTOCOL_VERSION,
     RECORDED,
-    VERSION,
     add_noise,
     description,
     digest,
@@ -12,8 +12,8 @@ from denoisebench.protocol.rules import (
 )
 
 __all__ = [
+    "PROTOCOL_VERSION",
     "RECORDED",
-    "VERSION",
     "add_noise",
     "as_float",
     "description",

@@ -1,7 +1,7 @@
-"""Synthetic noises, each named for what it is; none of them is a camera's.
+"""Synthetic noises; none of them is a camera's.
 
-A noise is a dataclass of parameters with one method. Its strength is ``sigma``, as everywhere: the
-standard deviation where the noise has one, else what the class says.
+A noise is a dataclass of parameters with one method, ``add``. Its strength is ``sigma``, as
+everywhere: its standard deviation, or what the class says.
 """
 
 from __future__ import annotations
@@ -13,19 +13,35 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from denoisebench import parameters
 from denoisebench.errors import UsageError, unknown
+from denoisebench.parameters import defaults, overrides, spec, split_name
 from denoisebench.protocol.pixels import as_float, quantise
 
-JPEG_SIDE = 65535  # pixels; the format's limit
+__all__ = [
+    "NOISES",
+    "WHITE_GAUSSIAN",
+    "Correlated",
+    "Gaussian8Bit",
+    "Jpeg",
+    "Noise",
+    "PoissonGaussian",
+    "Uneven",
+    "WhiteGaussian",
+    "noise_parameters",
+    "noise_spec",
+    "rms",
+    "select_noise",
+]
+
+_JPEG_SIDE = 65535  # pixels; the format's limit
 
 
 class Noise(Protocol):
-    """What a noise offers.
+    """Interface of a noise: a frozen dataclass of parameters.
 
     Attributes:
-        name: what the command line calls it.
-        words: what a table's footer and the protocol say of it.
+        name: its name on the command line.
+        words: its description in a table's footer and in the protocol.
     """
 
     name: ClassVar[str]
@@ -40,15 +56,23 @@ class Noise(Protocol):
             clean: float32 (H, W, C) in [0, 1].
             sigma: strength on the same scale, at least 0.
             generator: the only source of chance.
-            out: float32 (H, W, C); takes the result, clipped or quantised only where that is what
-                the noise is about.
+            out: float32 (H, W, C), takes the result; clipped or quantised only where that is part
+                of the noise.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """Additive white Gaussian noise of standard deviation sigma: the default."""
+class WhiteGaussian:
+    """Additive white Gaussian noise of standard deviation sigma: the default.
+
+    Examples:
+        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
+        >>> noisy = np.empty_like(clean)
+        >>> WhiteGaussian().add(clean, 25 / 255, np.random.default_rng(1), noisy)
+        >>> round(255 * rms(noisy, clean))
+        25
+    """
 
     name: ClassVar[str] = "gaussian"
     words: ClassVar[str] = "additive white Gaussian"
@@ -63,7 +87,15 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Gaussian8Bit:
-    """White Gaussian noise as a file keeps it: clipped to [0, 1] and rounded to 8 bit."""
+    """White Gaussian noise as a file keeps it: clipped to [0, 1] and rounded to 8 bit.
+
+    Examples:
+        >>> clean = np.zeros((64, 64, 3), np.float32)
+        >>> noisy = np.empty_like(clean)
+        >>> Gaussian8Bit().add(clean, 25 / 255, np.random.default_rng(1), noisy)
+        >>> float(noisy.min())
+        0.0
+    """
 
     name: ClassVar[str] = "gaussian-8bit"
     words: ClassVar[str] = "white Gaussian, then clipped and rounded to 8 bit"
@@ -71,7 +103,7 @@ class Gaussian8Bit:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
-        Gaussian().add(clean, sigma, generator, out)
+        WhiteGaussian().add(clean, sigma, generator, out)
         out[:] = as_float(quantise(out))
 
 
@@ -84,6 +116,16 @@ class PoissonGaussian:
 
     Attributes:
         shot: the photons' share of the variance at mid-grey, 0 to 1.
+
+    Raises:
+        ValueError: ``shot`` is out of its range.
+
+    Examples:
+        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
+        >>> noisy = np.empty_like(clean)
+        >>> PoissonGaussian(shot=1.0).add(clean, 25 / 255, np.random.default_rng(1), noisy)
+        >>> round(255 * rms(noisy, clean))
+        25
     """
 
     shot: float = 0.8
@@ -98,22 +140,32 @@ class PoissonGaussian:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
-        Gaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
-        photon = 2 * self.shot * sigma**2  # what one adds to the intensity
+        WhiteGaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
+        photon = 2 * self.shot * sigma**2  # the intensity of one photon
         if photon > 0:
             out += photon * generator.poisson(clean / photon) - clean
 
 
 @dataclass(frozen=True)
 class Correlated:
-    """Gaussian noise of standard deviation sigma whose neighbours are alike; channels are not.
+    """Gaussian noise of standard deviation sigma, correlated between pixels, not between channels.
 
-    White noise under a Gaussian window: values at a distance of d pixels correlate by about
+    It is white noise under a Gaussian window: values at a distance of d pixels correlate by about
     exp(−d² / 4 width²). The camera noise of CC15 (Nam et al. 2016) has 0.70 at one pixel and 0.36
     at two; the default has 0.78 and 0.37.
 
     Attributes:
-        width: standard deviation of the window in pixels.
+        width: standard deviation of the window in pixels, above 0 and at most 32.
+
+    Raises:
+        ValueError: ``width`` is out of its range.
+
+    Examples:
+        >>> clean = np.full((256, 256, 3), 0.5, np.float32)
+        >>> noisy = np.empty_like(clean)
+        >>> Correlated(width=1.0).add(clean, 25 / 255, np.random.default_rng(1), noisy)
+        >>> round(255 * rms(noisy, clean))
+        25
     """
 
     width: float = 1.0
@@ -132,8 +184,8 @@ class Correlated:
         window = self.window
         padding = len(window) - 1
         white = generator.standard_normal((height + padding, width + padding, channels), np.float32)
-        # Sums of products in this order have the same bits on every host; a library's filter has
-        # not.
+        # Sums of products in this order have the same bits on every host. A library's filter does
+        # not promise that.
         rows = sum(weight * white[k : k + height] for k, weight in enumerate(window))
         out[:] = sum(weight * rows[:, k : k + width] for k, weight in enumerate(window))
         out *= np.float32(sigma)
@@ -141,7 +193,7 @@ class Correlated:
 
     @property
     def window(self) -> np.ndarray:
-        """The window along one axis, float32, of unit energy: white noise keeps its variance."""
+        """Window along one axis, float32, of unit energy: white noise keeps its variance."""
         reach = math.ceil(4 * self.width)
         weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * self.width**2))
         window: np.ndarray = (weights / np.sqrt((weights**2).sum())).astype(np.float32)
@@ -155,7 +207,17 @@ class Uneven:
     Methods are tried on spatially variant noise since Zhang et al. 2018 (FFDNet, IV-E).
 
     Attributes:
-        contrast: the variance goes from (1 − contrast) to (1 + contrast) times sigma².
+        contrast: the variance goes from (1 − contrast) to (1 + contrast) times sigma²; 0 to 1.
+
+    Raises:
+        ValueError: ``contrast`` is out of its range.
+
+    Examples:
+        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
+        >>> noisy = np.empty_like(clean)
+        >>> Uneven(contrast=1.0).add(clean, 25 / 255, np.random.default_rng(1), noisy)
+        >>> rms(noisy[:, :16], clean[:, :16]) < rms(noisy[:, 48:], clean[:, 48:])
+        True
     """
 
     contrast: float = 0.9
@@ -175,7 +237,12 @@ class Uneven:
         out += clean
 
     def variance(self, width: int) -> np.ndarray:
-        """Of each column, in units of sigma²; their mean is 1."""
+        """Return the variance of each column in units of sigma², (width,); their mean is 1.
+
+        Examples:
+            >>> Uneven(contrast=1.0).variance(4).tolist()
+            [0.25, 0.75, 1.25, 1.75]
+        """
         place = (np.arange(width) + 0.5) / width
         return 1 + self.contrast * (2 * place - 1)
 
@@ -185,7 +252,17 @@ class Jpeg:
     """White Gaussian noise of standard deviation sigma, clipped, rounded and compressed as JPEG.
 
     Attributes:
-        quality: of the JPEG, 1 to 100, with 4:2:0 chroma, as Pillow's encoder scales it.
+        quality: quality of the JPEG, 1 to 100, with 4:2:0 chroma, as Pillow's encoder scales it.
+
+    Raises:
+        ValueError: ``quality`` is out of its range.
+
+    Examples:
+        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
+        >>> noisy = np.empty_like(clean)
+        >>> Jpeg(quality=20).add(clean, 25 / 255, np.random.default_rng(1), noisy)
+        >>> 0 < 255 * rms(noisy, clean) < 25
+        True
     """
 
     quality: int = 80
@@ -202,9 +279,9 @@ class Jpeg:
     ) -> None:
         from PIL import Image
 
-        if max(clean.shape) > JPEG_SIDE:
-            raise UsageError(f"--noise jpeg: a frame has more than {JPEG_SIDE} pixels a side")
-        Gaussian().add(clean, sigma, generator, out)
+        if max(clean.shape) > _JPEG_SIDE:
+            raise UsageError(f"--noise jpeg: a frame has more than {_JPEG_SIDE} pixels a side")
+        WhiteGaussian().add(clean, sigma, generator, out)
         file = io.BytesIO()
         image = Image.fromarray(quantise(out).squeeze(2) if out.shape[2] == 1 else quantise(out))
         image.save(file, "jpeg", quality=self.quality, subsampling="4:2:0")
@@ -214,38 +291,67 @@ class Jpeg:
 
 NOISES: dict[str, type[Noise]] = {
     noise.name: noise
-    for noise in (Gaussian, Gaussian8Bit, PoissonGaussian, Correlated, Uneven, Jpeg)
+    for noise in (WhiteGaussian, Gaussian8Bit, PoissonGaussian, Correlated, Uneven, Jpeg)
 }
-WHITE_GAUSSIAN = Gaussian()
-"""The default."""
+"""Noises by their names on the command line."""
+
+WHITE_GAUSSIAN = WhiteGaussian()
+"""The default noise."""
 
 
-def select(expression: str) -> Noise:
-    """The noise that ``name[param=value,…]`` names.
+def select_noise(expression: str) -> Noise:
+    """Return the noise that an expression ``name[param=value,…]`` stands for.
 
     Raises:
-        UsageError: an unknown name (near matches are listed), parameter or value.
+        UsageError: the name (near matches are listed), a parameter or a value is unknown.
+
+    Examples:
+        >>> select_noise("jpeg[quality=50]")
+        Jpeg(quality=50)
     """
-    name, arguments = parameters.read("noise", expression.strip())
+    name, arguments = split_name("noise", expression.strip())
     if name not in NOISES:
         raise UsageError(unknown("noise", name, NOISES))
-    return NOISES[name](**dict(parameters.overrides(name, NOISES[name], arguments)))
+    return NOISES[name](**dict(overrides(name, NOISES[name], arguments)))
 
 
-def spec(noise: Noise) -> str:
-    """The expression that selects it; there is only one."""
-    usual = parameters.defaults(type(noise))
-    chosen = {k: v for k, v in values(noise).items() if v != usual[k]}
-    return parameters.spec(noise.name, tuple(sorted(chosen.items())))
+def noise_spec(noise: Noise) -> str:
+    """Return the one expression that selects a noise; parameters at their defaults are left out.
+
+    Examples:
+        >>> noise_spec(Jpeg(quality=50)), noise_spec(Jpeg(quality=80))
+        ('jpeg[quality=50]', 'jpeg')
+    """
+    usual = defaults(type(noise))
+    chosen = {k: v for k, v in noise_parameters(noise).items() if v != usual[k]}
+    return spec(noise.name, tuple(sorted(chosen.items())))
 
 
-def values(noise: Noise) -> dict[str, Any]:
-    """All its parameters."""
+def noise_parameters(noise: Noise) -> dict[str, Any]:
+    """Return all parameters of a noise by name.
+
+    Examples:
+        >>> noise_parameters(Jpeg())
+        {'quality': 80}
+    """
     found: dict[str, Any] = asdict(noise)  # type: ignore[call-overload]
     return found
 
 
 def rms(noisy: np.ndarray, clean: np.ndarray) -> float:
-    """Root mean square of what was added, both float32 (H, W, C)."""
+    """Return the root mean square of the noise in a frame.
+
+    Args:
+        noisy: float32 (H, W, C).
+        clean: float32 (H, W, C), on the same scale.
+
+    Returns:
+        Root mean square of their difference, on that scale.
+
+    Examples:
+        >>> clean = np.zeros((2, 2, 1), np.float32)
+        >>> rms(clean + 0.5, clean)
+        0.5
+    """
     difference = noisy.astype(np.float64) - clean
     return float(np.sqrt(np.mean(difference**2)))

@@ -1,15 +1,15 @@
-"""Where a cell's noisy frame comes from: the harness draws the noise, or a camera recorded it."""
+"""Observations: a cell's noisy frame, drawn by the harness or recorded by a camera."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from denoisebench import protocol
 from denoisebench.errors import UsageError
-from denoisebench.protocol import noise as noises
 from denoisebench.protocol.estimation import estimate_sigma
-from denoisebench.protocol.noise import WHITE_GAUSSIAN
+from denoisebench.protocol.noise import WHITE_GAUSSIAN, noise_spec, rms
+from denoisebench.protocol.pixels import as_float
+from denoisebench.protocol.rules import RECORDED, add_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,48 +21,61 @@ if TYPE_CHECKING:
     from denoisebench.protocol.noise import Noise
 
 
+__all__ = ["Drawn", "Observation", "Recorded", "choose_observation"]
+
+
 class Observation(Protocol):
-    """How a run comes by its noisy frames."""
+    """Source of a run's noisy frames."""
 
     @property
     def noise(self) -> str:
-        """The noise's spec, or `protocol.RECORDED`: what the protocol's digest depends on."""
+        """The noise's spec, or `RECORDED`; the protocol's digest depends on it."""
         ...
 
     @property
     def words(self) -> str:
-        """The noise, for a table's footer."""
+        """Description of the noise, for a table's footer."""
         ...
 
     @property
     def telling(self) -> str:
-        """What methods that need a sigma are told, for the same; empty if it is the true one."""
+        """Description of the sigma that methods are told; empty if it is the true one."""
         ...
 
     def observe(self, cell: Cell, frame: Frame, clean: np.ndarray, out: np.ndarray) -> float:
         """Write a cell's noisy frame.
 
         Args:
-            frame: the cell's.
-            clean: what ``frame.read`` returned.
+            cell: the cell.
+            frame: its frame.
+            clean: the array that ``frame.read`` returned, uint8 (H, W, C).
             out: takes the noisy frame, float32 (H, W, C).
 
         Returns:
-            How strong its noise is, on the 8-bit scale: what a method is told that needs a sigma.
+            The strength of the noise on the 8-bit scale, which methods that need a sigma are told.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Synthetic noise, the same for every method."""
+    """Synthetic noise, the same for every method.
+
+    Attributes:
+        model: the noise.
+        dataset: name of the data set, for the noise generator's key.
+
+    Examples:
+        >>> Drawn(WHITE_GAUSSIAN, "stills").words
+        'the same noise for every method'
+    """
 
     model: Noise
     dataset: str
 
     @property
     def noise(self) -> str:
-        return noises.spec(self.model)
+        return noise_spec(self.model)
 
     @property
     def words(self) -> str:
@@ -77,9 +90,9 @@ class Drawn:
         return "methods that need a sigma are told the root mean square of the frame's noise"
 
     def observe(self, cell: Cell, frame: Frame, clean: np.ndarray, out: np.ndarray) -> float:
-        """White Gaussian noise is as strong as its sigma; of other noise it is measured."""
+        """Add the noise; measure its strength, except that of white Gaussian noise, its sigma."""
         assert cell.sigma is not None
-        protocol.add_noise(
+        add_noise(
             clean,
             cell.sigma,
             dataset=self.dataset,
@@ -90,35 +103,52 @@ class Drawn:
         )
         if self.model == WHITE_GAUSSIAN:
             return cell.sigma
-        return 255 * noises.rms(out, protocol.as_float(clean))
+        return 255 * rms(out, as_float(clean))
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Noise that came with the frames; how strong it is, is estimated from the noisy one alone."""
+    """Noise that came with the frames; its strength is estimated from the noisy frame alone.
+
+    Examples:
+        >>> Recorded().noise
+        'recorded'
+    """
 
     _estimates: dict[str, float] = field(default_factory=dict)
 
-    noise = protocol.RECORDED
+    noise = RECORDED
     words = "the noise was recorded with them"
     telling = "methods that need a sigma are told an estimate from the noisy frame"
 
     def observe(self, cell: Cell, frame: Frame, clean: np.ndarray, out: np.ndarray) -> float:
+        """Copy the recorded frame; estimate the strength of its noise once a frame."""
         assert frame.read_noisy is not None
-        out[:] = protocol.as_float(frame.read_noisy())
+        out[:] = as_float(frame.read_noisy())
         if frame.id not in self._estimates:
             self._estimates[frame.id] = 255 * estimate_sigma(out)
         return self._estimates[frame.id]
 
 
-def choose(model: Noise | None, dataset: Dataset, frames: Sequence[Frame]) -> Observation:
-    """The noise that the frames bring along, or the one that the user names.
+def choose_observation(
+    model: Noise | None, dataset: Dataset, frames: Sequence[Frame]
+) -> Observation:
+    """Choose the noise that the frames bring along, or else the one that the user names.
 
     Args:
-        model: None where the user names none.
+        model: the noise that the user names; None if the user names none.
+        dataset: the frames' data set.
+        frames: the frames of the run.
 
     Raises:
-        UsageError: the frames have their own.
+        UsageError: the frames bring their own noise and the user names one, or only some of the
+            frames bring their own.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> dataset = SimpleNamespace(name="stills")
+        >>> choose_observation(None, dataset, [SimpleNamespace(read_noisy=None)]).noise
+        'gaussian'
     """
     recorded = [frame for frame in frames if frame.read_noisy is not None]
     if not recorded:
@@ -126,6 +156,6 @@ def choose(model: Noise | None, dataset: Dataset, frames: Sequence[Frame]) -> Ob
     if len(recorded) < len(frames):
         raise UsageError(f"{dataset.name}: only some of its frames bring their own noise")
     if model is not None:
-        spec = noises.spec(model)
+        spec = noise_spec(model)
         raise UsageError(f"--noise {spec}: {dataset.name} brings its own noise; leave it out")
     return Recorded()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.denoisers import registry
 from denoisebench.digests import value_digest
-from denoisebench.machine import devices, environment
+from denoisebench.machine import environment
 
 if TYPE_CHECKING:
     from denoisebench.cells import Cell
@@ -38,7 +38,7 @@ class Identities:
             self._plan.dataset.name,
             [frame.id, frame.digest, cell.sigma, cell.seed, *_further(cell, frame)],
         )
-        cuda = devices.cuda_description() if row.device == "cuda" else {}
+        cuda = environment.cuda_description() if row.device == "cuda" else {}
         timing = value_digest(
             quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules)
         )

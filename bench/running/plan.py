@@ -13,7 +13,7 @@ from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
-from denoisebench.machine import devices, threads
+from denoisebench.machine import environment, threads
 from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric
 from denoisebench.metrics.registry import select as select_metrics
@@ -173,7 +173,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         registry.load_file(plugin)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)
-    model = None if options.noise is None else noise.select(options.noise)
+    model = None if options.noise is None else noise.select_noise(options.noise)
     forced = frozenset(method.spec for method in registry.select(options.force))
     if unused := forced - {row.method.spec for row in rows}:
         raise UsageError(f"--force {', '.join(sorted(unused))}: not among --methods; add it there")
@@ -184,7 +184,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         dataset = catalogue.open_dataset(options.dataset)
         line = f"Frames: {dataset.title}"
     frames = spread(dataset.frames(options.split), options.frames)
-    observation = observations.choose(model, dataset, frames)
+    observation = observations.choose_observation(model, dataset, frames)
     if observation.noise == protocol.RECORDED:
         rows = _with_noisy(rows)
     if not all(frame.has_clean for frame in frames):
@@ -200,7 +200,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         rows,
         metrics,
         forced,
-        options.threads or threads.available(),
+        options.threads or threads.available_cores(),
         TimingRules(),
     )
     return plan, line
@@ -248,12 +248,12 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
 
 
 def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:
-    if wanted == "cuda" and not devices.has_cuda():
+    if wanted == "cuda" and not environment.has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
     if wanted in method.card.devices:
         return [wanted]
     if wanted == "auto":
-        here = {"cpu", "cuda"} if devices.has_cuda() else {"cpu"}
+        here = {"cpu", "cuda"} if environment.has_cuda() else {"cpu"}
         return [d for d in method.card.devices if d in here] or ["cpu"]
     if asked_by_name:
         runs_on = ", ".join(method.card.devices)

@@ -260,7 +260,7 @@ class _RowRun:
 
 
 def _memory_limit(gigabytes: float | None) -> float:
-    return memory.available() * 0.8 if gigabytes is None else gigabytes * 1e9
+    return memory.available_memory() * 0.8 if gigabytes is None else gigabytes * 1e9
 
 
 def _digest(frame: np.ndarray) -> str:

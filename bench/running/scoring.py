@@ -51,4 +51,4 @@ def _score(metric: Metric, clean: np.ndarray, estimate: np.ndarray) -> Score:
     try:
         return Score(metric(clean, estimate), metric.key)
     except (Exception, SystemExit) as error:  # a stranger's metric may raise anything
-        return Score(None, metric.key, plugins.one_line(error))
+        return Score(None, metric.key, plugins.describe_error(error))

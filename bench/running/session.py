@@ -35,7 +35,7 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
         if folder.busy_percent > BUSY_PERCENT:
             say(
                 f"Other work takes {folder.busy_percent:.0f} % of this machine: "
-                "scores do not mind, times will be too long"
+                "scores are not affected, times will be too long"
             )
         folder.write_manifest("running")
         try:

@@ -24,8 +24,8 @@ import numpy as np
 from denoisebench import plugins
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
-from denoisebench.machine import reference, threads
-from denoisebench.machine.timing import measure
+from denoisebench.machine import threads
+from denoisebench.machine.timing import measure, reference_times
 from denoisebench.machine.transfer import device_of, without_gradients
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
         return
     load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
-    connection.send(Ready(load_ns, threads.report(), reference_ns=reference.times()))
+    connection.send(Ready(load_ns, threads.thread_counts(), reference_ns=reference_times()))
     with contextlib.suppress(EOFError), without_gradients(session.card):
         while True:
             _serve(connection, session, frames)
@@ -170,7 +170,7 @@ def _explain(error: BaseException) -> str:
     """One line for the table; the traceback goes to the log."""
     traceback.print_exception(error)
     sys.stderr.flush()
-    return plugins.one_line(error)
+    return plugins.describe_error(error)
 
 
 class _Session:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from denoisebench.cells import Status, told_to
 from denoisebench.errors import UsageError, unknown
 from denoisebench.metrics.registry import PROTOCOL
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 from denoisebench.store.manifest import read_manifest
 from denoisebench.store.sqlite import STORE, Store
 

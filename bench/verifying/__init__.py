@@ -1,1 +1,1 @@
-"""Check the harness against figures that papers have printed."""
+"""Verification: run what papers printed figures of, and compare ours with theirs."""

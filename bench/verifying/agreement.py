@@ -1,4 +1,4 @@
-"""The harness checked against published numbers: runs what papers printed, and compares."""
+"""Check of the harness against published figures: plan the runs, and compare the results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError, unknown
 from denoisebench.machine.timing import TimingRules
-from denoisebench.naming import matching
+from denoisebench.parameters import matching
 from denoisebench.running.plan import make_plan
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from denoisebench.running.plan import Plan, PlannedRow, RunOptions
     from denoisebench.verifying.published import Expectation, Quick
 
-RULES = TimingRules(warmup_s=0.0, max_rounds=1)
-"""Scores are wanted here, not times: every frame once."""
+_RULES = TimingRules(warmup_s=0.0, max_rounds=1)
+"""Every frame is denoised once: scores are wanted here, not times."""
 
 
-class Verdict(StrEnum):
-    """How a printed figure and ours compare. The vocabulary is closed: exit codes rely on it."""
+class Agreement(StrEnum):
+    """Verdict on a printed figure and ours. The vocabulary is closed: exit codes rely on it."""
 
     AGREES = "agrees"
     OFF = "off"
@@ -38,23 +38,24 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One printed figure beside ours.
+    """Comparison of one printed figure with ours.
 
     Attributes:
-        expectation: what was printed.
-        sigma: which of its noise levels; None where it has none.
-        device: where ours was measured; empty if it was not.
-        verdict: how they compare.
-        measured: our mean over the frames, in dB.
-        frames: how many.
-        worst: the single image that differs most from its print, and by how many dB.
-        reason: one line saying why the verdict is not ``agrees``.
+        expectation: the printed figures of the method.
+        sigma: the noise level of this figure, on the 8-bit scale; None where none was printed.
+        device: the device that measured ours; empty if it was not measured.
+        verdict: the result.
+        measured: our mean over the frames, in dB; None without one.
+        frames: number of frames that were measured.
+        worst: id of the single image that differs most from its print, and the difference in dB;
+            None where no single images were printed.
+        reason: one line that says why the verdict is not ``agrees``; else empty.
     """
 
     expectation: Expectation
     sigma: float | None
     device: str
-    verdict: Verdict
+    verdict: Agreement
     measured: float | None = None
     frames: int = 0
     worst: tuple[str, float] | None = None
@@ -62,35 +63,40 @@ class Comparison:
 
     @property
     def printed(self) -> float | None:
+        """Printed mean PSNR in dB; None where none was printed."""
         return None if self.sigma is None else self.expectation.psnr[self.sigma]
 
     @property
     def image_tolerance(self) -> float:
-        """dB by which a single image may differ; 0 where none were printed."""
+        """Tolerance for a single image in dB; 0 where no single images were printed."""
         return 0.0 if self.sigma is None else self.expectation.image_tolerance.get(self.sigma, 0.0)
 
     @property
     def difference(self) -> float | None:
-        """Ours less the printed, in dB."""
+        """Our mean minus the printed one, in dB; None if one of them is missing."""
         if self.measured is None or self.printed is None:
             return None
         return self.measured - self.printed
 
 
-def choose(
+def choose_expectations(
     expectations: Sequence[Expectation],
     methods: Sequence[str] = ("all",),
     datasets: Sequence[str] = (),
     sigmas: tuple[float, ...] = (),
     quick: Quick | None = None,
 ) -> list[Expectation]:
-    """The expectations that are asked for.
+    """Choose the expectations that are asked for.
 
     Args:
+        expectations: all expectations.
         methods: names or globs; ``all`` takes every method.
-        datasets: names; none takes every data set.
-        sigmas: on the 8-bit scale; none takes every sigma that was printed.
-        quick: take only what of them is quick to verify.
+        datasets: names; empty takes every data set.
+        sigmas: noise levels on the 8-bit scale; empty takes every one that was printed.
+        quick: the part that is quick to verify; None takes everything.
+
+    Returns:
+        The chosen ones, in their order.
 
     Raises:
         UsageError: nothing was printed of a method or data set, or nothing is left.
@@ -111,6 +117,11 @@ def choose(
 
 
 def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
+    """Return the methods that names or globs match.
+
+    Raises:
+        UsageError: one of them matches no method.
+    """
     found: set[str] = set()
     for pattern in methods:
         names = matching(pattern, known)
@@ -123,7 +134,7 @@ def _matching(methods: Sequence[str], known: list[str]) -> set[str]:
 
 
 def unavailable(expectation: Expectation) -> str:
-    """Why an expectation cannot be checked here; empty if it can."""
+    """Return the reason why an expectation cannot be checked here; empty if it can."""
     if expectation.incomparable:
         return expectation.incomparable
     card = registry.cards().get(expectation.method)
@@ -135,15 +146,15 @@ def unavailable(expectation: Expectation) -> str:
 def plans(
     expectations: Iterable[Expectation], options: RunOptions, quick: Quick | None = None
 ) -> list[Plan]:
-    """What to run, a plan for each data set, in the order of the expectations.
+    """Plan the runs, one for each data set, in the order of the expectations.
 
     Args:
-        expectations: those of `choose` that are not `unavailable`.
-        options: everything but the methods, the data set, the sigmas and the folder.
-        quick: take only its frames.
+        expectations: those of `choose_expectations` that are not `unavailable`.
+        options: the options of the runs; methods, data set, sigmas and folder are replaced.
+        quick: the part that is quick to verify, whose frames are taken; None takes all frames.
 
     Raises:
-        UsageError: a data set cannot be had.
+        UsageError: a data set is not available.
     """
     by_dataset: dict[str, list[Expectation]] = {}
     for expectation in expectations:
@@ -163,11 +174,15 @@ def _plan(group: list[Expectation], options: RunOptions, quick: Quick | None) ->
     )
     _check_frames(plan, group)
     frames = [f for f in plan.frames if quick is None or f.id in quick.frames]
-    return replace(plan, frames=frames, rules=RULES)
+    return replace(plan, frames=frames, rules=_RULES)
 
 
 def _check_frames(plan: Plan, group: list[Expectation]) -> None:
-    """Single images are looked up by id: all of them have to be there."""
+    """Check that the plan has every single image that was printed; they are found by id.
+
+    Raises:
+        UsageError: an image is missing.
+    """
     named = {frame for e in group for frame in e.images}
     if absent := named - {frame.id for frame in plan.frames}:
         raise UsageError(
@@ -177,19 +192,22 @@ def _check_frames(plan: Plan, group: list[Expectation]) -> None:
 
 
 def folder(out: Path, plan: Plan) -> Path:
-    """Where a plan's measurements go."""
+    """Return the folder of a plan's measurements, within the folder of the verification."""
     return out / plan.default_name
 
 
-def compare(
+def compare_with_print(
     expectation: Expectation, plan: Plan, known: Mapping[Cell, Measurement]
 ) -> list[Comparison]:
-    """An expectation beside what was measured: one comparison for each sigma and device.
+    """Compare printed figures with measurements.
 
     Args:
-        expectation: what was printed.
-        plan: what was run for it, among others.
-        known: what the run holds; nothing, if it was interrupted.
+        expectation: the printed figures of one method on one data set.
+        plan: the plan of the run that measured the method, among others.
+        known: the measurements of that run by cell; empty if it was interrupted.
+
+    Returns:
+        One comparison for each sigma and device.
     """
     rows = [row for row in plan.rows if row.method.spec == expectation.method]
     return [
@@ -204,13 +222,14 @@ def _judge(
     plan: Plan,
     known: Mapping[Cell, Measurement],
 ) -> Comparison:
+    """Compare one printed figure with the measurements of one method on one device."""
     cells = [cell for cell, _ in plan.cells(row) if cell.sigma == sigma]
     found = [known[cell] for cell in cells if cell in known]
-    result = Comparison(expectation, sigma, row.device, Verdict.INCOMPLETE, frames=len(found))
+    result = Comparison(expectation, sigma, row.device, Agreement.INCOMPLETE, frames=len(found))
     if failed := [m for m in found if m.status is not Status.OK]:
         first = f"{failed[0].status.value}: {failed[0].reason}"
         reason = f"{len(failed)} of {len(cells)} frames failed; the first: {first}"
-        return replace(result, verdict=Verdict.FAILED, reason=reason)
+        return replace(result, verdict=Agreement.FAILED, reason=reason)
     if len(found) < len(cells):
         return replace(result, reason="interrupted")
     psnr = {m.cell.frame: m.psnr for m in found if m.psnr is not None}
@@ -221,7 +240,7 @@ def _judge(
 def _worst(
     expectation: Expectation, sigma: float, psnr: Mapping[str, float]
 ) -> tuple[str, float] | None:
-    """The image that differs most from its print, and by how much."""
+    """Return the image that differs most from its print, and the difference in dB."""
     differences = {
         frame: psnr[frame] - printed[sigma] for frame, printed in expectation.images.items()
     }
@@ -229,20 +248,20 @@ def _worst(
 
 
 def _decide(result: Comparison) -> Comparison:
-    """Agreement is of the mean and, where single images were printed, of each of them."""
+    """Give the verdict: the mean must agree and, where printed, every single image."""
     assert result.difference is not None
     if not abs(result.difference) <= result.expectation.tolerance:  # nan is no agreement
         reason = f"off by {result.difference:+.2f} dB"
     elif result.worst is not None and not abs(result.worst[1]) <= result.image_tolerance:
         reason = f"{result.worst[0]} is off by {result.worst[1]:+.2f} dB"
     else:
-        return replace(result, verdict=Verdict.AGREES)
-    return replace(result, verdict=Verdict.OFF, reason=reason)
+        return replace(result, verdict=Agreement.AGREES)
+    return replace(result, verdict=Agreement.OFF, reason=reason)
 
 
 def not_compared(expectation: Expectation, reason: str) -> list[Comparison]:
-    """An expectation that nothing was measured for: a comparison for each sigma, or one."""
+    """Return comparisons without a measurement: one for each printed sigma, at least one."""
     return [
-        Comparison(expectation, sigma, "", Verdict.NOT_COMPARABLE, reason=reason)
+        Comparison(expectation, sigma, "", Agreement.NOT_COMPARABLE, reason=reason)
         for sigma in expectation.psnr or (None,)
     ]

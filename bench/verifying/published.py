@@ -1,4 +1,4 @@
-"""Figures that papers have printed, and how closely a rerun should meet them: published.toml."""
+"""Figures that papers have printed, with tolerances for a rerun, as published.toml lists them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-FILE = Path(__file__).with_name("published.toml")
+_FILE = Path(__file__).with_name("published.toml")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where figures were printed.
+    """Publication that printed figures.
 
     Attributes:
-        name: what the file calls it.
+        name: its name in the file.
         citation: the publication.
-        convention: how its authors made and scored them.
+        convention: the way in which its authors made and scored the figures.
     """
 
     name: str
@@ -28,20 +28,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What was printed of one method on one data set.
+    """Printed figures of one method on one data set, with tolerances for a rerun.
 
     Attributes:
-        method: what to run, by its name in the registry.
-        label: what the print calls it.
-        dataset: what to run it on.
-        source: who printed it.
-        table: where in that publication.
-        psnr: the printed mean by sigma, in dB.
-        images: printed PSNR of single images, by frame id and sigma; empty where there is none.
-        tolerance: dB by which a mean may differ.
-        image_tolerance: dB by which a single image may differ, by sigma.
-        reason: what the tolerances allow for.
-        incomparable: why no rerun can be compared with it; empty if one can.
+        method: the method's name in our registry.
+        label: the method's name in the print.
+        dataset: the data set's name in our catalogue.
+        source: the publication.
+        table: the table in that publication.
+        psnr: printed mean PSNR in dB, by sigma on the 8-bit scale.
+        images: printed PSNR of single images in dB, by frame id and sigma; empty where none were
+            printed.
+        tolerance: largest difference of a mean that agrees, in dB.
+        image_tolerance: largest difference of a single image that agrees, in dB, by sigma.
+        reason: the differences that the tolerances allow for.
+        incomparable: reason why no rerun can be compared with it; empty if one can.
     """
 
     method: str
@@ -57,20 +58,26 @@ class Expectation:
     incomparable: str = ""
 
     def at(self, sigmas: tuple[float, ...]) -> Expectation:
-        """What it says of some noise levels."""
+        """Return its figures at some noise levels alone."""
         return replace(self, psnr={s: value for s, value in self.psnr.items() if s in sigmas})
 
 
 @dataclass(frozen=True)
 class Quick:
-    """A part of one data set at one sigma, small enough to be measured in passing."""
+    """Part of one data set at one sigma, small enough for a quick check.
+
+    Attributes:
+        dataset: the data set's name.
+        sigma: the noise level on the 8-bit scale.
+        frames: ids of the frames.
+    """
 
     dataset: str
     sigma: float
     frames: tuple[str, ...]
 
     def part(self, expectation: Expectation) -> Expectation:
-        """What an expectation says of this part: the mean is that of the printed single images."""
+        """Return an expectation of this part; its mean is that of the printed single images."""
         if expectation.incomparable:
             return expectation
         if not expectation.images:
@@ -81,8 +88,20 @@ class Quick:
         return replace(expectation, psnr={self.sigma: mean}, images=images)
 
 
-def load(path: Path = FILE) -> tuple[list[Expectation], Quick]:
-    """The expectations, in the order of the file, and what of them is quick to verify."""
+def load_published(path: Path = _FILE) -> tuple[list[Expectation], Quick]:
+    """Read the printed figures.
+
+    Args:
+        path: a file of the form of published.toml, which is the default.
+
+    Returns:
+        The expectations in the order of the file, and the part that is quick to verify.
+
+    Examples:
+        >>> expectations, quick = load_published()
+        >>> expectations[0].method, expectations[0].psnr[25.0]
+        ('bm3d', 29.97)
+    """
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     sources = {name: Source(name, **source) for name, source in content["sources"].items()}
     quick = content["quick"]
@@ -93,6 +112,7 @@ def load(path: Path = FILE) -> tuple[list[Expectation], Quick]:
 
 
 def _expectation(entry: dict[str, Any], sources: dict[str, Source]) -> Expectation:
+    """Read one entry of the file."""
     figures = {
         "source": sources[entry["source"]],
         "psnr": _by_sigma(entry.get("psnr", {})),
@@ -103,4 +123,5 @@ def _expectation(entry: dict[str, Any], sources: dict[str, Source]) -> Expectati
 
 
 def _by_sigma(printed: dict[str, float]) -> dict[float, float]:
+    """Turn the keys, which TOML keeps as text, into numbers."""
     return {float(sigma): value for sigma, value in printed.items()}

@@ -1,4 +1,4 @@
-"""What a verification found, as Markdown and CSV: pure functions of its comparisons."""
+"""Tables of a verification, as Markdown and CSV: pure functions of its comparisons."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from denoisebench import protocol
 from denoisebench.machine import environment
-from denoisebench.verifying.agreement import Verdict
+from denoisebench.protocol import PROTOCOL_VERSION, digest
+from denoisebench.verifying.agreement import Agreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,10 +25,12 @@ _NONE = "–"
 
 
 def verification_markdown(comparisons: Sequence[Comparison], command: str) -> str:
-    """A row for each printed figure, then where it was printed and what its tolerance allows for.
+    """Write the Markdown table: a row for each printed figure, and notes under the table.
+
+    The notes name the sources and give the reasons of the tolerances.
 
     Args:
-        comparisons: in the order of the table.
+        comparisons: the rows, in the order of the table.
         command: the command that repeats the verification.
     """
     grid = tabulate(
@@ -42,6 +44,7 @@ def verification_markdown(comparisons: Sequence[Comparison], command: str) -> st
 
 
 def _figures(c: Comparison) -> list[str]:
+    """Write the cells of a row, without the verdict."""
     e = c.expectation
     worst = _NONE if c.worst is None else f"{c.worst[0]} {c.worst[1]:+.2f} ({c.image_tolerance:g})"
     return [
@@ -62,14 +65,16 @@ def _decibels(value: float | None) -> str:
 
 
 def _verdict(c: Comparison) -> str:
-    if c.verdict is Verdict.AGREES:
+    """Write the verdict, with its reason."""
+    if c.verdict is Agreement.AGREES:
         return str(c.verdict)
-    # "off by" says its verdict itself.
+    # A reason that begins with "off by" contains the verdict.
     text = c.reason if c.reason.startswith("off") else f"{c.verdict}: {c.reason}"
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _footer(comparisons: Sequence[Comparison], command: str) -> str:
+    """Write the notes under the table."""
     sources = dict.fromkeys(c.expectation.source for c in comparisons)
     modules = {"numpy"}.union(*(_requires(c) for c in comparisons if c.device))
     versions = ", ".join(f"{name} {v}" for name, v in environment.versions(modules).items())
@@ -78,20 +83,21 @@ def _footer(comparisons: Sequence[Comparison], command: str) -> str:
         "from its own printed figure, and by how much it may, where single images were printed.",
         *(f"{s.name}: {s.citation}. Its convention: {s.convention}." for s in sources),
         *(f"Tolerance for {what}: {reason}" for what, reason in _reasons(comparisons)),
-        f"Protocol {protocol.VERSION}, digest `{protocol.digest()}`. Versions: {versions}.",
+        f"Protocol {PROTOCOL_VERSION}, digest `{digest()}`. Versions: {versions}.",
         f"Command: `{command}`",
     ]
     return "  \n".join(lines)
 
 
 def _requires(c: Comparison) -> Iterable[str]:
+    """Return the libraries that the method needs, whose versions the notes give."""
     from denoisebench.denoisers import registry
 
     return registry.cards()[c.expectation.method].requires
 
 
 def _reasons(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], None]:
-    """What each tolerance allows for that was put to use, each once."""
+    """List what each tolerance that was used is for, with its reason; no pair twice."""
     return dict.fromkeys(
         (f"{c.expectation.label} on {c.expectation.dataset}", c.expectation.reason)
         for c in comparisons
@@ -100,7 +106,7 @@ def _reasons(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], None]:
 
 
 def verification_csv(comparisons: Sequence[Comparison]) -> str:
-    """One line a comparison, all figures as they were measured."""
+    """Write the CSV table: one line for each comparison, figures to 6 significant digits."""
     text = io.StringIO()
     rows = [_record(c) for c in comparisons]
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -110,6 +116,7 @@ def verification_csv(comparisons: Sequence[Comparison]) -> str:
 
 
 def _record(c: Comparison) -> dict[str, Any]:
+    """Return one line of the CSV table."""
     e = c.expectation
     image, image_difference = c.worst or (None, None)
     figures = {

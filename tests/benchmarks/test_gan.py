@@ -19,7 +19,7 @@ from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.networks import build_critic, build_generator
 from denoisebench.denoisers.gan.training import Trainer
 from denoisebench.denoisers.wgan_gp_unet_best import WganGpUNetBest
-from denoisebench.machine import devices
+from denoisebench.machine import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from denoisebench.denoisers.gan.recipe import Recipe
 
-DEVICE = torch.device("cuda" if devices.has_cuda() else "cpu")
+DEVICE = torch.device("cuda" if environment.has_cuda() else "cpu")
 
 
 def frames() -> list[np.ndarray]:
