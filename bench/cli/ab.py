@@ -35,7 +35,9 @@ def to_be_resumed() -> Iterator[None]:
             raise SystemExit(EXIT_INTERRUPTED) from None
 
 
-@click.command(short_help="Launch two versions in turn, and tell whether one is slower or worse.")
+@click.command(
+    "ab", short_help="Launch two versions in turn, and tell whether one is slower or worse."
+)
 @click.argument("base_env", type=click.Path(path_type=Path))
 @click.argument("head_env", type=click.Path(path_type=Path))
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
@@ -55,7 +57,7 @@ def to_be_resumed() -> Iterator[None]:
     help="Folder for the launches and the verdicts.",
 )
 @resume_option
-def ab(
+def ab_command(
     base_env: Path,
     head_env: Path,
     run_options: tuple[str, ...],

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from denoisebench.comparing.calibration import Calibration
 
 
-@click.command(short_help="Measure how far times scatter here, and what can be told apart.")
+@click.command(
+    "calibrate", short_help="Measure how far times scatter here, and what can be told apart."
+)
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
 @click.option(
     "--env",
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     help="Folder for the launches and calibration.toml.",
 )
 @resume_option
-def calibrate(
+def calibrate_command(
     run_options: tuple[str, ...],
     env: Path | None,
     pairs: int,

@@ -10,7 +10,7 @@ from denoisebench.cli.verdicts import conclude, limits_of, this_command, verdict
 from denoisebench.errors import UsageError
 
 
-@click.command(short_help="Tell whether one run is worse than another.")
+@click.command("compare", short_help="Tell whether one run is worse than another.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @verdict_options("psnr,ssim")
@@ -19,7 +19,7 @@ from denoisebench.errors import UsageError
     type=click.Path(path_type=Path),
     help="Folder for the verdicts, in every format; needed for more than one.",
 )
-def compare(
+def compare_command(
     base: Path,
     head: Path,
     fail_on: tuple[dict[str, float], frozenset[str]],

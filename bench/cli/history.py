@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Show the course of a figure over runs, and where it changed.")
+@click.command("history", short_help="Show the course of a figure over runs, and where it changed.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric",
@@ -16,7 +16,7 @@ import click
     help="A metric; time (over a reference's, so that machines may differ); ms; memory.",
 )
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw it into this file, too.")
-def history(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
+def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
     """Show the course of a figure over RUNS, in the order in which they were measured.
 
     A run is labelled by its folder: call the folders after the commits. The table goes to stdout;

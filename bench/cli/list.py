@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     show_default=True,
 )
 @shared.plugins
-def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
+def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
     """List the methods: what they are, where they run, and whether they can run here.
 
     Or the metrics: what they say, on which scale, and whether they can be had here.

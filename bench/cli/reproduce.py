@@ -9,7 +9,7 @@ import click
 from denoisebench.errors import UsageError
 
 
-@click.command(short_help="Write the figures of the reproduction report.")
+@click.command("reproduce", short_help="Write the figures of the reproduction report.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--ablations",
@@ -26,7 +26,7 @@ from denoisebench.errors import UsageError
     show_default=True,
     help="The document whose blocks of figures are made anew.",
 )
-def reproduce(runs: tuple[Path, ...], ablations: Path, document: Path) -> None:
+def reproduce_command(runs: tuple[Path, ...], ablations: Path, document: Path) -> None:
     """Compare the RUNS' figures with the paper's, and write them into the reproduction report.
 
     The runs' tables hold the four rows of the paper's Table 1 at the sigmas of interest; the

@@ -61,7 +61,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     return ",".join(texts)
 
 
-@click.command(short_help="Run the benchmark and print its table.")
+@click.command("run", short_help="Run the benchmark and print its table.")
 @click.option(
     "--methods",
     type=METHODS,
@@ -151,7 +151,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     callback=_read_config,
     help="A TOML file that sets any of these options; the command line wins.",
 )
-def run(**choices: Any) -> None:
+def run_command(**choices: Any) -> None:
     """Noise frames, denoise them with every method, score, time, and print the table.
 
     Frames that come with a recorded noise are taken as they are.

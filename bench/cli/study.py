@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.gan.study import Training
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command("study", context_settings={"ignore_unknown_options": True})
 @click.argument("name", metavar="STUDY")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="Folder for the trainings' folders.  [default: results/study/STUDY]",
 )
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) -> None:
+def study_command(name: str, device: str, out: Path | None, options: tuple[str, ...]) -> None:
     """Train what STUDY lists: paper, or the path of a TOML file.
 
     Further OPTIONS are those of `bench train`, for every training. On a CPU the study's own
@@ -54,7 +54,7 @@ def study(name: str, device: str, out: Path | None, options: tuple[str, ...]) ->
 
 def _carry_out(training: Training, folder: Path, options: tuple[str, ...]) -> str:
     """Train, and say in one line what came of it."""
-    from denoisebench.cli.train import EXIT_DIVERGED, train
+    from denoisebench.cli.train import EXIT_DIVERGED, train_command
     from denoisebench.files import BusyError
 
     if not _scores(folder):
@@ -62,7 +62,7 @@ def _carry_out(training: Training, folder: Path, options: tuple[str, ...]) -> st
         words = [training.recipe, "--sigma", f"{training.sigma:.15g}", "--out", str(folder)]
         words += [w for pair in training.changes.items() for w in ("--set", "=".join(pair))]
         try:
-            train.main([*words, *options], prog_name="bench train", standalone_mode=False)
+            train_command.main([*words, *options], prog_name="bench train", standalone_mode=False)
         except BusyError:
             return "at work elsewhere"
         except SystemExit as end:

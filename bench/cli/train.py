@@ -71,7 +71,7 @@ class Options:
         return shlex.join(words)
 
 
-@click.command()
+@click.command("train")
 @click.argument("recipe")
 @click.option(
     "--set",
@@ -115,7 +115,7 @@ class Options:
     help="Folder for the results.  [default: results/training/RECIPE]",
 )
 @shared.fresh
-def train(**choices: Any) -> None:
+def train_command(**choices: Any) -> None:
     """Train a denoiser by RECIPE: paper, best, dcgan, …, or the path of a TOML file.
 
     The folder gets weights.safetensors, card.json (what they are, and how to make them again),

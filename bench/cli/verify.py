@@ -25,7 +25,7 @@ EXIT_OFF = 1
 _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item: str(item).strip())
 
 
-@click.command(short_help="Check the harness against published numbers.")
+@click.command("verify", short_help="Check the harness against published numbers.")
 @click.option("--quick", is_flag=True, help="Only a few images at one sigma: about a minute.")
 @click.option(
     "--methods",
@@ -58,7 +58,7 @@ _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item:
 )
 @shared.fresh
 @shared.plugins
-def verify(
+def verify_command(
     quick: bool,
     methods: tuple[str, ...],
     datasets: tuple[str, ...],
