@@ -15,8 +15,7 @@ from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.machine import devices, threads
 from denoisebench.machine.timing import TimingRules
-from denoisebench.metrics.registry import PROTOCOL, Metric
-from denoisebench.metrics.registry import select as select_metrics
+from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
 
@@ -47,7 +46,7 @@ class Options:
             estimate of it.
         seeds: how many noise draws.
         frames: how many frames, spread evenly over the split; None takes all.
-        metrics: expressions, see `metrics.registry.select`: what the table shows.
+        metrics: expressions, see `select_metrics`: what the table shows.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.

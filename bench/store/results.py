@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Level, Status, told_to
 from denoisebench.errors import UsageError, unknown
-from denoisebench.metrics.registry import PROTOCOL, select
+from denoisebench.metrics.registry import PROTOCOL, select_metrics
 from denoisebench.naming import matching
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.running.folder import STORE, read_manifest
@@ -48,7 +48,7 @@ class Results:
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics to show, as `Metric.description` has them; by default the protocol's."""
         stored: list[dict[str, Any]] | None = self.manifest.get("metrics")
-        return [m.description for m in select(PROTOCOL)] if stored is None else stored
+        return [m.description for m in select_metrics(PROTOCOL)] if stored is None else stored
 
     @property
     def further_metrics(self) -> list[dict[str, Any]]:
