@@ -1,4 +1,4 @@
-"""``bench list``: the methods, or the metrics, and whether they can run here."""
+"""``bench list``: the methods, or the metrics, and if they can run here."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 )
 @shared.plugins
 def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
-    """List the methods: what they are, where they run, and whether they can run here.
+    """List the methods: their families, licences and devices, and if they can run here.
 
-    Or the metrics: what they say, on which scale, and whether they can be had here.
+    A blind method ignores sigma. A deterministic one gives the same bits for the same input, on
+    one machine.
+
+    With --metrics: the metrics, their best values, units and ranges, and if they can be computed
+    here.
     """
     from denoisebench.denoisers import registry
 
@@ -44,18 +48,21 @@ def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
 
 
 def _row(card: Card) -> dict[str, Any]:
+    """Describe a method in one row."""
     return {
         "name": card.name,
         "title": card.title,
         "family": card.family,
         "licence": card.licence,
         "devices": " ".join(card.devices),
-        "blind": "yes" if card.blind else "no",
+        "blind": _yes_or_no(card.blind),
+        "deterministic": _yes_or_no(card.deterministic),
         "available": _answer(card.unavailable),
     }
 
 
 def _metric_row(metric: Metric) -> dict[str, Any]:
+    """Describe a metric in one row."""
     low, high = metric.range
     return {
         "name": metric.name,
@@ -67,6 +74,10 @@ def _metric_row(metric: Metric) -> dict[str, Any]:
         "source": metric.source,
         "available": _answer(metric.unavailable),
     }
+
+
+def _yes_or_no(fact: bool) -> str:
+    return "yes" if fact else "no"
 
 
 def _answer(unavailable: str | None) -> str:
