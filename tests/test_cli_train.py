@@ -87,7 +87,7 @@ def test_a_training_leaves_all_that_is_needed(
     assert (card["data"]["train_frames"], card["data"]["val_frames"]) == (2, 1)
     weights = load_file(out / training.WEIGHTS)
     assert sum(w.numel() for w in weights.values()) == card["parameters"]
-    rows = log.read(out / training.LOG)
+    rows = log.read_log(out / training.LOG)
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert card["val_psnr"] == {s: rows[-1][f"psnr_{s}"] for s in ("15", "25", "50")}
     for name in (training.CURVES, training.STRIP):

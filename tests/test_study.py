@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from denoisebench.denoisers.gan import recipe, study
+from denoisebench.denoisers.gan import recipe
+from denoisebench.denoisers.gan.study import load_study, study_names
 from denoisebench.errors import UsageError
 from denoisebench.training import reproduction
 
@@ -54,7 +55,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_study_is_reduced_where_a_recipe_has_what_is_reduced(listed: Path) -> None:
-    first, second, third = study.load(str(listed), reduced=True)
+    first, second, third = load_study(str(listed), reduced=True)
     assert [t.name for t in (first, second, third)] == ["with-25", "with-7.5", "without-25"]
     assert second.sigma == 7.5
     small = recipe.load(first.recipe, first.changes)
@@ -64,15 +65,15 @@ def test_a_study_is_reduced_where_a_recipe_has_what_is_reduced(listed: Path) -> 
     alone = recipe.load(third.recipe, third.changes)
     assert alone.adversary is None
     assert alone.data.patch == 24  # its own change stands
-    whole = study.load(str(listed), reduced=False)
+    whole = load_study(str(listed), reduced=False)
     assert recipe.load(whole[0].recipe, whole[0].changes) == recipe.load("adversarial-cnn")
 
 
 def test_the_shipped_study_has_the_published_rows() -> None:
-    for name in study.names():
+    for name in study_names():
         for reduced in (False, True):
-            assert study.load(name, reduced=reduced)
-    trained = {training.name for training in study.load("paper", reduced=True)}
+            assert load_study(name, reduced=reduced)
+    trained = {training.name for training in load_study("paper", reduced=True)}
     shipped = {path.stem for path in (ROOT / "denoisers" / "weights").glob("*-[0-9]*.safetensors")}
     assert shipped <= trained
 
@@ -93,7 +94,7 @@ def test_the_shipped_study_has_the_published_rows() -> None:
 def test_a_bad_study_gets_one_line(listed: Path, old: str, new: str, line: str) -> None:
     listed.write_text(STUDY.replace(old, new))
     with pytest.raises(UsageError) as caught:
-        study.load(str(listed), reduced=True)
+        load_study(str(listed), reduced=True)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -36,13 +36,13 @@ def study_command(name: str, device: str, out: Path | None, options: tuple[str, 
     Exit code 0: all trained; 2: the request cannot be carried out; 3: a training diverged, or is
     at work elsewhere.
     """
-    from denoisebench.denoisers.gan import study as studies
+    from denoisebench.denoisers.gan.study import load_study
     from denoisebench.machine.devices import has_cuda
 
     if any(word.partition("=")[0] == "--sigma" for word in options):
         raise UsageError("--sigma: a study names its own; change them in a file of your own")
     on_cpu = device == "cpu" or (device == "auto" and not has_cuda())
-    trainings = studies.load(name, reduced=on_cpu)
+    trainings = load_study(name, reduced=on_cpu)
     folder = out or Path("results", "study", Path(name).stem)
     words = ("--device", "cpu" if on_cpu else "cuda", *options)
     states = {t.name: _carry_out(t, folder / t.name, words) for t in trainings}

@@ -198,13 +198,13 @@ def _train(options: Options, data: harness.TrainingData, trainer: Trainer) -> in
 
 def _learn(options: Options, data: harness.TrainingData, trainer: Trainer, path: Path) -> bool:
     """Train, telling of it; True if it was finished."""
-    from denoisebench.denoisers.gan.training import train
+    from denoisebench.denoisers.gan.training import train_network
     from denoisebench.training.progress import told
 
     total = options.iterations or trainer.recipe.schedule.iterations
     telling = told(options.folder, data.sigmas, total, trainer.iteration)
     with _stop_asked() as stop, telling as tell:
-        return train(
+        return train_network(
             trainer,
             iterations=total,
             path=path,

@@ -154,7 +154,7 @@ def write_results(
     Raises:
         UsageError: they cannot be written.
     """
-    recipe, rows = trainer.recipe, log.read(out / LOG)
+    recipe, rows = trainer.recipe, log.read_log(out / LOG)
     psnr = _last_psnr(rows)
     scores = {
         "val_psnr": {f"{k:g}": v for k, v in psnr.items()},

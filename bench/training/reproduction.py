@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tabulate import tabulate
 
-from denoisebench.denoisers.gan import study
+from denoisebench.denoisers.gan.study import load_study
 from denoisebench.errors import UsageError, unknown
 from denoisebench.store.results import load
 from denoisebench.store.tables import PAPER_PSNR, table1
@@ -139,7 +139,7 @@ def ablations(evidence: Evidence) -> str:
     """What one change to the paper's recipe does, on the val frames at sigma 25."""
     base = evidence.cards[BASE]
     rows = [["the recipe `paper`", *_scores(base), ""]]
-    for training in study.load("paper", reduced=False):
+    for training in load_study("paper", reduced=False):
         if training.name not in evidence.ablations:
             continue
         card = evidence.ablations[training.name]
