@@ -50,6 +50,11 @@ class CsvLog:
         files.write_text(path, self._lines([header, *kept]))
 
     def __call__(self, report: Report) -> None:
+        """Append a line.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
         try:
             with self._path.open("a", encoding="utf-8", newline="") as file:
                 file.write(self._lines([_scalars(report)]))
@@ -75,6 +80,7 @@ class TensorBoardLog:
         self._writer = SummaryWriter(str(folder))
 
     def __call__(self, report: Report) -> None:
+        """Write the figures of a report."""
         for name, value in _scalars(report).items():
             self._writer.add_scalar(name, value, report.iteration)
         self._writer.flush()
