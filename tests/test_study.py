@@ -126,6 +126,23 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     assert -50 < card["val_saturation"]["25"] < 50
 
 
+def test_the_options_of_a_training_hold_for_all_of_a_study(
+    ask: Bench, listed: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
+    words += ["--iterations", "1", "--seed", "7", "--set", "data.patch=24"]
+    result = ask(*words)
+    assert result.returncode == 0, result.stderr
+    for name, sigma in (("with-25", "25"), ("with-7.5", "7.5"), ("without-25", "25")):
+        card = json.loads((tmp_path / "out" / name / "card.json").read_text())
+        assert (card["iterations"], card["seed"]) == (1, 7)
+        assert card["recipe"]["data"]["patch"] == 24
+        assert f"--sigma {sigma} --iterations 1 --seed 7" in card["command"]
+    wrong = ask(*words, "--iterations", "0")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Usage: main study [OPTIONS] STUDY")
+
+
 def test_a_mistake_in_a_change_is_told(ask: Bench, tmp_path: Path) -> None:
     for words, line in {
         "data.patch": "'data.patch' is not of the form KEY=VALUE",
