@@ -1,4 +1,4 @@
-"""The methods: one short file each, found by the registry. See CONTRIBUTING.md."""
+"""The denoising methods: one short file each, found by the registry. See CONTRIBUTING.md."""
 
 from denoisebench.denoisers.registry import Card, Denoiser, register
 

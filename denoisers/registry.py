@@ -1,7 +1,7 @@
-"""The registry of methods: a dict of cards, one decorator, and nothing heavy.
+"""Registry of methods: a dict of cards and one decorator.
 
-Every module beside this one is a plugin: it imports numpy at most and leaves its library's import
-to the method's call, so that listing all methods takes milliseconds.
+Every module beside this one is a plugin. It imports numpy at most; its own library is imported by
+the method's call, so that listing all methods takes milliseconds.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if typing.TYPE_CHECKING:
 
     import numpy as np
 
-ENTRY_POINT_GROUP = "denoisebench.denoisers"
+_ENTRY_POINT_GROUP = "denoisebench.denoisers"
 
-log = logging.getLogger("denoisebench")
+_log = logging.getLogger("denoisebench")
 
-REACH = 1.2
-"""How many times a sigma may be one that a method is made for, or the other way round."""
+# The largest ratio of a sigma and one that a method is made for, either way round.
+_REACH = 1.2
 
 
 class Denoiser(Protocol):
-    """What a plugin's class offers: a dataclass of parameters with this one method.
+    """Interface of a plugin's class: a dataclass of parameters with this one method.
 
-    It may also have ``load(device: str) -> None``, called once before the first frame: what takes
-    time there is not timed as denoising.
+    The class may also have ``load(device: str) -> None``. It is called once, before the first
+    frame, and its time is not counted as denoising.
     """
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
@@ -46,43 +46,49 @@ class Denoiser(Protocol):
 
         Args:
             noisy: float32 (H, W, C), C = 3 (RGB) or 1; clean values lie in [0, 1], noisy ones may
-                lie outside. It must not be written to. A method registered with
-                ``array="torch"`` gets, and returns, a float32 tensor (1, C, H, W) on its device.
+                lie outside. Do not write to it. A method registered with ``array="torch"`` gets
+                and returns a float32 tensor (1, C, H, W) on its device.
             sigma: standard deviation of the noise on the same scale (25/255, not 25), at least 0.
-                A blind method is given nan.
+                A blind method gets nan.
 
         Returns:
-            The estimate, in the shape and dtype of ``noisy``, all finite.
+            The estimate, with the shape and dtype of ``noisy``; all values are finite.
 
         Raises:
-            ValueError: the method cannot work on this frame, and says why (too small, say).
+            ValueError: the method cannot handle this frame; the message says why (too small, say).
         """
         ...
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a method before it runs.
+    """Description of a method, known before it runs.
 
     Attributes:
-        name: what the command line calls it.
-        title: what a table calls it.
+        name: its name on the command line.
+        title: its name in tables.
         family: ``control``, ``local``, ``patch``, ``transform``, ``variational`` or ``learned``.
         reference: the publication it implements.
-        licence: of the code that does the work, when it is not ours.
-        blind: True if it takes no notice of sigma: it is given nan.
-        colour: how it treats RGB: ``joint``, ``opponent`` or ``per channel``.
-        devices: where it can run.
-        array: what ``denoise`` takes: a numpy array, or a torch tensor on the device.
+        licence: of the code that does the work, where that is not ours.
+        blind: True if it ignores sigma; it then gets nan.
+        colour: its treatment of RGB: ``joint``, ``opponent`` or ``per channel``.
+        devices: the devices it can run on.
+        array: type of the frames that ``denoise`` takes: a numpy array, or a torch tensor on the
+            device.
         requires: import names of the libraries it needs.
-        deterministic: the same input gives the same bits, on one machine.
-        sees_clean: a control that is also given the clean frame, as ``clean=``.
-        note: what a reader of its results must know.
+        deterministic: True if the same input gives the same bits, on one machine.
+        sees_clean: True for a control that also gets the clean frame, as ``clean=``.
+        note: a remark that readers of its results need.
         weights: the files of its trained weights.
-        sigmas: those that it is made for, on the 8-bit scale (see `serves`); empty for a method
-            that works at any.
-        factory: the dataclass; None when the plugin could not be imported.
-        problem: why it could not.
+        sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
+            method that works at any.
+        factory: the dataclass; None if the plugin could not be imported.
+        problem: the reason why it could not be imported.
+
+    Examples:
+        >>> card = cards()["bm3d"]
+        >>> card.family, card.blind, card.devices
+        ('transform', False, ('cpu',))
     """
 
     name: str
@@ -105,7 +111,7 @@ class Card:
 
     @property
     def unavailable(self) -> str | None:
-        """Why the method cannot run here, or None if it can."""
+        """Reason why the method cannot run here; None if it can."""
         if self.problem is not None:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
@@ -113,49 +119,84 @@ class Card:
         return plugins.lacking(self.requires)
 
     def unfit(self, sigma: float) -> str | None:
-        """Why the method is not for this sigma, on the 8-bit scale, or None if it is."""
+        """Give the reason why the method does not serve a sigma, on the 8-bit scale, or None.
+
+        Examples:
+            >>> cards()["dcgan"].unfit(100)
+            'made for sigma 11.4, 15, 25, 50, not for 100'
+            >>> cards()["median"].unfit(100) is None
+            True
+        """
         if not self.sigmas or serves(self.sigmas, sigma):
             return None
         made_for = ", ".join(f"{one:g}" for one in self.sigmas)
         return f"made for sigma {made_for}, not for {sigma:.3g}"
 
     def told(self, sigma: float) -> float:
-        """What ``denoise`` is given for a sigma on the 8-bit scale.
+        """Convert a sigma on the 8-bit scale into the one that ``denoise`` gets.
 
-        A method that says it is blind and looks at sigma is found out: its output is not finite.
+        A blind method gets nan: if it uses sigma all the same, its output is not finite, and the
+        cell fails.
+
+        Examples:
+            >>> cards()["nlm-skimage"].told(51)
+            0.2
         """
         return math.nan if self.blind else sigma / 255
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters' names and default values."""
+        """Names and default values of the parameters."""
         return {} if self.factory is None else parameters.defaults(self.factory)
 
 
 def serves(sigmas: Iterable[float], sigma: float) -> bool:
-    """Whether what is made for some sigmas can be used for another: within `REACH` of one."""
+    """Tell whether weights for some sigmas also serve another: one within a factor of 1.2.
+
+    Args:
+        sigmas: the sigmas that the weights are made for.
+        sigma: the one asked for, on the same scale.
+
+    Examples:
+        >>> serves((15, 25), 30)
+        True
+        >>> serves((15, 25), 31)
+        False
+    """
     rounding = 1e-9
-    return any(max(sigma, one) <= REACH * (1 + rounding) * min(sigma, one) for one in sigmas)
+    return any(max(sigma, one) <= _REACH * (1 + rounding) * min(sigma, one) for one in sigmas)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A card with fixed parameters: one row of a table."""
+    """A method with fixed parameters: one row of a table.
+
+    Attributes:
+        card: its description.
+        overrides: parameters that differ from their defaults.
+
+    Examples:
+        >>> [method] = select(["median[size=3]"])
+        >>> method.spec, method.parameters
+        ('median[size=3]', {'size': 3})
+    """
 
     card: Card
     overrides: parameters.Overrides = ()
 
     @property
     def spec(self) -> str:
-        """The name that the command line and the store use: ``name[param=value,…]``."""
+        """Name on the command line and in stored runs: ``name[param=value,…]``."""
         return parameters.spec(self.card.name, self.overrides)
 
     @property
     def title(self) -> str:
+        """Name in tables: the card's title, with the parameters that differ."""
         return self.card.title + self.spec.removeprefix(self.card.name).replace("[", " [")
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """All parameters by name, those with default values included."""
         return self.card.parameters | dict(self.overrides)
 
     @property
@@ -164,6 +205,7 @@ class Method:
         return None if self.card.factory is None else self.card.factory.__module__
 
     def build(self) -> Denoiser:
+        """Make the denoiser, of a method whose plugin could be imported."""
         assert self.card.factory is not None
         return self.card.factory(**dict(self.overrides))
 
@@ -173,7 +215,32 @@ _loaded_files: set[Path] = set()
 
 
 def register(name: str, **card: Any) -> Callable[[type], type]:
-    """Class decorator: enter a method into the registry. The arguments are those of `Card`."""
+    """Enter a dataclass with a ``denoise`` method into the registry; a class decorator.
+
+    Args:
+        name: the method's name on the command line.
+        card: the other attributes of `Card`, but ``factory`` and ``problem``.
+
+    Returns:
+        The decorator, which returns the class as it is.
+
+    Raises:
+        TypeError: raised by the decorator: the class is no dataclass, or has no ``denoise``; or
+            ``weights`` is no tuple.
+        ValueError: raised by the decorator: another method has the name.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> @register("half", title="Half as bright", family="local")
+        ... @dataclass(frozen=True)
+        ... class Half:
+        ...     factor: float = 0.5
+        ...     def denoise(self, noisy, sigma):
+        ...         return self.factor * noisy
+        >>> select(["half[factor=0.25]"])[0].parameters
+        {'factor': 0.25}
+        >>> del _cards["half"]  # so that the example leaves no trace
+    """
 
     def enter(factory: type) -> type:
         if not (is_dataclass(factory) and callable(getattr(factory, "denoise", None))):
@@ -193,17 +260,26 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
 
 @cache
 def _load_installed() -> None:
-    """Import our own plugins, then those that other packages announce."""
+    """Import the project's own plugins, then those that other packages announce."""
     plugins.import_modules("denoisebench.denoisers")
-    for name, problem in plugins.load_announced(ENTRY_POINT_GROUP).items():
+    for name, problem in plugins.load_announced(_ENTRY_POINT_GROUP).items():
         _list_broken(name, problem)
 
 
 def load_file(path: Path) -> None:
-    """Register the methods of a plugin file; twice is once.
+    """Register the methods and metrics of a plugin file; a second call does nothing.
+
+    A file that fails to import is listed as an unavailable method, and a warning is logged.
 
     Raises:
         UsageError: there is no such Python file.
+
+    Examples:
+        >>> load_file(Path("absent.py"))
+        Traceback (most recent call last):
+            ...
+        denoisebench.errors.UsageError: --plugin absent.py: no such Python file; give the path of \
+a .py file
     """
     path = path.resolve()
     if path in _loaded_files:
@@ -214,30 +290,40 @@ def load_file(path: Path) -> None:
     _loaded_files.add(path)
     problem = plugins.attempt(lambda: plugins.import_file(path))
     if problem is not None:
-        log.warning("--plugin %s: %s", path.name, problem)
+        _log.warning("--plugin %s: %s", path.name, problem)
         _list_broken(path.stem, problem)
 
 
 def _list_broken(name: str, problem: str) -> None:
-    """A plugin that fails to import is listed as unavailable, and why."""
+    """List a plugin that failed to import as unavailable, with the reason."""
     listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
     _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
 
 
 def cards() -> dict[str, Card]:
-    """All known methods by name, ours in alphabetical order of their files, controls first."""
+    """Give the cards of all known methods by name: controls first, then in alphabetical order.
+
+    Examples:
+        >>> list(cards())[:3]
+        ['noisy', 'oracle', 'adversarial-cnn']
+    """
     _load_installed()
     return dict(sorted(_cards.items(), key=lambda item: (item[1].family != "control", item[0])))
 
 
 def select(expressions: Iterable[str]) -> list[Method]:
-    """The methods that expressions name, in the order given, each once.
+    """Find the methods that expressions name, in the order given, each once.
 
-    An expression is ``all``, a name, a glob over names, or a name with parameters,
-    ``nlm-skimage[h=0.7,patch_size=7]``.
+    Args:
+        expressions: each is ``all``, a name, a glob over names, or a name with parameters,
+            ``nlm-skimage[h=0.7,patch_size=7]``.
 
     Raises:
-        UsageError: an unknown name (near matches are listed), parameter or value.
+        UsageError: an unknown name (the message lists near matches), parameter or value.
+
+    Examples:
+        >>> [method.spec for method in select(["nlm-s*", "median", "nlm-skimage[h=0.7]"])]
+        ['nlm-skimage', 'median', 'nlm-skimage[h=0.7]']
     """
     chosen: dict[str, Method] = {}
     for expression in expressions:
@@ -247,17 +333,28 @@ def select(expressions: Iterable[str]) -> list[Method]:
 
 
 def split_expressions(text: str) -> list[str]:
-    """Split ``a,b[x=1,y=2],c`` at the commas outside brackets."""
+    """Split a list of expressions at the commas outside brackets.
+
+    Examples:
+        >>> split_expressions("median, nlm-skimage[h=0.7,patch_size=7]")
+        ['median', 'nlm-skimage[h=0.7,patch_size=7]']
+    """
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
 
 
 def is_pattern(expression: str) -> bool:
-    """True if an expression asks for whatever there is, not for a method by its name."""
+    """Tell whether an expression is ``all`` or a glob, rather than a method's name.
+
+    Examples:
+        >>> is_pattern("nlm-*"), is_pattern("nlm-skimage[h=0.7]")
+        (True, False)
+    """
     name = expression.partition("[")[0]
     return name == "all" or bool(re.search(r"[*?]", name))
 
 
 def _resolve(expression: str) -> list[Method]:
+    """Find the methods that one expression names."""
     known = cards()
     if is_pattern(expression):
         if "[" in expression:
@@ -273,7 +370,12 @@ def _resolve(expression: str) -> list[Method]:
 
 
 def source_file(card: Card) -> Path | None:
-    """The file that defines a method."""
+    """Find the file that defines a method; None if there is none.
+
+    Examples:
+        >>> source_file(cards()["median"]).name
+        'median.py'
+    """
     if card.factory is None:
         return None
     found = inspect.getsourcefile(card.factory)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisebench.cells import Cell, Level, Measurement, Status
-from denoisebench.metrics.registry import select
+from denoisebench.metrics.registry import select_metrics
 from denoisebench.store import crops as pictures
 from denoisebench.store.manifest import (
     DatasetRecord,
@@ -72,7 +72,7 @@ def manifest(rows: Sequence[Row], **parts: Any) -> Manifest:
         "levels": tuple(map(Level, parts.pop("sigmas", SIGMAS))),
         "dataset": DatasetRecord("made-up", "made up", "CC0", "test", records),
         "rows": tuple(rows),
-        "metrics": tuple(MetricRecord(**m.description) for m in select(("psnr", "ssim"))),
+        "metrics": tuple(MetricRecord(**m.description) for m in select_metrics(("psnr", "ssim"))),
         "environment": ENVIRONMENT,
         "busy_percent": 0.0,
         "timing": {},

@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from denoisebench.denoisers.gan import checkpoint, recipe, training
 from denoisebench.denoisers.gan.data import Crops, random_source
-from denoisebench.denoisers.gan.log import CsvLog, read
+from denoisebench.denoisers.gan.log import CsvLog, read_log
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def psnr(network: Any, sigma: float = 25) -> float:
 
 def run(trainer: Trainer, path: Path, iterations: int, **options: Any) -> list[Report]:
     reports: list[Report] = []
-    training.train(
+    training.train_network(
         trainer,
         iterations=iterations,
         path=path,
@@ -263,6 +263,22 @@ def test_mixed_precision_learns_alike(tmp_path: Path) -> None:
     assert reports[0].terms["penalty"] == pytest.approx(reports[1].terms["penalty"], rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"amx_tile": True}, torch.bfloat16),
+        ({"amx_tile": False}, torch.float32),
+        ({}, torch.float32),  # of a processor that is no x86
+    ],
+)
+def test_a_cpu_computes_in_16_bit_where_it_has_amx_tiles(
+    capabilities: dict[str, bool], precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
+    assert make(tiny(mixed_precision=True)).precision is precision
+    assert make(tiny()).precision is torch.float32
+
+
 def test_the_average_lags_behind_and_without_one_it_is_the_weights(tmp_path: Path) -> None:
     for average, same in ((0.0, True), (0.9, False)):
         trainer = make(tiny(average=average))
@@ -368,7 +384,7 @@ def test_the_log_goes_on_where_the_checkpoint_is(tmp_path: Path) -> None:
         file.write("1,0.5,1")  # a full disk cut it short
     log = CsvLog(path, (25.0,), 2)
     log(replace(report, iteration=3, psnr={}))
-    rows = read(path)
+    rows = read_log(path)
     assert [row["iteration"] for row in rows] == [1, 2, 3]
     assert rows[0]["psnr_25"] == 30
     assert "psnr_25" not in rows[2]

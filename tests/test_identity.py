@@ -73,4 +73,4 @@ def test_the_published_runs_hold_under_the_code_as_it_is(documentary_root: Path,
 
 
 def test_the_specialised_networks_refuse_what_their_cards_call_unfit() -> None:
-    assert inference.REACH == registry.REACH
+    assert inference.REACH == registry._REACH

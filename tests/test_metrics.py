@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from denoisebench import metrics, protocol
 from denoisebench.datasets import catalogue
-from denoisebench.metrics.ms_ssim import SMALLEST_SIDE, ms_ssim
+from denoisebench.metrics.ms_ssim import MS_SSIM_SMALLEST_SIDE, ms_ssim
 from denoisebench.metrics.psnr_y import psnr_y
 from denoisebench.metrics.registry import Metric
 from denoisebench.metrics.registry import metrics as all_metrics
@@ -146,9 +146,11 @@ def test_ms_ssim_agrees_with_an_independent_implementation(shape: tuple[int, int
 
 
 def test_ms_ssim_is_undefined_for_a_small_frame_and_0_for_a_negative() -> None:
-    clean, other = pair((SMALLEST_SIDE, SMALLEST_SIDE - 1, 1))
+    clean, other = pair((MS_SSIM_SMALLEST_SIDE, MS_SSIM_SMALLEST_SIDE - 1, 1))
     assert ms_ssim(clean, other) is None
-    clean = np.random.default_rng(0).integers(0, 256, (SMALLEST_SIDE, SMALLEST_SIDE, 1), np.uint8)
+    clean = np.random.default_rng(0).integers(
+        0, 256, (MS_SSIM_SMALLEST_SIDE, MS_SSIM_SMALLEST_SIDE, 1), np.uint8
+    )
     assert ms_ssim(clean, 255 - clean) == 0
 
 
@@ -195,7 +197,7 @@ def lpips_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         heads[f"lin{number}.model.1.weight"] = torch.from_numpy(head)
     torch.save(backbone, tmp_path / lpips.BACKBONE)
     torch.save(heads, tmp_path / lpips.HEADS)
-    monkeypatch.setenv(lpips.FOLDER, str(tmp_path))
+    monkeypatch.setenv(lpips.FOLDER_VARIABLE, str(tmp_path))
     return tmp_path
 
 

@@ -70,7 +70,7 @@ def cells(folder: Path) -> pd.DataFrame:
 
 
 def names(*expressions: str) -> list[str]:
-    return [metric.name for metric in registry.select(expressions)]
+    return [metric.name for metric in registry.select_metrics(expressions)]
 
 
 def test_metrics_are_chosen_by_name_or_glob_each_once_in_the_order_given() -> None:

@@ -251,9 +251,9 @@ def test_camera_noise_is_estimated(documentary_root: Path) -> None:
 
 
 def test_the_help_and_the_guide_know_every_noise() -> None:
-    from denoisebench.cli.run import run
+    from denoisebench.cli.run import run_command
 
-    [option] = [p for p in run.params if p.name == "noise"]
+    [option] = [p for p in run_command.params if p.name == "noise"]
     guide = (Path(__file__).parents[1] / "docs" / "noise.md").read_text(encoding="utf-8")
     for name, model in noise.NOISES.items():
         assert name in str(option.help)  # type: ignore[attr-defined]

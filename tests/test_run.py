@@ -250,6 +250,7 @@ def test_list_shows_every_method_in_every_format(ask: Bench, form: str) -> None:
     by_name = {row["name"]: row for row in rows}
     assert by_name["nlm-torch"]["devices"] == "cpu cuda"
     assert by_name["median"]["blind"] == "yes"
+    assert (by_name["median"]["deterministic"], by_name["bm3d"]["deterministic"]) == ("yes", "no")
     assert by_name["bm3d"]["available"] == "yes"
 
 

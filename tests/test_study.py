@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from denoisebench.denoisers.gan import recipe, study
+from denoisebench.denoisers.gan import recipe
+from denoisebench.denoisers.gan.study import load_study, study_names
 from denoisebench.errors import UsageError
 from denoisebench.training import reproduction
 
@@ -54,7 +55,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_study_is_reduced_where_a_recipe_has_what_is_reduced(listed: Path) -> None:
-    first, second, third = study.load(str(listed), reduced=True)
+    first, second, third = load_study(str(listed), reduced=True)
     assert [t.name for t in (first, second, third)] == ["with-25", "with-7.5", "without-25"]
     assert second.sigma == 7.5
     small = recipe.load(first.recipe, first.changes)
@@ -64,15 +65,15 @@ def test_a_study_is_reduced_where_a_recipe_has_what_is_reduced(listed: Path) -> 
     alone = recipe.load(third.recipe, third.changes)
     assert alone.adversary is None
     assert alone.data.patch == 24  # its own change stands
-    whole = study.load(str(listed), reduced=False)
+    whole = load_study(str(listed), reduced=False)
     assert recipe.load(whole[0].recipe, whole[0].changes) == recipe.load("adversarial-cnn")
 
 
 def test_the_shipped_study_has_the_published_rows() -> None:
-    for name in study.names():
+    for name in study_names():
         for reduced in (False, True):
-            assert study.load(name, reduced=reduced)
-    trained = {training.name for training in study.load("paper", reduced=True)}
+            assert load_study(name, reduced=reduced)
+    trained = {training.name for training in load_study("paper", reduced=True)}
     shipped = {path.stem for path in (ROOT / "denoisers" / "weights").glob("*-[0-9]*.safetensors")}
     assert shipped <= trained
 
@@ -93,7 +94,7 @@ def test_the_shipped_study_has_the_published_rows() -> None:
 def test_a_bad_study_gets_one_line(listed: Path, old: str, new: str, line: str) -> None:
     listed.write_text(STUDY.replace(old, new))
     with pytest.raises(UsageError) as caught:
-        study.load(str(listed), reduced=True)
+        load_study(str(listed), reduced=True)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -123,6 +124,23 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     assert recipe.load(card["name"], card["changes"]).digest == card["recipe_digest"]
     assert "--set adversary=" in card["command"]
     assert -50 < card["val_saturation"]["25"] < 50
+
+
+def test_the_options_of_a_training_hold_for_all_of_a_study(
+    ask: Bench, listed: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
+    words += ["--iterations", "1", "--seed", "7", "--set", "data.patch=24"]
+    result = ask(*words)
+    assert result.returncode == 0, result.stderr
+    for name, sigma in (("with-25", "25"), ("with-7.5", "7.5"), ("without-25", "25")):
+        card = json.loads((tmp_path / "out" / name / "card.json").read_text())
+        assert (card["iterations"], card["seed"]) == (1, 7)
+        assert card["recipe"]["data"]["patch"] == 24
+        assert f"--sigma {sigma} --iterations 1 --seed 7" in card["command"]
+    wrong = ask(*words, "--iterations", "0")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Usage: main study [OPTIONS] STUDY")
 
 
 def test_a_mistake_in_a_change_is_told(ask: Bench, tmp_path: Path) -> None:

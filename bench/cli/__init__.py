@@ -36,13 +36,13 @@ class _Verbs(click.Group):
     """Group that imports a verb's module when it is used, and explains errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_VERBS]  # once its module is imported, "list" is the verb
+        return [*_VERBS]  # `list` is a module here, once it is imported
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
             return None
         module = importlib.import_module(f"denoisebench.cli.{name}")
-        command: click.Command = getattr(module, "list_" if name == "list" else name)
+        command: click.Command = getattr(module, f"{name}_command")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -10,7 +10,9 @@ from denoisebench.cli import shared
 from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
 
 
-@click.command(short_help="Launch two versions in turn, and report whether one is slower or worse.")
+@click.command(
+    "ab", short_help="Launch two versions in turn, and report whether one is slower or worse."
+)
 @click.argument("base_env", type=click.Path(path_type=Path))
 @click.argument("head_env", type=click.Path(path_type=Path))
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
@@ -30,7 +32,7 @@ from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
     help="Folder for the launches and the verdicts.",
 )
 @shared.resume_launches
-def ab(
+def ab_command(
     base_env: Path,
     head_env: Path,
     run_options: tuple[str, ...],

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from denoisebench.comparing.calibration import Calibration
 
 
-@click.command(short_help="Measure how much times scatter here, and which changes can be detected.")
+@click.command(
+    "calibrate",
+    short_help="Measure how much times scatter here, and which changes can be detected.",
+)
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="-- RUN OPTIONS")
 @click.option(
     "--env",
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     help="Folder for the launches and calibration.toml.",
 )
 @shared.resume_launches
-def calibrate(
+def calibrate_command(
     run_options: tuple[str, ...],
     env: Path | None,
     pairs: int,

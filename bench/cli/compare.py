@@ -11,7 +11,7 @@ from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
 from denoisebench.errors import UsageError
 
 
-@click.command(short_help="Report whether one run is worse than another.")
+@click.command("compare", short_help="Report whether one run is worse than another.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @verdict_options("psnr,ssim")
@@ -20,7 +20,7 @@ from denoisebench.errors import UsageError
     type=click.Path(path_type=Path),
     help="Folder for the verdicts in every format; required for more than one format.",
 )
-def compare(
+def compare_command(
     base: Path,
     head: Path,
     fail_on: tuple[dict[str, float], frozenset[str]],

@@ -25,8 +25,8 @@ _name = click.argument("name", default="documentary", metavar="[NAME]")
 _splits = click.option("--split", "splits", multiple=True, help="Only this; may be repeated.")
 
 
-@click.group(short_help="See to the data sets.")
-def data() -> None:
+@click.group("data", short_help="See to the data sets.")
+def data_command() -> None:
     """See to the data sets: `bench data list` names them; folder:PATH is your own images.
 
     DENOISEBENCH_DATA names a folder that already holds documentary/, standard/Set12/ and so on;
@@ -34,10 +34,10 @@ def data() -> None:
     """
 
 
-data.add_command(extract)
+data_command.add_command(extract)
 
 
-@data.command("list")
+@data_command.command("list")
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
@@ -84,7 +84,7 @@ def _in_words(splits: dict[str, dict[str, Any]]) -> str:
     )
 
 
-@data.command()
+@data_command.command()
 @_name
 @_splits
 def fetch(name: str, splits: tuple[str, ...]) -> None:
@@ -106,7 +106,7 @@ def _tell_trust(dataset: StoredDataset) -> None:
         click.echo(f"Verified by: {trust}", err=True)
 
 
-@data.command()
+@data_command.command()
 @_name
 @_splits
 def verify(name: str, splits: tuple[str, ...]) -> None:
@@ -131,7 +131,7 @@ def verify(name: str, splits: tuple[str, ...]) -> None:
     _tell_trust(dataset)
 
 
-@data.command()
+@data_command.command()
 @_name
 def path(name: str) -> None:
     """Print the folder of the files, fetched or not; NAME is documentary unless given."""
@@ -140,7 +140,7 @@ def path(name: str) -> None:
     click.echo(open_dataset(name).folder)
 
 
-@data.command()
+@data_command.command()
 @_name
 @click.option("--split", default=None, help="Only this.  [default: test, or the first]")
 @click.option(

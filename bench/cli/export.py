@@ -18,7 +18,7 @@ def _format(item: Any) -> str:
     return str(item)
 
 
-@click.command(short_help="Write a run in the formats of other tools.")
+@click.command("export", short_help="Write a run in the formats of other tools.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--format",
@@ -29,7 +29,7 @@ def _format(item: Any) -> str:
     help="Formats to write, separated by commas.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: the run's own]")
-def export(run: Path, formats: tuple[str, ...], out: Path | None) -> None:
+def export_command(run: Path, formats: tuple[str, ...], out: Path | None) -> None:
     """Write the run in the folder RUN for other tools.
 
     \b

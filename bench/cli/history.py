@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Show how a figure changed over runs.")
+@click.command("history", short_help="Show how a figure changed over runs.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric",
@@ -16,7 +16,7 @@ import click
     help="A metric, time (relative to a reference, so that machines may differ), ms or memory.",
 )
 @click.option("--svg", type=click.Path(path_type=Path), help="SVG file for a plot of the figure.")
-def history(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
+def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> None:
     """Show a figure over RUNS, in the order in which they were measured.
 
     A run is labelled by its folder's name: name the folders after the commits. The table goes to

@@ -1,4 +1,4 @@
-"""``bench list``: list the methods or the metrics, and say which can run here."""
+"""``bench list``: the methods, or the metrics, and if they can run here."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "json", "csv", "md"]),
     default="table",
     show_default=True,
-    help="Format of the list.",
 )
 @shared.plugins
-def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
-    """List the methods: family, licence, devices, and whether they can run here.
+def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
+    """List the methods: their families, licences and devices, and if they can run here.
 
-    With --metrics, list the metrics: best value, unit, range, and whether they are available here.
+    A blind method ignores sigma. A deterministic one gives the same bits for the same input, on
+    one machine.
+
+    With --metrics: the metrics, their best values, units and ranges, and if they can be computed
+    here.
     """
     from denoisebench.denoisers import registry
 
@@ -45,20 +48,21 @@ def list_(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
 
 
 def _row(card: Card) -> dict[str, Any]:
-    """Return a method's row."""
+    """Describe a method in one row."""
     return {
         "name": card.name,
         "title": card.title,
         "family": card.family,
         "licence": card.licence,
         "devices": " ".join(card.devices),
-        "blind": "yes" if card.blind else "no",
+        "blind": _yes_or_no(card.blind),
+        "deterministic": _yes_or_no(card.deterministic),
         "available": _answer(card.unavailable),
     }
 
 
 def _metric_row(metric: Metric) -> dict[str, Any]:
-    """Return a metric's row."""
+    """Describe a metric in one row."""
     low, high = metric.range
     return {
         "name": metric.name,
@@ -70,6 +74,10 @@ def _metric_row(metric: Metric) -> dict[str, Any]:
         "source": metric.source,
         "available": _answer(metric.unavailable),
     }
+
+
+def _yes_or_no(fact: bool) -> str:
+    return "yes" if fact else "no"
 
 
 def _answer(unavailable: str | None) -> str:

@@ -17,7 +17,7 @@ def _format(item: object) -> str:
     return str(item)
 
 
-@click.command(short_help="Write the tables and the page of runs.")
+@click.command("report", short_help="Write the tables and the page of runs.")
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--format",
@@ -45,7 +45,7 @@ def _format(item: object) -> str:
     help="Folder for the reports.  [default: the run's own folder]",
 )
 @click.option("--open", "show", is_flag=True, help="Write the page, and open it in a browser.")
-def report(
+def report_command(
     runs: tuple[Path, ...],
     formats: tuple[str, ...],
     against: str | None,

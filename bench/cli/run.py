@@ -61,7 +61,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     return ",".join(texts)
 
 
-@click.command(short_help="Run the benchmark and print its table.")
+@click.command("run", short_help="Run the benchmark and print its table.")
 @click.option(
     "--methods",
     type=METHODS,
@@ -152,7 +152,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     callback=_read_config,
     help="TOML file that sets any of these options; the command line takes precedence.",
 )
-def run(**choices: Any) -> None:
+def run_command(**choices: Any) -> None:
     """Add noise to frames, denoise them with every method, score, time, and print the table.
 
     Frames with recorded noise are used as they are.

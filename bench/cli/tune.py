@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from denoisebench.tuning import Search
 
 
-@click.command(short_help="Choose a method's parameters on validation frames.")
+@click.command("tune", short_help="Choose a method's parameters on validation frames.")
 @click.argument("method")
 @click.option(
     "--dataset",
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for METHOD.csv and METHOD.toml.",
 )
-def tune(
+def tune_command(
     method: str,
     dataset: str,
     split: str,

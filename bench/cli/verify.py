@@ -25,7 +25,7 @@ _EXIT_OFF = 1
 _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item: str(item).strip())
 
 
-@click.command(short_help="Check the harness against published figures.")
+@click.command("verify", short_help="Check the harness against published figures.")
 @click.option(
     "--quick", is_flag=True, help="Check a few images at one sigma only; takes about a minute."
 )
@@ -60,7 +60,7 @@ _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item:
 )
 @shared.fresh
 @shared.plugins
-def verify(
+def verify_command(
     quick: bool,
     methods: tuple[str, ...],
     datasets: tuple[str, ...],

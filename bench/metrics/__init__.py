@@ -1,4 +1,4 @@
-"""Scores of an 8-bit estimate against the 8-bit clean frame: pure functions, and their registry."""
+"""Metrics, which score an 8-bit estimate against the 8-bit clean frame, and their registry."""
 
 from denoisebench.metrics.psnr_ssim import SSIM_WINDOW, psnr, ssim
 from denoisebench.metrics.registry import register

@@ -1,4 +1,4 @@
-"""FLIP: what a viewer sees who flips between the estimate and the clean frame."""
+"""FLIP: the difference that a viewer sees who flips between the estimate and the clean frame."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 
 from denoisebench.metrics.registry import register
 
-PIXELS_PER_DEGREE = 67.0
-"""FLIP's own default: 0.7 m from a screen 0.7 m and 3840 pixels wide."""
+_PIXELS_PER_DEGREE = 67.0  # FLIP's own default: 0.7 m from a screen 0.7 m and 3840 pixels wide
 
 
 @register(
@@ -20,7 +19,7 @@ PIXELS_PER_DEGREE = 67.0
     requires=("flip_evaluator",),
 )
 def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
-    """Mean FLIP error in [0, 1]; lower is better, 0 for identical images.
+    """Compute the mean FLIP error in [0, 1]; lower is better, 0 for identical images.
 
     Andersson, Nilsson, Akenine-Möller, Oskarsson, Åström & Fairchild 2020, computed by their own
     library (LDR-FLIP, 67 pixels per degree of visual angle), mean over all pixels. Grey frames are
@@ -28,6 +27,13 @@ def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
 
     Args:
         clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
+
+    Examples:
+        >>> clean = np.full((8, 8, 3), 100, np.uint8)
+        >>> flip(clean, clean)
+        0.0
+        >>> flip(clean, clean + 20) < flip(clean, clean + 40)
+        True
     """
     import flip_evaluator
 
@@ -36,11 +42,11 @@ def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
         _rgb(estimate),
         "LDR",
         applyMagma=False,
-        parameters={"ppd": PIXELS_PER_DEGREE},
+        parameters={"ppd": _PIXELS_PER_DEGREE},
     )
     return float(mean)
 
 
 def _rgb(frame: np.ndarray) -> np.ndarray:
-    """float32 (H, W, 3) in [0, 1]."""
+    """Convert uint8 (H, W, C) to float32 (H, W, 3) in [0, 1]."""
     return np.repeat(frame, 3 // frame.shape[2], axis=2).astype(np.float32) / 255

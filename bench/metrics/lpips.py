@@ -1,4 +1,4 @@
-"""LPIPS: the distance between two images in the features of a network that classifies images."""
+"""LPIPS: the distance of two images in the features of a network that classifies images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from denoisebench.metrics.registry import register
 if TYPE_CHECKING:
     import torch
 
-FOLDER = "DENOISEBENCH_LPIPS"
+FOLDER_VARIABLE = "DENOISEBENCH_LPIPS"
 BACKBONE = "alexnet-owt-7be5be79.pth"
 HEADS = "alex.pth"
 
@@ -27,27 +27,35 @@ _LAYERS = (
     ("features.8", 1, 1, False),
     ("features.10", 1, 1, False),
 )
-SMALLEST_SIDE = 31
-"""In pixels: below it, nothing is left to pool."""
+_SMALLEST_SIDE = 31  # in pixels: below it, nothing is left to pool
 
 # ImageNet's mean and standard deviation on [-1, 1] instead of [0, 1].
 _MEAN = (-0.030, -0.088, -0.188)
 _DEVIATION = (0.458, 0.448, 0.450)
 
-Features = list[Any]  # a float32 tensor (1, C, H, W) of unit length along C, by layer
+_Features = list[Any]  # a float32 tensor (1, C, H, W) of unit length along C, by layer
 
 
 def weight_files() -> tuple[Path, ...]:
-    """The backbone's weights and the heads', in the folder that DENOISEBENCH_LPIPS names.
+    """Find the weights of the backbone and of the heads, in the folder DENOISEBENCH_LPIPS.
 
     Raises:
         FileNotFoundError: they are not there; the message says what to do.
+
+    Examples:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, {FOLDER_VARIABLE: ""}):
+        ...     weight_files()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: set DENOISEBENCH_LPIPS to a folder with alexnet-owt-7be5be79.pth ...
     """
-    folder = os.environ.get(FOLDER, "")
+    folder = os.environ.get(FOLDER_VARIABLE, "")
     files = Path(folder, BACKBONE), Path(folder, HEADS)
     if not folder or not all(file.is_file() for file in files):
         raise FileNotFoundError(
-            f"set {FOLDER} to a folder with {BACKBONE} (torchvision) and {HEADS} (lpips v0.1)"
+            f"set {FOLDER_VARIABLE} to a folder with {BACKBONE} (torchvision) "
+            f"and {HEADS} (lpips v0.1)"
         )
     return files
 
@@ -59,31 +67,39 @@ def weight_files() -> tuple[Path, ...]:
     range=(0, np.inf),
     decimals=4,
     source="Zhang, Isola, Efros, Shechtman & Wang 2018",
-    undefined=f"frames under {SMALLEST_SIDE} pixels",
+    undefined=f"frames under {_SMALLEST_SIDE} pixels",
     requires=("torch",),
     weights=weight_files,
 )
 def lpips(clean: np.ndarray, estimate: np.ndarray) -> float | None:
-    """Learned perceptual image patch similarity, a distance; lower is better, 0 if identical.
+    """Compute LPIPS, a distance of at least 0; lower is better, 0 for identical images.
 
+    Learned perceptual image patch similarity (Zhang, Isola, Efros, Shechtman & Wang 2018, Eq. 1):
     ``Σ_l mean_hw Σ_c w_lc (f_lc(clean) − f_lc(estimate))²`` over AlexNet's five rectified
-    convolutions, features scaled to unit length along the channels, w the published linear heads,
-    version 0.1 (Zhang, Isola, Efros, Shechtman & Wang 2018, Eq. 1). On the processor. Grey frames
-    are shown as grey RGB.
+    convolutions. Features are scaled to unit length along the channels; w are the published linear
+    heads, version 0.1. Runs on the CPU. Grey frames are shown as grey RGB.
 
     Args:
         clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
 
     Returns:
-        None where the frame is smaller than 31 pixels.
+        The distance; None for a frame with a side below 31 pixels.
 
     Raises:
+        FileNotFoundError: the weights are not there (see `weight_files`).
         ValueError: the files hold other weights, or cannot be read.
+
+    Examples:
+        Scores need the weights. A frame that is too small has none:
+
+        >>> small = np.zeros((30, 40, 3), np.uint8)
+        >>> lpips(small, small) is None
+        True
     """
+    if min(clean.shape[:2]) < _SMALLEST_SIDE:
+        return None
     import torch
 
-    if min(clean.shape[:2]) < SMALLEST_SIDE:
-        return None
     network, heads = _load(*weight_files())
     with torch.no_grad():
         pairs = zip(_features(network, clean), _features(network, estimate), heads, strict=True)
@@ -91,7 +107,8 @@ def lpips(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     return float(sum(distances))
 
 
-def _features(network: list[tuple[torch.Tensor, torch.Tensor]], frame: np.ndarray) -> Features:
+def _features(network: list[tuple[torch.Tensor, torch.Tensor]], frame: np.ndarray) -> _Features:
+    """Compute the features of a uint8 frame (H, W, C), layer by layer."""
     import torch
     from torch.nn import functional
 
@@ -109,7 +126,7 @@ def _features(network: list[tuple[torch.Tensor, torch.Tensor]], frame: np.ndarra
 def _load(
     backbone: Path, heads: Path
 ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], list[torch.Tensor]]:
-    """The convolutions' weights and biases, and the heads' weights (1, C, 1, 1)."""
+    """Read the convolutions' weights and biases, and the heads' weights (1, C, 1, 1)."""
     found = _read(backbone)
     names = [name for name, *_ in _LAYERS]
     convolutions = [
@@ -125,7 +142,7 @@ def _load(
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    """A file of tensors; code in it is never run."""
+    """Read a file of tensors by name; code in it is never run."""
     import torch
 
     try:
@@ -138,6 +155,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _entry(found: dict[str, torch.Tensor], name: str, path: Path) -> torch.Tensor:
+    """Take one tensor out of those of a file, as float32."""
     if name not in found:
         raise ValueError(f"{path.name} has no {name}")
     return found[name].float()

@@ -1,4 +1,4 @@
-"""PSNR and SSIM: how far the pixels, and the local structure, are from the clean frame's."""
+"""PSNR and SSIM, the metrics of the protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from denoisebench.metrics.registry import register
 
 SSIM_WINDOW = 11
-SSIM_SIGMA = 1.5
+"""Side of the window in pixels."""
+
+_SSIM_SIGMA = 1.5
 
 
 @register(
@@ -21,12 +23,19 @@ SSIM_SIGMA = 1.5
     source="Gong, Liu & Lv 2020, Eq. 15–16",
 )
 def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB; higher is better, infinite for identical images.
+    """Compute the peak signal-to-noise ratio in dB; higher is better, infinite if identical.
 
     ``10 log10(255² / MSE)``, MSE over all pixels and channels (Gong, Liu & Lv 2020, Eq. 15–16).
 
     Args:
         clean, estimate: uint8 (H, W, C).
+
+    Examples:
+        >>> clean = np.full((8, 8, 3), 100, np.uint8)
+        >>> round(psnr(clean, clean + 10), 2)
+        28.13
+        >>> psnr(clean, clean)
+        inf
     """
     difference = clean.astype(np.int32) - estimate
     squared_error = int(np.sum(difference * difference, dtype=np.int64))
@@ -44,7 +53,7 @@ def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
     requires=("cv2",),
 )
 def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
-    """Structural similarity in [-1, 1]; higher is better, 1 for identical images.
+    """Compute the structural similarity in [-1, 1]; higher is better, 1 for identical images.
 
     Wang, Bovik, Sheikh & Simoncelli 2004: Gaussian window 11 × 11 with sigma 1.5, population
     covariance, K1 = 0.01, K2 = 0.03, L = 255, mean over the windows that lie inside the image,
@@ -54,7 +63,14 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         clean, estimate: uint8 (H, W, C).
 
     Returns:
-        None where the frame is smaller than the window.
+        The score; None for a frame with a side below 11 pixels.
+
+    Examples:
+        >>> clean = np.full((16, 16, 3), 100, np.uint8)
+        >>> round(ssim(clean, clean + 10), 4)
+        0.9955
+        >>> ssim(clean[:10], clean[:10]) is None
+        True
     """
     if min(clean.shape[:2]) < SSIM_WINDOW:
         return None
@@ -63,18 +79,25 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
 
 
 def _ssim_channel(x: np.ndarray, y: np.ndarray) -> float:
+    """Score one channel, uint8 (H, W)."""
     luminance, structure = ssim_terms(x.astype(np.float64), y.astype(np.float64))
     return float(np.mean(luminance * structure))
 
 
 def ssim_terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM's two factors, over the windows that lie inside the image.
+    """Compute SSIM's two factors for each window that lies inside the image.
 
     Args:
         x, y: float64 (H, W) in [0, 255], at least as large as the window.
 
     Returns:
         The luminance term and the contrast–structure term, float64 (H - 10, W - 10).
+
+    Examples:
+        >>> x = np.full((12, 14), 100.0)
+        >>> luminance, structure = ssim_terms(x, x + 10)
+        >>> luminance.shape, round(float(luminance.mean()), 4), round(float(structure.mean()), 4)
+        ((2, 4), 0.9955, 1.0)
     """
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y = _window_mean(x), _window_mean(y)
@@ -86,10 +109,10 @@ def ssim_terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _window_mean(image: np.ndarray) -> np.ndarray:
-    """Gaussian-weighted mean over each window that lies inside the image."""
+    """Compute the Gaussian-weighted mean over each window that lies inside the image."""
     import cv2
 
-    kernel = cv2.getGaussianKernel(SSIM_WINDOW, SSIM_SIGMA)
+    kernel = cv2.getGaussianKernel(SSIM_WINDOW, _SSIM_SIGMA)
     margin = SSIM_WINDOW // 2
     means: np.ndarray = cv2.sepFilter2D(image, cv2.CV_64F, kernel, kernel)
     return means[margin:-margin, margin:-margin]

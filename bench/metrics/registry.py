@@ -1,4 +1,4 @@
-"""The registry of metrics: each says on which scale it measures, and whether it can be had."""
+"""Registry of metrics: each has a scale and a direction, and tells if it can be computed here."""
 
 from __future__ import annotations
 
@@ -24,37 +24,52 @@ if typing.TYPE_CHECKING:
 
     import numpy as np
 
-ENTRY_POINT_GROUP = "denoisebench.metrics"
+_ENTRY_POINT_GROUP = "denoisebench.metrics"
 
 PROTOCOL = ("psnr", "ssim")
-"""What the protocol defines and every run scores. Other metrics carry their own identity."""
+"""Metrics that the protocol defines; every run scores them. Others have digests of their own."""
 
 Function = typing.Callable[["np.ndarray", "np.ndarray"], "float | None"]
-"""Takes the clean frame and the estimate, both uint8 (H, W, C), C = 3 (RGB) or 1, neither to be
-written to; returns the score, or None where the metric is not defined for the frame."""
+"""Takes the clean frame and the estimate, both uint8 (H, W, C), C = 3 (RGB) or 1, and writes to
+neither; returns the score, or None if the metric is not defined for the frame."""
 
-F = typing.TypeVar("F", bound=Function)
+_F = typing.TypeVar("_F", bound=Function)
 
 Direction = Literal["higher", "lower", "zero"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric before it runs.
+    """Description of a metric, known before it runs.
 
     Attributes:
-        name: what the command line calls it.
-        title: what a table calls it.
-        direction: whether ``higher``, ``lower`` or ``zero`` (the closest to it) is best.
+        name: its name on the command line.
+        title: its name in tables.
+        direction: the best values: the ``higher`` ones, the ``lower`` ones, or those closest to
+            ``zero``.
         range: the least and the greatest value it can have.
         unit: of its values; empty if they have none.
         source: the publication that defines it.
-        decimals: how many a table shows.
+        decimals: number of decimals in tables.
         undefined: the frames that have no score, in words; empty if all have one.
         requires: import names of the libraries it needs.
-        weights: names the files of its weights; raises FileNotFoundError, saying what to do.
-        function: computes it; None when its plugin could not be imported.
-        problem: why it could not.
+        weights: function that returns the files of its weights; it raises FileNotFoundError, with
+            a message that says what to do.
+        function: computes the score; None if the metric's plugin could not be imported.
+        problem: the reason why it could not be imported.
+
+    Raises:
+        ValueError: ``direction`` is none of the three.
+        TypeError: ``requires`` is no tuple.
+
+    Examples:
+        >>> import numpy as np
+        >>> metric = metrics()["psnr"]
+        >>> metric.direction, metric.unit
+        ('higher', 'dB')
+        >>> clean = np.full((8, 8, 3), 100, np.uint8)
+        >>> round(metric(clean, clean + 10), 2)
+        28.13
     """
 
     name: str
@@ -78,7 +93,7 @@ class Metric:
 
     @property
     def unavailable(self) -> str | None:
-        """Why the metric cannot be computed here, or None if it can."""
+        """Reason why the metric cannot be computed here; None if it can."""
         if self.problem is not None:
             return self.problem
         try:
@@ -93,7 +108,7 @@ class Metric:
 
     @cached_property
     def key(self) -> str:
-        """Identity of the definition, of an available metric: its code, libraries and weights."""
+        """Digest of an available metric's definition: its code, libraries and weights."""
         from denoisebench.machine import environment
 
         assert self.function is not None
@@ -107,9 +122,10 @@ class Metric:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a stored run keeps of it, so that its tables need no plugin; ready for JSON.
+        """Description to store with a run, so that its tables need no plugin; ready for JSON.
 
-        ``key`` is None where the protocol's digest takes its place, or there are no scores.
+        ``key`` is None for a metric of the protocol, whose digest takes its place, and for an
+        unavailable metric, which has no scores.
         """
         unavailable = self.unavailable
         return {
@@ -125,10 +141,10 @@ class Metric:
         }
 
     def __call__(self, clean: np.ndarray, estimate: np.ndarray) -> float | None:
-        """The score of an estimate; see `Function`.
+        """Score an estimate; see `Function` for the arguments.
 
         Raises:
-            ValueError: the function returned no number.
+            ValueError: the function returned nan.
         """
         assert self.function is not None
         value = self.function(_read_only(clean), _read_only(estimate))
@@ -140,7 +156,7 @@ class Metric:
 
 
 def _read_only(frame: np.ndarray) -> np.ndarray:
-    """What one metric wrote into a frame would mislead the next."""
+    """Make a view that cannot be written to: the next metric gets the same frame."""
     view = frame.view()
     view.flags.writeable = False
     return view
@@ -149,10 +165,31 @@ def _read_only(frame: np.ndarray) -> np.ndarray:
 _metrics: dict[str, Metric] = {}
 
 
-def register(name: str, **card: Any) -> Callable[[F], F]:
-    """Decorator: enter a function into the registry. The arguments are those of `Metric`."""
+def register(name: str, **card: Any) -> Callable[[_F], _F]:
+    """Enter a function into the registry; a decorator.
 
-    def enter(function: F) -> F:
+    Args:
+        name: the metric's name on the command line, and its column in frames.csv.
+        card: the other attributes of `Metric`, but ``function`` and ``problem``.
+
+    Returns:
+        The decorator, which returns the function as it is.
+
+    Raises:
+        TypeError: raised by the decorator: it was given no function, or `Metric` refuses ``card``.
+        ValueError: raised by the decorator: the name is a column of frames.csv, cannot be written
+            after ``--metrics``, or is another metric's; or `Metric` refuses ``card``.
+
+    Examples:
+        >>> @register("worst", title="Worst error", direction="lower", range=(0, 255))
+        ... def worst(clean, estimate):
+        ...     return float(abs(clean.astype(int) - estimate).max())
+        >>> metrics()["worst"].direction
+        'lower'
+        >>> del _metrics["worst"]  # so that the example leaves no trace
+    """
+
+    def enter(function: _F) -> _F:
         if name in FRAMES_COLUMNS.keys() - set(PROTOCOL):
             raise ValueError(f"no metric can be called {name!r}, as frames.csv has such a column")
         if name == "all" or re.search(r"[][*?,\s]", name):
@@ -170,27 +207,37 @@ def register(name: str, **card: Any) -> Callable[[F], F]:
 
 @cache
 def _load_installed() -> None:
-    """Import our own metrics, then those that other packages announce."""
+    """Import the project's own metrics, then those that other packages announce."""
     plugins.import_modules("denoisebench.metrics")
-    for name, problem in plugins.load_announced(ENTRY_POINT_GROUP).items():
+    for name, problem in plugins.load_announced(_ENTRY_POINT_GROUP).items():
         listed = f"{name} (plugin)" if name in _metrics else name  # hide neither behind the other
         _metrics[listed] = Metric(name=listed, title=listed, problem=problem)
 
 
 def metrics() -> dict[str, Metric]:
-    """All known metrics by name: the protocol's, then the others in alphabetical order."""
+    """Give all known metrics by name: the protocol's, then the others in alphabetical order.
+
+    Examples:
+        >>> list(metrics())[:4]
+        ['psnr', 'ssim', 'flip', 'lpips']
+    """
     _load_installed()
     further = sorted(_metrics.keys() - set(PROTOCOL))
     return {name: _metrics[name] for name in (*PROTOCOL, *further)}
 
 
-def select(expressions: Iterable[str]) -> list[Metric]:
-    """The metrics that expressions name, in the order given, each once.
+def select_metrics(expressions: Iterable[str]) -> list[Metric]:
+    """Find the metrics that expressions name, in the order given, each once.
 
-    An expression is ``all``, a name, or a glob over names.
+    Args:
+        expressions: each is ``all``, a name, or a glob over names.
 
     Raises:
-        UsageError: an unknown name (near matches are listed).
+        UsageError: an unknown name; the message lists near matches.
+
+    Examples:
+        >>> [metric.name for metric in select_metrics(["ssim", "psnr*"])]
+        ['ssim', 'psnr', 'psnr-y']
     """
     known = metrics()
     chosen: dict[str, Metric] = {}

@@ -15,8 +15,7 @@ from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, threads
 from denoisebench.machine.timing import TimingRules
-from denoisebench.metrics.registry import PROTOCOL, Metric
-from denoisebench.metrics.registry import select as select_metrics
+from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
 
@@ -45,7 +44,7 @@ class RunOptions:
         told: sigmas that methods are told in its place; empty is the true one, or an estimate.
         seeds: number of noise draws.
         frames: number of frames, spread evenly over the split; None takes all.
-        metrics: expressions, see `metrics.registry.select`: what the table shows.
+        metrics: expressions, see `select_metrics`: what the table shows.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from denoisebench.cells import Level
 from denoisebench.errors import UsageError
 from denoisebench.files import write_text
-from denoisebench.metrics.registry import PROTOCOL, select
+from denoisebench.metrics.registry import PROTOCOL, select_metrics
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.protocol.rules import RECORDED
 
@@ -257,7 +257,7 @@ def _dataset(content: dict[str, Any]) -> DatasetRecord:
 
 def _protocols() -> list[dict[str, Any]]:
     """The protocol's metrics, which older runs scored without saying so."""
-    return [metric.description for metric in select(PROTOCOL)]
+    return [metric.description for metric in select_metrics(PROTOCOL)]
 
 
 def _record(kind: type[T], content: Mapping[str, Any]) -> T:

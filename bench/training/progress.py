@@ -1,4 +1,4 @@
-"""What a training tells while it works: to its log, to TensorBoard, and to the user on stderr."""
+"""Reports of a training: to its log, to TensorBoard, and to the user on stderr."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from denoisebench.denoisers.gan import log, parallel
 from denoisebench.running.progress import HEARTBEAT_S, live_bar
-from denoisebench.training.harness import LOG, TENSORBOARD
+from denoisebench.training.results import LOG_FILE, TENSORBOARD_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,20 +25,23 @@ if TYPE_CHECKING:
 def told(folder: Path, sigmas: tuple[float, ...], total: int, done: int) -> Iterator[Tell]:
     """Pass every report on to the log, to TensorBoard if it is installed, and to the user.
 
-    Of several processes, only the one of rank 0 tells.
+    Of several processes, only the one of rank 0 does so.
 
     Args:
-        folder: of the training.
-        sigmas: of the validation, on the 8-bit scale.
-        total: iterations that the training will have.
-        done: how many it has.
+        folder: the training's folder.
+        sigmas: noise levels of the validation, on the 8-bit scale.
+        total: number of iterations that the training will have.
+        done: number of iterations that it has.
+
+    Returns:
+        A context that gives the function to call with every report.
     """
     if parallel.rank() != 0:
         yield lambda report: None
         return
-    listeners: list[Tell] = [log.CsvLog(folder / LOG, sigmas, done)]
+    listeners: list[Tell] = [log.CsvLog(folder / LOG_FILE, sigmas, done)]
     if log.has_tensorboard():
-        listeners.append(log.TensorBoardLog(folder / TENSORBOARD))
+        listeners.append(log.TensorBoardLog(folder / TENSORBOARD_FOLDER))
     with _shown(total, done) as show:
 
         def tell(report: Report) -> None:
@@ -54,7 +57,7 @@ def _shown(total: int, done: int) -> AbstractContextManager[Tell]:
 
 @contextmanager
 def _plain(total: int) -> Iterator[Tell]:
-    """A line for every validation, and a sign of life now and then."""
+    """Print a line for every validation, and a sign of life now and then."""
     spoke = monotonic()
 
     def show(report: Report) -> None:
@@ -68,7 +71,7 @@ def _plain(total: int) -> Iterator[Tell]:
 
 @contextmanager
 def _live(total: int, done: int) -> Iterator[Tell]:
-    """A bar with the last figures, above it a line for every validation."""
+    """Draw a bar with the last figures, and a line for every validation above it."""
     with live_bar() as bar:
         task = bar.add_task("", total=total, completed=done)
 
@@ -85,7 +88,7 @@ def _line(report: Report, total: int) -> str:
 
 
 def _words(report: Report) -> str:
-    """A report in one line."""
+    """Write a report in one line."""
     parts = [f"{psnr:.2f} dB at sigma {sigma:g}" for sigma, psnr in report.psnr.items()]
     parts += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in report.terms.items()]
     return ", ".join([*parts, f"{report.images_per_second:.3g} images/s"])

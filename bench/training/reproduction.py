@@ -1,7 +1,7 @@
-"""The figures of docs/reproduction.md, from stored runs and the cards of trainings.
+"""Figures of docs/reproduction.md, from stored runs and the cards of trainings.
 
-A block of the document between ``<!-- figures: NAME -->`` and ``<!-- /figures -->`` is replaced by
-what the function of that name returns here; the words around it stay.
+`rewrite` replaces each block of the document between ``<!-- figures: NAME -->`` and
+``<!-- /figures -->`` by the table of that name, and keeps the words around it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tabulate import tabulate
 
-from denoisebench.denoisers.gan import study
+from denoisebench.denoisers.gan.study import load_study
 from denoisebench.errors import UsageError, unknown
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import PAPER_PSNR, table1
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-OURS = "wgan-gp-unet-best"
-PAPER_GAP = PAPER_PSNR["wgan-gp-unet"] - PAPER_PSNR["dcgan"]
-BASE = "wgan-gp-unet-25"
-"""The training that the ablations differ from by one thing."""
+_OURS = "wgan-gp-unet-best"
+_PAPER_GAP = PAPER_PSNR["wgan-gp-unet"] - PAPER_PSNR["dcgan"]
+_BASE = "wgan-gp-unet-25"  # the ablations differ from this training by one thing each
 
 _BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the document's figures rest on.
+    """Stored results that the document's figures are made from.
 
     Attributes:
-        rows: a row a method and sigma, as `table1` has them, of all runs.
-        cards: of the trained rows' weights, by file name.
-        ablations: of the trainings that differ by one thing, likewise, by the study's names.
+        rows: a row for each method and sigma of all runs, with the columns of `table1`.
+        cards: cards of the shipped weights, by file name without its ending.
+        ablations: cards of the trainings that differ by one thing, by their names in the study.
     """
 
     rows: pd.DataFrame
@@ -47,27 +46,28 @@ class Evidence:
 
     @property
     def sigmas(self) -> list[float]:
+        """Noise levels of the runs, rising, on the 8-bit scale."""
         return sorted(self.rows["sigma"].unique())
 
     def psnr(self, method: str, sigma: float) -> float | None:
-        """Mean PSNR in dB, if it was measured."""
+        """Look up a mean PSNR in dB; None if it was not measured."""
         return self.figure("psnr_mean", method, sigma)
 
     def figure(self, name: str, method: str, sigma: float) -> float | None:
-        """Any column of `table1`."""
+        """Look up a value by its column of `table1`; None if it was not measured."""
         found = self.rows.query("method == @method and sigma == @sigma")[name].dropna()
         return None if found.empty else float(found.iloc[0])
 
 
-def read(runs: Sequence[Path], weights: Path, ablations: Path) -> Evidence:
-    """Collect the evidence.
+def read_evidence(runs: Sequence[Path], weights: Path, ablations: Path) -> Evidence:
+    """Read the stored results that the figures are made from.
 
     Args:
         runs: run folders; where two have the same method and sigma, the first counts.
         weights, ablations: folders of cards.
 
     Raises:
-        UsageError: one of them cannot be read.
+        UsageError: a run or a card cannot be read.
     """
     tables = [table1(load_run(run)) for run in runs]
     rows = pd.concat(tables).drop_duplicates(["method", "sigma", "device"])
@@ -75,6 +75,7 @@ def read(runs: Sequence[Path], weights: Path, ablations: Path) -> Evidence:
 
 
 def _cards(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read the cards of a folder by file name, without its ending."""
     try:
         files = sorted(folder.glob("*.json"))
         return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
@@ -83,24 +84,31 @@ def _cards(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def rewrite(document: str, evidence: Evidence) -> str:
-    """The document with its blocks of figures made anew.
+    """Make the blocks of figures in a document again.
+
+    Args:
+        document: Markdown.
+        evidence: stored results.
+
+    Returns:
+        The document with its new blocks.
 
     Raises:
-        UsageError: it names a block that there is none of.
+        UsageError: the document names an unknown block.
     """
 
     def block(match: re.Match[str]) -> str:
-        if match[2] not in BLOCKS:
-            raise UsageError(unknown("block of figures", match[2], BLOCKS))
-        return f"{match[1]}{BLOCKS[match[2]](evidence)}\n{match[3]}"
+        if match[2] not in _BLOCKS:
+            raise UsageError(unknown("block of figures", match[2], _BLOCKS))
+        return f"{match[1]}{_BLOCKS[match[2]](evidence)}\n{match[3]}"
 
     return _BLOCK.sub(block, document)
 
 
-def table(evidence: Evidence) -> str:
-    """The four rows of the paper's Table 1, and ours, at every sigma."""
+def _table(evidence: Evidence) -> str:
+    """List the four rows of the paper's Table 1, and `wgan-gp-unet-best`, at every sigma."""
     rows = []
-    for method in (*PAPER_PSNR, OURS):
+    for method in (*PAPER_PSNR, _OURS):
         paper = f"{PAPER_PSNR[method]:.2f}" if method in PAPER_PSNR else "–"
         scores = [evidence.psnr(method, sigma) for sigma in evidence.sigmas]
         rows.append([f"`{method}`", paper, *map(_decibels, scores)])
@@ -108,9 +116,9 @@ def table(evidence: Evidence) -> str:
 
 
 def findings(evidence: Evidence) -> str:
-    """Whether the paper's order and its GANs' distance hold, sigma by sigma."""
+    """Compare the order of the rows and the distance of the GANs with the paper's, by sigma."""
     order = sorted(PAPER_PSNR, key=PAPER_PSNR.__getitem__, reverse=True)
-    rows = [["paper", " > ".join(order), "", f"{PAPER_GAP:+.2f}"]]
+    rows = [["paper", " > ".join(order), "", f"{_PAPER_GAP:+.2f}"]]
     for sigma in evidence.sigmas:
         scores = {method: evidence.psnr(method, sigma) for method in order}
         known = {method: psnr for method, psnr in scores.items() if psnr is not None}
@@ -123,8 +131,8 @@ def findings(evidence: Evidence) -> str:
     return _markdown(rows, ["", "order by PSNR", "as in the paper", "WGAN-GP − DCGAN (dB)"])
 
 
-def trainings(evidence: Evidence) -> str:
-    """How the weights of every trained row came about, and what they score on the val frames."""
+def _trainings(evidence: Evidence) -> str:
+    """List the shipped weights: recipe, changes to it, effort, and PSNR on the val frames."""
     rows = []
     for name, card in evidence.cards.items():
         scores = ", ".join(f"{psnr:.2f} at {sigma}" for sigma, psnr in card["val_psnr"].items())
@@ -135,11 +143,11 @@ def trainings(evidence: Evidence) -> str:
     return _markdown(rows, headers)
 
 
-def ablations(evidence: Evidence) -> str:
-    """What one change to the paper's recipe does, on the val frames at sigma 25."""
-    base = evidence.cards[BASE]
+def _ablations(evidence: Evidence) -> str:
+    """List the effect of single changes to the paper's recipe, on the val frames at sigma 25."""
+    base = evidence.cards[_BASE]
     rows = [["the recipe `paper`", *_scores(base), ""]]
-    for training in study.load("paper", reduced=False):
+    for training in load_study("paper", reduced=False):
         if training.name not in evidence.ablations:
             continue
         card = evidence.ablations[training.name]
@@ -148,8 +156,8 @@ def ablations(evidence: Evidence) -> str:
     return _markdown(rows, ["change", "PSNR (dB)", "saturation (ΔC*)", "against `paper` (dB)"])
 
 
-def saturation(evidence: Evidence) -> str:
-    """The colour saturation error of every method on the test frames."""
+def _saturation(evidence: Evidence) -> str:
+    """List the colour saturation error of every method on the test frames."""
     methods = evidence.rows.dropna(subset=["saturation_mean"])["method"].unique()
     rows = [
         [
@@ -161,16 +169,17 @@ def saturation(evidence: Evidence) -> str:
     return _markdown(rows, ["method", *(f"σ = {s:g}" for s in evidence.sigmas)])
 
 
-BLOCKS: dict[str, Callable[[Evidence], str]] = {
-    "table": table,
+_BLOCKS: dict[str, Callable[[Evidence], str]] = {
+    "table": _table,
     "findings": findings,
-    "trainings": trainings,
-    "ablations": ablations,
-    "saturation": saturation,
+    "trainings": _trainings,
+    "ablations": _ablations,
+    "saturation": _saturation,
 }
 
 
 def _scores(card: dict[str, Any]) -> list[str]:
+    """Write PSNR and the saturation error at sigma 25."""
     return [_decibels(card["val_psnr"]["25"]), _signed(card["val_saturation"]["25"])]
 
 

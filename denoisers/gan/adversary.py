@@ -1,4 +1,4 @@
-"""The critic in training: one step of its own, and its judgement of the generator."""
+"""The critic in training: its own step, and its judgement of the generator."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Adversary:
     generator's.
 
     Args:
-        spec: the recipe's.
-        device: where it lives.
+        spec: the recipe's part on the adversary.
+        device: device of the critic.
     """
 
     def __init__(self, spec: AdversarySpec, device: torch.device) -> None:
@@ -34,14 +34,16 @@ class Adversary:
     def step(
         self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator, rate: float
     ) -> dict[str, torch.Tensor]:
-        """Let the critic learn to tell clean images from denoised ones.
+        """Train the critic by one step to tell clean images from denoised ones.
 
         Args:
+            clean, denoised: (N, 3, H, W).
             random: draws μ of Eq. 8.
-            rate: share of the full learning rate.
+            rate: share of the full learning rate, from 0 to 1.
 
         Returns:
-            ``critic``, its loss; ``wasserstein``, E[D(x)] − E[D(x̃)]; and ``penalty``, before λ.
+            ``critic``, its loss; ``wasserstein``, E[D(x)] − E[D(x̃)]; and ``penalty``, before λ,
+            where there is one.
         """
         self.critic.requires_grad_(True)
         loss, terms = self._loss(clean, denoised, random)
@@ -57,7 +59,7 @@ class Adversary:
     def judge(
         self, estimate: torch.Tensor, clean: torch.Tensor
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """The generator's adversarial loss, and the critic's features of both images."""
+        """Compute the generator's adversarial loss, and the critic's features of both images."""
         self.critic.requires_grad_(False)
         both = losses.scores(self.critic.features, estimate, clean)
         fake, _ = losses.scores(self.critic.head, *both)
@@ -66,17 +68,18 @@ class Adversary:
         return losses.wasserstein_generator(self._truncated(fake)), both
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Collect the state that a checkpoint keeps."""
         return {"critic": self.critic.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state that a checkpoint kept."""
         self.critic.load_state_dict(state["critic"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def _loss(
         self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Compute the critic's loss, and the terms to report beside it."""
         if self.spec.penalty is None:
             real, fake = losses.scores(self.critic, clean, denoised)
             return self._objective(real, fake), _estimate(real, fake)

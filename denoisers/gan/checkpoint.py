@@ -1,4 +1,4 @@
-"""Saving and loading training states and weights: all at once or not at all, no pickles."""
+"""Files of training states and weights: written whole or not at all, and free of pickles."""
 
 from __future__ import annotations
 
@@ -24,20 +24,25 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Replace a checkpoint.
 
     Args:
+        path: of the checkpoint.
         state: tensors, numbers and strings, in dictionaries and lists.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
     with _lasting(path) as file:
         torch.save(state, file)
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read what `save_state` wrote; a file that holds anything but data is refused.
+    """Read a state that `save_state` wrote; refuse a file that holds anything but data.
+
+    Args:
+        path: of the checkpoint.
+        device: device of the tensors that are returned.
 
     Raises:
-        UsageError: it is damaged or no checkpoint.
+        UsageError: the file is damaged or no checkpoint.
     """
     try:
         return dict(torch.load(path, map_location=device, weights_only=True))
@@ -51,10 +56,12 @@ def save_weights(path: Path, network: nn.Module, about: dict[str, str]) -> None:
     """Write a network's weights as safetensors.
 
     Args:
-        about: goes into the file's header.
+        path: of the file.
+        network: network whose weights are written.
+        about: entries of the file's header.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     with _lasting(path) as file:
@@ -63,10 +70,10 @@ def save_weights(path: Path, network: nn.Module, about: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _lasting(path: Path) -> Iterator[IO[bytes]]:
-    """`files.replacing`, with the new file on the disk before it takes the old one's place.
+    """Do as `files.replacing`, with the new file on the disk before it replaces the old one.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
     with files.replacing(path) as file:
         yield file

@@ -1,4 +1,4 @@
-"""Batches of noisy and clean crops, made where the frames are kept: on the training's device."""
+"""Batches of noisy and clean crops, made on the training's device, which holds the frames."""
 
 from __future__ import annotations
 
@@ -31,28 +31,31 @@ class Batch(NamedTuple):
 
 
 def random_source(device: torch.device, seed: int, *position: int) -> torch.Generator:
-    """A generator for one place in a training, as a function of the seed and the place alone.
+    """Make a random generator that depends on the seed and on the place in the training alone.
 
-    So a training that goes on from a checkpoint draws what it would have drawn, with no state of
-    a generator to keep.
+    So a training that goes on from a checkpoint draws the same numbers as one that was never
+    interrupted, and no state of a generator has to be kept.
 
     Args:
-        position: the iteration and whatever else tells draws apart.
+        device: device that it draws on.
+        seed: of the training.
+        position: the iteration, and other numbers that tell draws apart.
     """
     key = np.random.SeedSequence([seed, *position]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(key) >> 1)
 
 
 class Crops:
-    """Draws batches from frames that it keeps on the device.
+    """Source of batches, drawn from frames that it keeps on the device.
 
     Args:
         frames: uint8 (H, W, C), of any sizes; grey ones are repeated to three channels.
-        spec: what a batch is.
+        spec: the recipe's part on batches.
         sigma: standard deviation of the noise on the 8-bit scale, where the recipe names none.
+        device: device of the frames and the batches.
 
     Attributes:
-        bounds: of the noise, on the 8-bit scale; equal where it is constant.
+        bounds: least and greatest sigma, on the 8-bit scale; equal where it is constant.
         digest: of the frames' pixels.
 
     Raises:
@@ -79,7 +82,7 @@ class Crops:
         self.room = torch.from_numpy(sizes - spec.patch + 1).to(device)
 
     def draw(self, random: torch.Generator) -> Batch:
-        """A batch, in one gathering operation and without waiting for the device."""
+        """Draw a batch, in one gathering operation and without waiting for the device."""
         clean = self._crops(random).permute(0, 3, 1, 2) / 255
         low, high = (bound / 255 for bound in self.bounds)
         sigma = low + (high - low) * self._uniform(random, self.spec.batch).float()
@@ -87,7 +90,7 @@ class Crops:
         return Batch(clean, clean + sigma.view(-1, 1, 1, 1) * noise, sigma)
 
     def _crops(self, random: torch.Generator) -> torch.Tensor:
-        """uint8 (N, P, P, 3)."""
+        """Draw crops, uint8 (N, P, P, 3)."""
         n, side = self.spec.batch, self.spec.patch
         frame = torch.randint(len(self.stack), (n,), generator=random, device=self.device)
         corner = (self._uniform(random, n, 2) * self.room[frame]).long()

@@ -1,4 +1,4 @@
-"""The course of a training: a CSV file, and TensorBoard's events where that is installed."""
+"""Log of a training: a CSV file, and TensorBoard's events where that is installed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from denoisebench.denoisers.gan.training import Report
 
+# The losses of the generator, its gradient, and the figures of the critic.
 TERMS = (
     "pixel",
     "adversarial",
@@ -29,15 +30,15 @@ TERMS = (
 
 
 class CsvLog:
-    """A line for each report, on the disk as soon as it is told.
+    """Log in a CSV file: call it with each report, and it appends a line at once.
 
     Args:
-        path: of the file; lines that it already has are kept up to where the training goes on.
-        sigmas: a column of PSNR for each.
-        iteration: where the training goes on, 0 for a new one.
+        path: of the file; lines that it already has are kept up to ``iteration``.
+        sigmas: noise levels on the 8-bit scale, each with a column of PSNR.
+        iteration: the one that the training goes on from; 0 for a new one.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: the file cannot be written.
     """
 
     def __init__(self, path: Path, sigmas: tuple[float, ...], iteration: int) -> None:
@@ -49,6 +50,11 @@ class CsvLog:
         files.write_text(path, self._lines([header, *kept]))
 
     def __call__(self, report: Report) -> None:
+        """Append a line.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
         try:
             with self._path.open("a", encoding="utf-8", newline="") as file:
                 file.write(self._lines([_scalars(report)]))
@@ -62,10 +68,10 @@ class CsvLog:
 
 
 class TensorBoardLog:
-    """The same figures as TensorBoard's events.
+    """Log of the same figures as TensorBoard's events.
 
     Args:
-        folder: where TensorBoard is to look for them.
+        folder: log directory, to be given to TensorBoard.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,17 +80,19 @@ class TensorBoardLog:
         self._writer = SummaryWriter(str(folder))
 
     def __call__(self, report: Report) -> None:
+        """Write the figures of a report."""
         for name, value in _scalars(report).items():
             self._writer.add_scalar(name, value, report.iteration)
         self._writer.flush()
 
 
 def has_tensorboard() -> bool:
+    """Tell whether TensorBoard is installed."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
-def read(path: Path) -> list[dict[str, float]]:
-    """The lines of a log without their empty cells; none if there is no log."""
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Read the lines of a log without their empty cells; none if there is no log."""
     return [{name: float(cell) for name, cell in row.items() if cell} for row in _rows(path)]
 
 
@@ -96,7 +104,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _is_whole(row: dict[str, str]) -> bool:
-    """False for a line that a full disk cut short."""
+    """Tell a whole line from one that a full disk cut short."""
     try:
         int(row["iteration"])
         for cell in row.values():

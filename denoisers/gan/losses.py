@@ -14,17 +14,20 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import nn
 
-Norm = Literal["l1", "l2"]
+PixelNorm = Literal["l1", "l2"]
 Reduction = Literal["sum_half", "mean"]
 
-TRUNCATED_TO = (0.0, 100.0)
+_TRUNCATED_TO = (0.0, 100.0)
 
 
 def scores(critic: nn.Module, *batches: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Score batches of one size in a single forward pass, in float32 even under autocast.
 
-    One pass, so that where a critic has batch normalisation all batches are normalised alike:
-    apart, it would take away the very difference of their means that the critic is to find.
+    In a single pass a critic with batch normalisation normalises all batches alike. In several,
+    it would take away the very difference of their means that the critic is to find.
+
+    Returns:
+        The scores of each batch, in the order given.
     """
     joint = torch.cat(batches).float()
     with torch.autocast(joint.device.type, enabled=False):
@@ -33,34 +36,35 @@ def scores(critic: nn.Module, *batches: torch.Tensor) -> tuple[torch.Tensor, ...
 
 
 def gan_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """Eq. 3 for D: ``−E[log D(x)] − E[log(1 − D(x̃))]``, D the sigmoid of the given logits."""
+    """Compute Eq. 3 for D: ``−E[log D(x)] − E[log(1 − D(x̃))]``, D the sigmoid of the logits."""
     return functional.softplus(-real).mean() + functional.softplus(fake).mean()
 
 
 def gan_generator(fake: torch.Tensor) -> torch.Tensor:
-    """Eq. 3 for G: ``−E[log D(x̃)]``, the form that does not saturate (Goodfellow et al. 2014)."""
+    """Compute Eq. 3 for G: ``−E[log D(x̃)]``, which does not saturate (Goodfellow et al. 2014)."""
     return functional.softplus(-fake).mean()
 
 
 def wasserstein_critic(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """Eq. 4 for D: ``E[D(x̃)] − E[D(x)]``; its negative estimates the Wasserstein distance."""
+    """Compute Eq. 4 for D: ``E[D(x̃)] − E[D(x)]``, the negative Wasserstein estimate."""
     return fake.mean() - real.mean()
 
 
 def wasserstein_generator(fake: torch.Tensor) -> torch.Tensor:
-    """Eq. 4 for G: ``−E[D(x̃)]``."""
+    """Compute Eq. 4 for G: ``−E[D(x̃)]``."""
     return -fake.mean()
 
 
 def truncate(scores: torch.Tensor) -> torch.Tensor:
-    """Eq. 6–7: scores below 0 become 0, those above 100 become 100, and lose their gradient."""
-    return scores.clamp(*TRUNCATED_TO)
+    """Clamp scores to [0, 100] (Eq. 6–7); those outside lose their gradient."""
+    return scores.clamp(*_TRUNCATED_TO)
 
 
 def interpolate(clean: torch.Tensor, denoised: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
-    """Eq. 8: ``M = μ·clean + (1 − μ)·G(x)``, where the gradient penalty looks.
+    """Compute the points of the gradient penalty, ``M = μ·clean + (1 − μ)·G(x)`` (Eq. 8).
 
     Args:
+        clean, denoised: (N, 3, H, W).
         mu: (N,), uniform in [0, 1], one for each sample.
 
     Returns:
@@ -71,9 +75,9 @@ def interpolate(clean: torch.Tensor, denoised: torch.Tensor, mu: torch.Tensor) -
 
 
 def gradient_penalty(scores: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    """Eq. 5, 9 and 10: ``E[(‖∇_M D(M)‖₂ − 1)²]``, the norm taken for each sample.
+    """Compute ``E[(‖∇_M D(M)‖₂ − 1)²]`` (Eq. 5, 9 and 10), the norm taken for each sample.
 
-    Eq. 10 prints the reciprocal of the square, which would reward norms far from 1; it is read as
+    Eq. 10 prints the reciprocal of the square, which would reward norms far from 1. It is read as
     Eq. 5 (Gulrajani et al. 2017). D(M) is the mean of a sample's scores.
 
     Args:
@@ -94,11 +98,12 @@ def clip_weights(critic: nn.Module, limit: float) -> None:
 
 
 def pixel(
-    estimate: torch.Tensor, clean: torch.Tensor, norm: Norm, reduction: Reduction
+    estimate: torch.Tensor, clean: torch.Tensor, norm: PixelNorm, reduction: Reduction
 ) -> torch.Tensor:
-    """Distance of the denoised image from the clean one.
+    """Compute the distance of the denoised image from the clean one.
 
     Args:
+        estimate, clean: (N, 3, H, W).
         norm: ``l2`` squares the differences, ``l1`` takes their absolute values.
         reduction: ``sum_half`` is half the sum over the whole batch, as in the programs that the
             paper's factors come from; ``mean`` is the mean over all values. At the paper's sizes
@@ -111,7 +116,9 @@ def pixel(
 def feature(
     estimate_features: torch.Tensor, clean_features: torch.Tensor, reduction: Reduction
 ) -> torch.Tensor:
-    """Squared distance of features: the critic's (feature matching, Salimans et al. 2016) or VGG's.
+    """Compute the squared distance of features.
+
+    The features are the critic's (feature matching, Salimans et al. 2016) or those of VGG.
 
     Args:
         estimate_features, clean_features: (N, C, h, w).
@@ -122,9 +129,10 @@ def feature(
 
 
 def smoothness(estimate: torch.Tensor, reduction: Reduction) -> torch.Tensor:
-    """Total variation as a sum of squares: of the differences of neighbours, both ways.
+    """Compute the total variation: squared differences of neighbours, in both directions.
 
     Args:
+        estimate: (N, 3, H, W).
         reduction: ``sum_half`` is half the sum over the batch, ``mean`` the mean for each
             direction, added.
     """
@@ -134,11 +142,11 @@ def smoothness(estimate: torch.Tensor, reduction: Reduction) -> torch.Tensor:
 
 
 def colour_cross_entropy(estimate: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
-    """Eq. 1–2 read as a colour term: cross-entropy of a pixel's distributions over its channels.
+    """Compute the cross-entropy of each pixel's distribution over its channels (Eq. 1–2).
 
     ``−E[Σ_c softmax(clean)_c · log softmax(estimate)_c]``, the mean over all pixels. Eq. 2 lacks
-    the minus sign and takes class labels, which images have none of. It is least where the
-    estimate's channels differ as the clean pixel's do, whatever the pixel's brightness.
+    the minus sign and takes class labels, which images do not have; it is read as a colour term. It
+    is least where the estimate's channels differ as the clean pixel's do, at any brightness.
     """
     log_estimate = functional.log_softmax(estimate, dim=1)
     return -(functional.softmax(clean, dim=1) * log_estimate).sum(1).mean()

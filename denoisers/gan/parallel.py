@@ -1,7 +1,7 @@
-"""Data-parallel training under ``torchrun``; with one process, nothing.
+"""Data-parallel training under ``torchrun``; with one process, the functions do nothing.
 
-Gradients are averaged by hand rather than by `DistributedDataParallel`: by its documentation that
-does not work with `torch.autograd.grad`, which the gradient penalty needs.
+Gradients are averaged here and not by `DistributedDataParallel`: by its documentation that does
+not work with `torch.autograd.grad`, which the gradient penalty needs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Join the other processes that ``torchrun`` started, if it did."""
+    """Join the other processes that ``torchrun`` started, if there are any."""
     if "WORLD_SIZE" not in os.environ:
         yield
         return
@@ -33,21 +33,22 @@ def joined(device: torch.device) -> Iterator[None]:
 
 
 def local_rank() -> int:
-    """Which of this machine's processes this is, hence which GPU is its own."""
+    """Give this process's number on its machine, which is also the number of its GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def rank() -> int:
-    """Which process this is; number 0 validates, tells and saves."""
+    """Give this process's number among all; number 0 validates, reports and saves."""
     return int(distributed.get_rank()) if distributed.is_initialized() else 0
 
 
 def size() -> int:
+    """Count the processes."""
     return int(distributed.get_world_size()) if distributed.is_initialized() else 1
 
 
 def wait(device: torch.device) -> None:
-    """Until all processes have come here."""
+    """Wait until all processes have come here."""
     largest(device, 0.0)
 
 
@@ -64,7 +65,7 @@ def average(tensors: Iterable[torch.Tensor]) -> None:
 
 
 def largest(device: torch.device, *values: float) -> list[float]:
-    """Each value's maximum over the processes, so that all take the same decision."""
+    """Take each value's maximum over the processes, so that all take the same decision."""
     if size() == 1:
         return list(values)
     tensor = torch.tensor(values, device=device, dtype=torch.float64)

@@ -16,21 +16,22 @@ from denoisebench.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Of ImageNet's training images, to which the weights belong.
-MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
+# Of ImageNet's training images, which the weights were trained on.
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
 
 # Simonyan & Zisserman 2015, configuration D, up to conv2_2; numbered as in torchvision's files.
 LAYERS = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128)}
 
 
 class VggFeatures(nn.Module):
-    """What VGG-16's layer conv2_2 returns after its ReLU, at half the resolution, 128 channels.
+    """VGG-16 up to layer conv2_2 and its ReLU: half the resolution, 128 channels.
 
     Images are (N, 3, H, W), clean values in [0, 1]. Computed in float32 even under autocast.
 
     Args:
         file: the weights as safetensors, under torchvision's names (``features.0.weight`` …).
+        device: device of the weights.
 
     Attributes:
         digest: of the file, the first 16 hex digits of its sha256.
@@ -44,11 +45,12 @@ class VggFeatures(nn.Module):
         layers = {str(number): nn.Conv2d(*sizes, 3, padding=1) for number, sizes in LAYERS.items()}
         self.features = nn.ModuleDict(layers)
         self.digest = self._read(file)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1))
         self.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Compute the features, (N, 128, H / 2, W / 2), rounded down."""
         with torch.autocast(image.device.type, enabled=False):
             x = (image.float() - self.mean) / self.deviation
             for number, layer in self.features.items():
@@ -58,6 +60,7 @@ class VggFeatures(nn.Module):
             return x
 
     def _read(self, file: Path) -> str:
+        """Load the weights, and return the digest of their file."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 

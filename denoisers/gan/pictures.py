@@ -1,4 +1,4 @@
-"""A training in pictures: its curves, and a frame before and after."""
+"""Pictures of a training: its curves, and a frame before and after."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Rows = list[dict[str, float]]
+_Rows = list[dict[str, float]]
 
 
-def curves(rows: Rows, title: str) -> bytes:
-    """PNG: validation PSNR, the generator's losses, and the critic's figures by iteration.
+def curves(rows: _Rows, title: str) -> bytes:
+    """Draw validation PSNR, the generator's losses and the critic's figures by iteration.
 
     Args:
         rows: the lines of a log.
-        title: stands above.
+        title: title of the figure.
+
+    Returns:
+        A PNG file.
     """
     from matplotlib.figure import Figure
 
@@ -40,10 +43,13 @@ def curves(rows: Rows, title: str) -> bytes:
 
 
 def strip(panels: dict[str, np.ndarray]) -> bytes:
-    """PNG: images side by side, as in Fig. 3 of Gong, Liu & Lv 2020.
+    """Draw images side by side, as in Fig. 3 of Gong, Liu & Lv 2020.
 
     Args:
-        panels: uint8 (H, W, 3) or (H, W, 1) by the title that stands above each.
+        panels: images, uint8 (H, W, 3) or (H, W, 1), by their titles.
+
+    Returns:
+        A PNG file.
     """
     from matplotlib.figure import Figure
 
@@ -58,7 +64,7 @@ def strip(panels: dict[str, np.ndarray]) -> bytes:
     return _png(figure)
 
 
-def _plot(axes: Axes, rows: Rows, labels: dict[str, str]) -> None:
+def _plot(axes: Axes, rows: _Rows, labels: dict[str, str]) -> None:
     for name, label in labels.items():
         points = [(row["iteration"], row[name]) for row in rows if name in row]
         if points:

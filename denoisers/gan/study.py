@@ -1,4 +1,4 @@
-"""A study: trainings whose recipes differ from one another, as a TOML file lists them."""
+"""Studies: lists of trainings whose recipes differ from one another, as TOML files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from denoisebench.denoisers.gan import recipe as recipes
 from denoisebench.errors import UsageError, unknown
 
-SHIPPED = Path(__file__).with_name("studies")
+_SHIPPED = Path(__file__).with_name("studies")
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Training:
     """One training of a study.
 
     Attributes:
-        name: of its folder: the entry's name and its sigma.
-        question: what it is there to answer, in a few words.
+        name: of its folder: the entry's name and the sigma.
+        question: the question that it answers, in a few words.
         recipe: a shipped recipe's name, or the path of one.
-        sigma: that it is for, on the 8-bit scale.
+        sigma: noise level to train for, on the 8-bit scale.
         changes: to the recipe, see `recipe.load`.
     """
 
@@ -34,26 +34,29 @@ class Training:
     changes: dict[str, str]
 
 
-def names() -> list[str]:
-    """The studies that are shipped."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+def study_names() -> list[str]:
+    """List the shipped studies."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
-def load(name: str, *, reduced: bool) -> list[Training]:
-    """The trainings that a shipped study lists, or any by the path of its TOML file, in its order.
+def load_study(name: str, *, reduced: bool) -> list[Training]:
+    """Read the trainings that a study lists, in its order.
 
-    Every recipe is looked at, so that a mistake is told of before the first training.
+    Every recipe is read, so that a mistake is reported before the first training.
 
     Args:
-        reduced: make the changes of its table ``cpu`` as well. Those of an adversary are left out
-            where a recipe has none, and so are those that an entry makes itself.
+        name: a shipped study's name, or the path of a TOML file.
+        reduced: make the changes of the study's table ``cpu`` as well. Those to an adversary are
+            left out where a recipe has none, and so are those that an entry makes itself.
 
     Raises:
-        UsageError: it cannot be used, and why.
+        UsageError: the study cannot be used; the message says why.
     """
-    path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
-    if not name.endswith(".toml") and name not in names():
-        raise UsageError(f"{unknown('study', name, names())}; or give the path of a .toml file")
+    path = Path(name) if name.endswith(".toml") else _SHIPPED / f"{name}.toml"
+    if not name.endswith(".toml") and name not in study_names():
+        raise UsageError(
+            f"{unknown('study', name, study_names())}; or give the path of a .toml file"
+        )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -76,11 +79,11 @@ def load(name: str, *, reduced: bool) -> list[Training]:
 
 
 def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
-    """An entry's, one a sigma.
+    """Make the trainings of an entry, one for each sigma.
 
     Raises:
         UsageError: its recipe cannot be used.
-        ValueError: its name is no folder's, or a sigma is none.
+        ValueError: its name cannot name a folder, or a sigma is out of range.
     """
     if not re.fullmatch(r"\w[\w.-]*", entry["name"]):
         raise ValueError(f"the name {entry['name']!r} has more than letters, digits, _, - and .")
@@ -102,5 +105,5 @@ def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
 
 
 def _text(value: Any) -> str:
-    """A TOML value as `recipe.load` takes it."""
+    """Write a TOML value as `recipe.load` takes it."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Training a denoiser by a recipe: reproducible from a seed, and resumable to the same weights."""
+"""Training of a denoiser by a recipe: reproducible from a seed, resumable to the same weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.gan.perceptual import VggFeatures
     from denoisebench.denoisers.gan.recipe import Recipe
 
-REPORTS = 20  # from one validation to the next
+_REPORTS = 20  # from one validation to the next
 
 
 class DivergedError(Exception):
@@ -35,16 +35,16 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """What a training tells while it works.
+    """Progress of a training.
 
     Attributes:
-        iteration: how many are done.
-        seconds: spent so far, with earlier parts and validations.
+        iteration: number of iterations done.
+        seconds: time spent so far, earlier parts and validations included.
         images_per_second: crops that the generator learned from, over all processes.
         learning_rate: the generator's.
         terms: means since the last report: the losses before their factors, the critic's loss,
             penalty and Wasserstein estimate, and the norm of the generator's gradient.
-        psnr: on the validation frames, in dB, by sigma; empty between validations.
+        psnr: mean over the validation frames in dB, by sigma; empty between validations.
     """
 
     iteration: int
@@ -55,7 +55,7 @@ class Report:
     psnr: dict[float, float] = field(default_factory=dict)
 
 
-def train(
+def train_network(
     trainer: Trainer,
     *,
     iterations: int,
@@ -69,16 +69,17 @@ def train(
 
     Args:
         trainer: new, or loaded from a checkpoint.
-        iterations: in all, those before the checkpoint included.
+        iterations: total number, those before the checkpoint included.
         path: of the checkpoint, which is written after every validation.
-        validate: returns a generator's PSNR by sigma. It and ``tell`` are called in the process
-            of rank 0 alone.
-        tell: hears every report.
-        minutes: in all, as the iterations. A cosine decay ends with whichever ends first.
-        stop: asked after every iteration; where it says so, the training is saved and ends.
+        validate: returns a generator's PSNR in dB by sigma. It and ``tell`` are called in the
+            process of rank 0 alone.
+        tell: called with every report.
+        minutes: total time, that before the checkpoint included. A cosine decay ends with the
+            iterations or the time, whichever is first.
+        stop: called after every iteration; once it returns True, the training is saved and ends.
 
     Returns:
-        Whether the training is finished, rather than stopped.
+        True if the training is finished, False if it was stopped.
 
     Raises:
         DivergedError: a loss or a weight is not finite. The last checkpoint is kept.
@@ -86,10 +87,10 @@ def train(
     """
     every = trainer.recipe.schedule.validate_every
     leads = parallel.rank() == 0
-    begin, meter = monotonic() - trainer.seconds, Meter(trainer)
+    begin, meter = monotonic() - trainer.seconds, _Meter(trainer)
 
     def look() -> tuple[float, float]:
-        """How far the training is, from 0 to 1, and whether it is to stop; all processes agree."""
+        """Give the share that is done, and if it is to stop; all processes agree on both."""
         trainer.seconds = monotonic() - begin
         share = max(trainer.iteration / iterations, trainer.seconds / (60 * minutes))
         share, stopped = parallel.largest(trainer.device, share, stop())
@@ -100,7 +101,7 @@ def train(
         meter.step(share)
         share, stopped = look()
         validates = share >= 1 or trainer.iteration % every == 0
-        if validates or stopped or trainer.iteration % max(1, every // REPORTS) == 0:
+        if validates or stopped or trainer.iteration % max(1, every // _REPORTS) == 0:
             report = meter.report()
             if leads:
                 psnr = validate(trainer.averaged) if validates else {}
@@ -113,20 +114,21 @@ def train(
 class Trainer:
     """The networks and optimisers of one training, and one step of it.
 
-    What step i of process r draws is a function of the seed, i and r: there is no state of a
-    random generator to keep.
+    The draws of step i in process r are a function of the seed, i and r, so that no state of a
+    random generator has to be kept.
 
     Args:
-        recipe: what to train.
-        crops: what to train on; its device is the training's.
+        recipe: of the networks, losses and schedule.
+        crops: source of batches; its device is the training's.
         seed: of the weights, crops and noise.
-        vgg: whose features the feature loss compares in place of the critic's.
+        vgg: network whose features the feature loss compares, in place of the critic's.
 
     Attributes:
         generator: the network that learns.
-        averaged: the moving average of its weights: what is validated and shipped.
-        iteration: steps done.
-        seconds: spent so far.
+        averaged: the network with the moving average of its weights, which is validated and
+            shipped.
+        iteration: number of steps done.
+        seconds: time spent so far.
     """
 
     def __init__(
@@ -156,7 +158,7 @@ class Trainer:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint must have in common with this training."""
+        """Facts that a checkpoint must have in common with this training."""
         return {
             "recipe": self.recipe.digest,
             "frames": self.crops.digest,
@@ -167,10 +169,10 @@ class Trainer:
         }
 
     def step(self, progress: float) -> dict[str, torch.Tensor]:
-        """One step of the generator, after as many of the critic as the recipe says.
+        """Take one step of the generator, after as many of the critic as the recipe says.
 
         Args:
-            progress: share of the training that is done, which sets the learning rates.
+            progress: share of the training that is done, from 0 to 1; it sets the learning rates.
 
         Returns:
             The terms of a `Report`, as tensors on the device.
@@ -187,14 +189,14 @@ class Trainer:
 
     @property
     def is_finite(self) -> bool:
-        """Whether all of the generator's weights are finite."""
+        """True if all of the generator's weights are finite."""
         return all(bool(weight.isfinite().all()) for weight in self.generator.parameters())
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, in the process of rank 0.
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: the file cannot be written.
         """
         if parallel.rank() == 0:
             checkpoint.save_state(path, self._state())
@@ -203,7 +205,7 @@ class Trainer:
         """Go on from a checkpoint.
 
         Raises:
-            UsageError: it is damaged, or of another training.
+            UsageError: the checkpoint is damaged, or of another training.
         """
         state = checkpoint.load_state(path, self.device)
         differing = [k for k, v in self.identity.items() if state.get("identity", {}).get(k) != v]
@@ -269,7 +271,7 @@ class Trainer:
             return self.generator(batch.noisy, batch.sigma).float()
 
     def _losses(self, estimate: torch.Tensor, clean: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The losses whose factors are not 0, by their factors' names."""
+        """Compute the losses whose factors are not 0, by their factors' names."""
         factors = self.recipe.losses
         terms = {"pixel": losses.pixel(estimate, clean, factors.norm, factors.reduction)}
         if self.adversary:
@@ -298,15 +300,15 @@ class Trainer:
                 mine.copy_(statistic)
 
 
-class Meter:
-    """Counts a training's steps, and fetches their terms' means from the device once a report."""
+class _Meter:
+    """Counter of a training's steps; it fetches their terms from the device once a report."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._reset()
 
     def step(self, progress: float) -> None:
-        """Let the trainer take a step."""
+        """Let the trainer take a step, and add its terms up."""
         begin = monotonic()
         for name, value in self._trainer.step(progress).items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
@@ -314,7 +316,7 @@ class Meter:
         self._seconds += monotonic() - begin
 
     def report(self) -> Report:
-        """The steps since the last report; there is at least one.
+        """Report the steps since the last report; there must be at least one.
 
         Raises:
             DivergedError: a loss or a weight is not finite.
@@ -343,10 +345,17 @@ class Meter:
 
 
 def _precision(device: torch.device, mixed: bool) -> torch.dtype:
-    """bfloat16 where the device multiplies matrices in it, else float16 on GPUs."""
+    """Choose the type of the generator's computations.
+
+    With mixed precision: bfloat16 on a device that multiplies matrices in it, float16 on other
+    GPUs, float32 on other CPUs.
+    """
     if not mixed:
         return torch.float32
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float16
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+    # On a CPU, bfloat16 is faster than float32 only where AMX tiles multiply matrices in it. Older
+    # releases of torch do not tell, and float32 is right on every CPU.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.bfloat16 if capabilities.get("amx_tile", False) else torch.float32

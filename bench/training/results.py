@@ -1,0 +1,127 @@
+"""Results of a training: its files, and the card that says what the weights are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from denoisebench import files, protocol
+from denoisebench.denoisers.gan import checkpoint, parallel, pictures
+from denoisebench.denoisers.gan.log import read_log
+from denoisebench.errors import UsageError
+from denoisebench.machine import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from denoisebench.denoisers.gan.training import Trainer
+    from denoisebench.training.data import TrainingData
+
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "card.json"
+LOG_FILE = "log.csv"
+CURVES_FILE = "curves.png"
+STRIP_FILE = "strip.png"
+CHECKPOINT_FILE = "checkpoint.pt"
+TENSORBOARD_FOLDER = "tensorboard"
+RESULT_FILES = (
+    WEIGHTS_FILE,
+    CARD_FILE,
+    LOG_FILE,
+    CURVES_FILE,
+    STRIP_FILE,
+    CHECKPOINT_FILE,
+    TENSORBOARD_FOLDER,
+)
+
+
+def write_results(
+    out: Path, source: dict[str, Any], data: TrainingData, trainer: Trainer
+) -> dict[float, float]:
+    """Write weights, card and pictures beside the log of a finished training.
+
+    Args:
+        out: the training's folder.
+        source: the recipe's name, the changes to it, and the command that repeats the training.
+        data: frames of the training.
+        trainer: the finished training.
+
+    Returns:
+        The last validation's PSNR in dB by sigma.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    recipe, rows = trainer.recipe, read_log(out / LOG_FILE)
+    psnr = _last_psnr(rows)
+    scores = {
+        "val_psnr": {f"{k:g}": v for k, v in psnr.items()},
+        "val_saturation": {f"{k:g}": v for k, v in data.saturation(trainer.averaged).items()},
+    }
+    card = source | scores | _card(data, trainer)
+    about = {"generator": json.dumps(asdict(recipe.generator)), "recipe_digest": recipe.digest}
+    checkpoint.save_weights(out / WEIGHTS_FILE, trainer.averaged, about)
+    files.write_bytes(out / CURVES_FILE, pictures.curves(rows, recipe.title))
+    files.write_bytes(out / STRIP_FILE, data.strip(trainer.averaged))
+    # Last, as it says that the training is finished.
+    files.write_text(out / CARD_FILE, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+    return psnr
+
+
+def finished_scores(folder: Path) -> dict[str, float]:
+    """Read the validation's PSNR in dB by sigma of a finished training; empty if it is not.
+
+    Raises:
+        UsageError: the card is damaged.
+    """
+    path = folder / CARD_FILE
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["val_psnr"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged ({error}); move it away to train again") from error
+
+
+def _card(data: TrainingData, trainer: Trainer) -> dict[str, Any]:
+    """Describe the weights, ready for JSON."""
+    return {
+        "recipe_digest": trainer.recipe.digest,
+        "recipe": asdict(trainer.recipe),
+        "sigma": list(trainer.crops.bounds),
+        "parameters": sum(weight.numel() for weight in trainer.generator.parameters()),
+        "iterations": trainer.iteration,
+        "seconds": round(trainer.seconds, 1),
+        "seed": trainer.seed,
+        "device": _device_name(data.device),
+        "feature_network": trainer.identity["feature network"],
+        "processes": parallel.size(),
+        "precision": str(trainer.precision).removeprefix("torch."),
+        "data": {
+            "name": data.dataset.name,
+            "licence": data.dataset.licence,
+            "digest": data.digest,
+            "train_frames": len(data.train),
+            "val_frames": len(data.val),
+        },
+        "protocol": protocol.digest(),
+        "libraries": environment.versions(("torch", "numpy")),
+    }
+
+
+def _last_psnr(rows: list[dict[str, float]]) -> dict[float, float]:
+    """Take PSNR by sigma from the last line of a log that has any."""
+    for row in reversed(rows):
+        scores = {name: value for name, value in row.items() if name.startswith("psnr_")}
+        if scores:
+            return {float(name.removeprefix("psnr_")): value for name, value in scores.items()}
+    return {}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{environment.cpu_name()}, {torch.get_num_threads()} threads"
