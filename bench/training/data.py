@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,23 @@ import numpy as np
 import torch
 
 from denoisebench import metrics, protocol
+from denoisebench.cells import Level
 from denoisebench.datasets.folder import Folder
 from denoisebench.denoisers.gan import pictures
 from denoisebench.errors import UsageError
 from denoisebench.metrics.saturation import saturation_error
+from denoisebench.protocol.noise import WHITE_GAUSSIAN
+from denoisebench.protocol.observation import Drawn
+from denoisebench.running.evaluation import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import nn
 
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.gan.recipe import Recipe
+    from denoisebench.running.evaluation import Evaluation, Scene
 
 _SIGMAS_IN_RANGE = (15.0, 25.0, 50.0)  # validated, of a model for a range of sigmas
 _HELD_OUT = 10  # every tenth image of a folder validates
@@ -63,14 +69,16 @@ class TrainingData:
 
     def strip(self, network: nn.Module) -> bytes:
         """Draw the first validation frame as a PNG file: noisy, denoised, clean."""
-        frame, sigma = self.val[0], self.sigmas[len(self.sigmas) // 2]
-        clean = frame.read()
-        noisy = self._noisy(frame, clean, sigma)
-        images = {"noisy": protocol.quantise(noisy), "denoised": self._run(network, noisy, sigma)}
+        sigma = self.sigmas[len(self.sigmas) // 2]
+        [found] = self._evaluate(network, sigma, self.val[:1])
+        assert found.estimate is not None
+        clean, noisy = found.scene.clean, protocol.quantise(found.scene.noisy)
         panels = {
-            f"{name}, {metrics.psnr(clean, image):.2f} dB": image for name, image in images.items()
+            f"noisy, {metrics.psnr(clean, noisy):.2f} dB": noisy,
+            f"denoised, {found.score(metrics.psnr):.2f} dB": found.estimate,
+            f"clean (sigma {sigma:g})": clean,
         }
-        return pictures.strip(panels | {f"clean (sigma {sigma:g})": clean})
+        return pictures.strip(panels)
 
     def _mean(
         self, metric: Callable[[np.ndarray, np.ndarray], float | None], network: nn.Module
@@ -78,30 +86,32 @@ class TrainingData:
         """Average by sigma over the frames that the metric is defined for."""
         means = {}
         for sigma in self.sigmas:
-            scores = []
-            for frame in self.val:
-                clean = frame.read()
-                estimate = self._run(network, self._noisy(frame, clean, sigma), sigma)
-                scores.append(metric(clean, estimate))
+            scores = [found.score(metric) for found in self._evaluate(network, sigma, self.val)]
             if defined := [score for score in scores if score is not None]:
                 means[sigma] = fmean(defined)
         return means
 
-    def _noisy(self, frame: Frame, clean: np.ndarray, sigma: float) -> np.ndarray:
-        return protocol.add_noise(clean, sigma, dataset=self.dataset.name, frame=frame.id, seed=0)
+    def _evaluate(
+        self, network: nn.Module, sigma: float, frames: Sequence[Frame]
+    ) -> Iterator[Evaluation]:
+        """Denoise frames with the first noise draw of a sigma."""
+        level, device = Level(sigma), self.device.type
+        cells = ((level.cell("network", device, frame.id, 0), frame) for frame in frames)
+        observation = Drawn(WHITE_GAUSSIAN, self.dataset.name)
+        return evaluate(cells, observation, partial(self._denoise, network))
 
-    def _run(self, network: nn.Module, noisy: np.ndarray, sigma: float) -> np.ndarray:
-        """Denoise a frame to uint8 (H, W, C).
+    def _denoise(self, network: nn.Module, scene: Scene) -> np.ndarray:
+        """Denoise a frame: float32 (H, W, C).
 
         A grey frame is repeated to three channels, and their estimates are averaged.
         """
-        height, width, channels = noisy.shape
-        rgb = np.broadcast_to(noisy, (height, width, 3)).transpose(2, 0, 1)
+        height, width, channels = scene.noisy.shape
+        rgb = np.broadcast_to(scene.noisy, (height, width, 3)).transpose(2, 0, 1)
         batch = torch.from_numpy(np.ascontiguousarray(rgb))[None].to(self.device)
         with torch.no_grad():
-            estimate = network(batch, batch.new_tensor([sigma / 255]))[0].cpu().numpy()
-        pixels = estimate.transpose(1, 2, 0)
-        return protocol.quantise(pixels if channels == 3 else pixels.mean(2, keepdims=True))
+            estimate = network(batch, batch.new_tensor([scene.sigma / 255]))[0].cpu().numpy()
+        pixels: np.ndarray = estimate.transpose(1, 2, 0)
+        return pixels if channels == 3 else pixels.mean(2, keepdims=True)
 
 
 def split(dataset: Dataset) -> tuple[list[Frame], list[Frame]]:
