@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FRAMES_COLUMNS", "TABLE1_COLUMNS", "with_further"]
+__all__ = ["FRAMES_COLUMNS", "TABLE1_COLUMNS", "TEXT_COLUMNS", "with_further"]
 
 FRAMES_COLUMNS = {
     "method": "the method's spec, `name[param=value,…]`",
@@ -53,6 +53,24 @@ TABLE1_COLUMNS = {
     "note": "what went wrong, or what a reader must know of the row",
 }
 """One row a method, noise level and device. Further metrics have ``NAME_mean``, after SSIM's."""
+
+
+TEXT_COLUMNS = frozenset(
+    [
+        "method",
+        "title",
+        "device",
+        "frame",
+        "status",
+        "reason",
+        "note",
+        "noisy_digest",
+        "output_digest",
+        "quality_key",
+        "timing_key",
+    ]
+)
+"""The columns of both tables that hold text; all others hold numbers."""
 
 
 def with_further(columns: dict[str, str], names: list[str], after: str) -> list[str]:

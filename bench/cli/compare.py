@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -41,14 +42,9 @@ def compare_command(
     """
     if len(formats) > 1 and out is None:
         raise UsageError("several formats need a folder: give --out")
-    from denoisebench.comparing.render import About
-    from denoisebench.comparing.runs import compare_runs
-    from denoisebench.store.results import load_finished
+    from denoisebench import library
 
-    limits = limits_of(fail_on, calibration)
-    before, now = load_finished(base), load_finished(head)
-    about = About(
-        (f"BASE: {base}; HEAD: {head}. Scores on the frames and noise that both have.",),
-        (now.manifest.command, shared.this_command()),
-    )
-    raise SystemExit(conclude(compare_runs(before, now, limits), about, formats, out))
+    found = library.compare(base, head, limits_of(fail_on, calibration))
+    commands = (*found.about.commands, shared.this_command())
+    about = replace(found.about, commands=commands)
+    raise SystemExit(conclude(found.findings, about, formats, out))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from denoisebench.cli.types import METRICS, CommaList
-from denoisebench.errors import UsageError, unknown
+from denoisebench.errors import unknown
 from denoisebench.reporting import FORMATS
 
 
@@ -64,20 +64,18 @@ def report_command(
 
     The Markdown tables are also printed.
     """
-    from denoisebench.reporting.write import PAGE, write_reports
-    from denoisebench.store.results import load_run
+    from denoisebench import library
+    from denoisebench.reporting.write import PAGE
 
-    if out is None and len(runs) > 1:
-        raise UsageError("several runs: say where their report goes with --out FOLDER")
-    folder = out or runs[0]
     if show:
         formats = tuple(dict.fromkeys([*formats, "html"]))
-    shown = {name: (path, load_run(path).showing(metrics)) for name, path in _named(runs).items()}
-    click.echo(write_reports(shown, folder, formats, against), nl=False)
+    markdown = library.report(runs, formats, out=out, against=against, metrics=metrics)
+    click.echo(markdown, nl=False)
+    page = (out or runs[0]) / PAGE
     if "html" in formats:
-        click.echo(f"Wrote {folder / PAGE}", err=True)
+        click.echo(f"Wrote {page}", err=True)
     if show:
-        _open(folder / PAGE)
+        _open(page)
 
 
 def _open(page: Path) -> None:
@@ -86,16 +84,3 @@ def _open(page: Path) -> None:
 
     if not webbrowser.open(page.resolve().as_uri()):
         click.echo(f"No browser was found; open {page} yourself", err=True)
-
-
-def _named(runs: tuple[Path, ...]) -> dict[str, Path]:
-    """Name each run after its folder, with a number where several folders share a name."""
-    named: dict[str, Path] = {}
-    for path in runs:
-        plain = name = path.resolve().name
-        number = 1
-        while name in named:
-            number += 1
-            name = f"{plain}-{number}"
-        named[name] = path
-    return named

@@ -14,7 +14,7 @@ from denoisebench.cli.types import METHODS, METRICS, SIGMAS, CommaList, FiniteRa
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from denoisebench.running.plan import RunOptions
+    from denoisebench.library import Run
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
@@ -161,57 +161,36 @@ def run_command(**choices: Any) -> None:
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
     cannot be carried out; 3: some cells failed; 130: interrupted.
     """
+    from denoisebench import library
     from denoisebench.running.plan import RunOptions
+    from denoisebench.running.progress import for_stderr
 
-    raise SystemExit(_run(RunOptions(**choices)))
-
-
-def _run(options: RunOptions) -> int:
-    """Plan the run, carry it out, and return the exit code."""
-    from denoisebench.running import progress
-    from denoisebench.running.plan import make_plan
-    from denoisebench.running.session import execute
-
-    plan, line = make_plan(options)
-    path = options.out or Path("results", plan.default_name)
-    click.echo(line, err=True)
-    for metric in plan.metrics:
-        if metric.unavailable:
-            click.echo(f"{metric.name}: unavailable: {metric.unavailable}", err=True)
-    click.echo(f"Results: {path}", err=True)
-    interrupted = False
+    interrupted: library.RunInterrupted | None = None
     with shared.terminated_as_interrupted():
         try:
-            execute(plan, path, progress.for_stderr(), shared.say)
-        except KeyboardInterrupt:
-            interrupted = True
-    return _conclude(path, plan.options, interrupted=interrupted)
+            done = library.run_options(RunOptions(**choices), for_stderr(), shared.say)
+        except library.RunInterrupted as stop:
+            interrupted = stop
+            done = library.load(stop.folder)
+    _show(done)
+    if interrupted is not None:
+        shared.say(f"Interrupted. To go on from here: {interrupted.command}")
+        raise SystemExit(EXIT_INTERRUPTED)
+    pictures = f"{done.strip.name}, " if done.strip else ""
+    shared.say(
+        f"Wrote {pictures}table1.md, table1.csv and frames.csv to {done.folder}; "
+        f"to see it as a page: bench report {shlex.quote(str(done.folder))} --open"
+    )
+    raise SystemExit(EXIT_CELLS_FAILED if done.results.failures() else 0)
 
 
-def _conclude(path: Path, options: RunOptions, *, interrupted: bool) -> int:
-    """Write and print the tables, print a summary, and return the exit code."""
-    from denoisebench.reporting.figures.strip import STRIP, write_strip
-    from denoisebench.reporting.write import write_tables
-    from denoisebench.store.results import load_run
-
-    results = load_run(path)
-    click.echo(write_tables(results, path), nl=False)
-    pictures = f"{STRIP}, " if write_strip(results, path, path) else ""
-    failures = results.failures()
-    if failures:
+def _show(done: Run) -> None:
+    """Write the tables, print Table 1, and name the first failure."""
+    click.echo(done.write_tables(), nl=False)
+    if failures := done.results.failures():
         first = failures[0]
         methods = ", ".join(dict.fromkeys(m.cell.method for m in failures))
-        click.echo(
+        shared.say(
             f"{len(failures)} cells failed ({methods}); the first: {first.status.value}: "
-            f"{first.reason}; see {path / 'frames.csv'} and {path / 'logs'}",
-            err=True,
+            f"{first.reason}; see {done.folder / 'frames.csv'} and {done.folder / 'logs'}"
         )
-    if interrupted:
-        click.echo(f"Interrupted. To go on from here: {options.command}", err=True)
-        return EXIT_INTERRUPTED
-    click.echo(
-        f"Wrote {pictures}table1.md, table1.csv and frames.csv to {path}; "
-        f"to see it as a page: bench report {shlex.quote(str(path))} --open",
-        err=True,
-    )
-    return EXIT_CELLS_FAILED if failures else 0

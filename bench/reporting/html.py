@@ -20,17 +20,38 @@ from denoisebench.reporting.viewer import extremes, leaders, viewer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import jinja2
+
     from denoisebench.reporting.contents import Contents
     from denoisebench.reporting.differences import Difference
     from denoisebench.reporting.summary import Failure
-    from denoisebench.reporting.table import Column
+    from denoisebench.reporting.table import Column, Table
 
 _TICKS = 5
 """About so many on the axis of the differences."""
 
 
+def table_html(table: Table) -> str:
+    """Render Table 1 with its footnotes and legend, as a part of a page."""
+    return _environment().get_template("table.html").render(table=table)
+
+
 def page(runs: Iterable[Contents]) -> str:
     """Render the page, as HTML."""
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
+            style=Markup(_asset("page.css")),
+            script=Markup(_asset("page.js")),
+            devices=words.DEVICE_NAMES,
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """The templates' own filters; texts from elsewhere are escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -46,12 +67,7 @@ def page(runs: Iterable[Contents]) -> str:
     environment.filters |= {"hundredths": words.decimals(2), "interval": words.interval}
     environment.filters |= {"percent": words.percent, "pvalue": words.pvalue}
     environment.filters |= {"megabytes": words.megabytes}
-    return environment.get_template("page.html").render(
-        runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
-        style=Markup(_asset("page.css")),
-        script=Markup(_asset("page.js")),
-        devices=words.DEVICE_NAMES,
-    )
+    return environment
 
 
 def _asset(name: str) -> str:

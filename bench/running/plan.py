@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench import protocol
@@ -21,7 +23,6 @@ from denoisebench.protocol import observation as observations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.registry import Method
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 
 SIGMAS = (15.0, 25.0, 50.0)
+
+LARGEST_SIGMA = 255.0
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,11 @@ class Plan:
         return protocol.digest(self.observation.noise)
 
     @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.options.out or Path("results", self.default_name)
+
+    @property
     def default_name(self) -> str:
         """The default name of the run's folder."""
         parts = [self.dataset.name]
@@ -168,6 +176,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
     Raises:
         UsageError: something asked for does not exist or cannot be had.
     """
+    _check_numbers(options)
     for plugin in options.plugins:
         registry.load_file(plugin)
     rows = _rows(options)
@@ -203,6 +212,21 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         TimingRules(),
     )
     return plan, line
+
+
+def _check_numbers(options: RunOptions) -> None:
+    """Refuse numbers that no run can have; comparisons let nan pass, so they are turned round.
+
+    Raises:
+        UsageError: a number is out of its range.
+    """
+    for sigma in (*(options.sigmas or ()), *options.told):
+        if not 0 <= sigma <= LARGEST_SIGMA:
+            raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
+    for name in ("seeds", "frames", "timeout", "memory_limit", "threads"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{name} is {value:g}: give a number above 0")
 
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
@@ -241,9 +265,26 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
         for method in methods
         for device in _devices(method, options.device, method.spec in by_name)
     ]
+    for row in rows:
+        _check_importable(row.method)
     if not rows:
         raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
     return rows
+
+
+def _check_importable(method: Method) -> None:
+    """Refuse a method that no worker process can import.
+
+    Raises:
+        UsageError: it is defined in a notebook or a script.
+    """
+    if method.module == "__main__":
+        file = f"{re.sub(r'[^A-Za-z0-9_]', '_', method.card.name)}.py"
+        raise UsageError(
+            f"{method.card.name} is defined in a notebook or script, where worker processes cannot "
+            f"import it: put its code into a file, such as {file} (in Jupyter, %%writefile {file} "
+            f"as the cell's first line), and pass plugins=['{file}']"
+        )
 
 
 def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:

@@ -127,6 +127,18 @@ class PlainProgress:
         self._spoke = time.monotonic()
 
 
+class Silent:
+    """Shows nothing."""
+
+    def begin(self, total: int, done: int) -> None: ...
+
+    def row(self, row: PlannedRow, cells: int) -> None: ...
+
+    def cell(self, measurement: Measurement) -> None: ...
+
+    def end(self) -> None: ...
+
+
 class LiveProgress:
     """A bar with the current method, its last score and the time left."""
 

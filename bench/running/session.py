@@ -1,4 +1,4 @@
-"""A run from its plan to its stored results."""
+"""The session of a run: from its plan to its stored results."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from denoisebench.running.progress import Progress
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """A run was interrupted: its folder holds what was measured, and the same run goes on there.
+
+    Attributes:
+        folder: of the run.
+        command: the command that goes on.
+    """
+
+    def __init__(self, folder: Path, command: str) -> None:
+        super().__init__(f"what was measured is in {folder}; the same run goes on from there")
+        self.folder = folder
+        self.command = command
+
+
 def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], None]) -> Results:
     """Carry a plan out in its folder, and read the stored run.
 
@@ -28,8 +42,7 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
 
     Raises:
         UsageError: the folder, its store or a frame cannot be used.
-        KeyboardInterrupt: the run was interrupted; the folder holds what was measured, and the
-            same plan goes on from there.
+        RunInterrupted: by a KeyboardInterrupt.
     """
     with RunFolder(path, plan) as folder:
         if folder.busy_percent > BUSY_PERCENT:
@@ -43,7 +56,7 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
             folder.write_manifest("complete", costs.summary())
         except KeyboardInterrupt:
             folder.write_manifest("interrupted")
-            raise
+            raise RunInterrupted(path, plan.options.command) from None
         finally:
             progress.end()
     return load_run(path)

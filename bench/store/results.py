@@ -131,7 +131,15 @@ def load_finished(folder: Path) -> Results:
     Raises:
         UsageError: the folder holds no run, or one that was interrupted.
     """
-    results = load_run(folder)
+    return finished(folder, load_run(folder))
+
+
+def finished(folder: Path, results: Results) -> Results:
+    """Return a run that came to its end.
+
+    Raises:
+        UsageError: it was interrupted.
+    """
     if results.manifest.state != "complete":
         planned = sum(len(results.cells(row)) for row in results.rows)
         raise UsageError(

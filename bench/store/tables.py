@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from denoisebench.cells import NOISY, Score, Status
-from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS, with_further
+from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS, TEXT_COLUMNS, with_further
 from denoisebench.machine.timing import is_noisy
 from denoisebench.protocol import mean_psnr
 from denoisebench.store.results import score
@@ -40,7 +40,13 @@ def frames_table(results: Results) -> pd.DataFrame:
     further = results.further_metrics
     rows = [_frame_row(m, further) for row in results.rows for m in results.measured(row)]
     columns = with_further(FRAMES_COLUMNS, [metric.name for metric in further], after="ssim")
-    return pd.DataFrame(rows, columns=columns)
+    return _numeric(pd.DataFrame(rows, columns=columns))
+
+
+def _numeric(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with nan for figures that are not there, also in columns without any."""
+    missing = [name for name in table if table[name].dtype == object and name not in TEXT_COLUMNS]
+    return table.astype(dict.fromkeys(missing, float))
 
 
 def _frame_row(m: Measurement, further: Sequence[MetricRecord]) -> dict[str, Any]:
@@ -77,7 +83,8 @@ def table1(results: Results) -> pd.DataFrame:
     """Tabulate the paper's Table 1 as tidy data; columns as `TABLE1_COLUMNS` says."""
     rows = [_table1_row(results, row, level) for row in results.rows for level in results.levels]
     further = [metric.column for metric in results.further_metrics]
-    return pd.DataFrame(rows, columns=with_further(TABLE1_COLUMNS, further, after="ssim_mean"))
+    columns = with_further(TABLE1_COLUMNS, further, after="ssim_mean")
+    return _numeric(pd.DataFrame(rows, columns=columns))
 
 
 def named_lines(results: Results) -> dict[str, dict[str, Any]]:

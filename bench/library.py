@@ -1,0 +1,482 @@
+"""The library's face: run, load, compare and report from Python, as the command line does."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from denoisebench import protocol
+from denoisebench.comparing.findings import Finding, exit_code
+from denoisebench.comparing.limits import ComparisonLimits, read_calibration, read_fail_on
+from denoisebench.comparing.render import About, compare_markdown, headline
+from denoisebench.comparing.runs import compare_runs
+from denoisebench.denoisers.registry import split_expressions
+from denoisebench.errors import UsageError, unknown
+from denoisebench.protocol.noise import select_noise
+from denoisebench.reporting import FORMATS
+from denoisebench.reporting.figures.strip import STRIP, write_strip
+from denoisebench.reporting.table import full_table
+from denoisebench.reporting.write import write_reports, write_tables
+from denoisebench.running.plan import RunOptions, make_plan
+from denoisebench.running.progress import Silent, for_stderr
+from denoisebench.running.session import RunInterrupted, execute
+from denoisebench.store.results import Results, finished, load_run
+from denoisebench.store.tables import frames_table, table1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import numpy as np
+    import pandas as pd
+
+    from denoisebench.running.progress import Progress
+
+__all__ = [
+    "Comparison",
+    "FurtherOptions",
+    "Run",
+    "RunInterrupted",
+    "add_noise",
+    "compare",
+    "load",
+    "report",
+    "run",
+    "run_options",
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run. In Jupyter it shows its Table 1.
+
+    Attributes:
+        folder: where it is stored.
+        results: its manifest and measurements.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> run
+        Run('stills': 1 of 1 cells measured)
+        >>> run.table()[["method", "sigma", "frames"]].to_dict("records")
+        [{'method': 'median', 'sigma': 25.0, 'frames': 1}]
+    """
+
+    folder: Path
+    results: Results
+
+    def table(self) -> pd.DataFrame:
+        """Tabulate means, times and memory: one row a method, noise level and device.
+
+        Returns:
+            Columns and units as `denoisebench.columns.TABLE1_COLUMNS` says; further metrics have
+            a column ``NAME_mean`` each.
+        """
+        return table1(self.results)
+
+    def frames(self) -> pd.DataFrame:
+        """Tabulate the cells: one row a method, device, frame, noise level and draw.
+
+        Returns:
+            Columns and units as `denoisebench.columns.FRAMES_COLUMNS` says; further metrics have a
+            column each.
+        """
+        return frames_table(self.results)
+
+    def failures(self) -> pd.DataFrame:
+        """Tabulate the cells that failed: method, device, frame, sigma, status and reason."""
+        failed = {m.cell for m in self.results.failures()}
+        only = {cell: m for cell, m in self.results.measurements.items() if cell in failed}
+        columns = ["method", "device", "frame", "sigma", "status", "reason"]
+        return frames_table(replace(self.results, measurements=only))[columns]
+
+    def write_tables(self) -> str:
+        """Write ``table1.md``, ``table1.csv`` and ``frames.csv`` into the folder.
+
+        Frames that cannot be scored are shown in ``strip.png``.
+
+        Returns:
+            The Markdown of Table 1.
+
+        Raises:
+            UsageError: they cannot be written.
+        """
+        markdown = write_tables(self.results, self.folder)
+        write_strip(self.results, self.folder, self.folder)
+        return markdown
+
+    @property
+    def strip(self) -> Path | None:
+        """The picture of frames that cannot be scored; None where there is none."""
+        path = self.folder / STRIP
+        return path if path.is_file() else None
+
+    def __repr__(self) -> str:
+        planned = sum(len(self.results.cells(row)) for row in self.results.rows)
+        measured = len(self.results.measurements)
+        name = self.results.manifest.dataset.name
+        return f"Run({name!r}: {measured} of {planned} cells measured)"
+
+    def _repr_html_(self) -> str:
+        from denoisebench.reporting.html import table_html
+
+        return table_html(full_table(self.results))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Verdicts on a run, HEAD, against an earlier one, BASE. In Jupyter it shows them.
+
+    Attributes:
+        findings: a verdict for each method, device, metric and noise level.
+        about: remarks for a reader, and the commands that repeat it.
+    """
+
+    findings: tuple[Finding, ...]
+    about: About = field(default_factory=About)
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing got worse; 1: a regression; 2: nothing to compare; 3: methods failed."""
+        return exit_code(self.findings)
+
+    @property
+    def regressions(self) -> list[Finding]:
+        """The findings that ``fail_on`` calls a regression."""
+        return [finding for finding in self.findings if finding.fails]
+
+    def table(self) -> pd.DataFrame:
+        """Tabulate the findings: one row a method, device, metric and noise level.
+
+        Returns:
+            Columns as the attributes of `comparing.findings.Finding`; ``base``, ``head``,
+            ``change``, ``low``, ``high`` and ``limit`` are in the row's ``unit``, for the costs
+            ``time`` and ``memory`` the change is a share.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([vars(finding) for finding in self.findings])
+
+    def markdown(self) -> str:
+        """Write the verdicts as Markdown, as a comment of a pull request shows them."""
+        return compare_markdown(self.findings, self.about)
+
+    def __repr__(self) -> str:
+        return f"Comparison({headline(self.findings)})"
+
+    def _repr_html_(self) -> str:
+        columns = ["title", "device", "metric_title", "level", "verdict", "base", "head", "reason"]
+        return str(self.table()[columns].to_html(index=False, na_rep="–"))
+
+
+class FurtherOptions(TypedDict, total=False):
+    """Further options of `run`; see `running.plan.RunOptions` for the defaults.
+
+    Attributes:
+        split: of the data set.
+        noise: the noise to draw, with its parameters, such as ``jpeg[quality=50]``.
+        told: sigmas that methods are told in place of the true one, on the 8-bit scale.
+        seeds: number of noise draws for each frame.
+        frames: number of frames, evenly spread; None takes all.
+        metrics: ``all``, names or globs, as ``methods``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        timeout: seconds for a cell, and for loading a method.
+        memory_limit: GB that a method's process may hold; None is 80 % of what is free.
+        threads: for every library; None is the number of cores.
+        force: methods to measure again, as ``methods``.
+        keep_images: number of frames whose crops are kept for the report.
+        fresh: set aside what the folder holds.
+    """
+
+    split: str
+    noise: str | None
+    told: float | Sequence[float]
+    seeds: int
+    frames: int | None
+    metrics: str | Sequence[str]
+    device: str
+    timeout: float
+    memory_limit: float | None
+    threads: int | None
+    force: str | Sequence[str]
+    keep_images: int
+    fresh: bool
+
+
+def run(
+    methods: str | Sequence[str] = "all",
+    dataset: str | Path | None = None,
+    sigma: float | Sequence[float] | None = None,
+    *,
+    plugins: str | Path | Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherOptions],
+) -> Run:
+    """Add noise to frames, denoise them with every method, score and time them.
+
+    Every cell is saved as it is measured: after an interruption the same call goes on, and cells
+    that the folder holds are not measured again.
+
+    Args:
+        methods: ``all``, names, globs, or names with parameters (``nlm-skimage[h=0.7]``): a string
+            with commas between them, or a sequence.
+        dataset: a name, such as ``documentary`` or ``pairs:PATH``, or the `Path` of a folder of
+            images. None takes the first to be had.
+        sigma: standard deviations of the noise on the 8-bit scale, 0 to 255; None takes 15, 25 and
+            50, or what the frames bring.
+        plugins: Python files with further methods or metrics.
+        out: the run's folder; None takes ``results/DATASET``.
+        quiet: print no progress.
+        options: see `FurtherOptions`.
+
+    Returns:
+        The stored run. Methods that failed keep their rows; see `Run.failures`.
+
+    Raises:
+        UsageError: the request cannot be carried out; the message says what to do.
+        RunInterrupted: by Ctrl-C or the notebook's stop button; what was measured is stored.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median,gaussian", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> sorted(run.table().method)
+        ['gaussian', 'median']
+    """
+    chosen = _options(methods, dataset, sigma, plugins, out, options)
+    if quiet:
+        done = run_options(chosen, Silent(), lambda line: None)
+    else:
+        done = run_options(chosen, for_stderr(), lambda line: print(line, file=sys.stderr))
+    done.write_tables()
+    return done
+
+
+def _options(
+    methods: str | Sequence[str],
+    dataset: str | Path | None,
+    sigma: float | Sequence[float] | None,
+    plugins: str | Path | Sequence[str | Path],
+    out: str | Path | None,
+    further: FurtherOptions,
+) -> RunOptions:
+    """The arguments of `run`, as the command line has them."""
+    forms: dict[str, Callable[[Any], Any]] = {"metrics": _names, "force": _names, "told": _numbers}
+    kept: dict[str, Any] = {
+        name: forms[name](value) if name in forms else value for name, value in further.items()
+    }
+    known = {f.name for f in fields(RunOptions)}
+    if unknown_names := sorted(kept.keys() - known):
+        raise UsageError(f"run: {unknown('option', unknown_names[0], sorted(known))}")
+    return RunOptions(
+        methods=_names(methods),
+        dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
+        sigmas=None if sigma is None else _numbers(sigma),
+        plugins=_paths(plugins),
+        out=None if out is None else Path(out),
+        **kept,
+    )
+
+
+def run_options(options: RunOptions, progress: Progress, say: Callable[[str], None]) -> Run:
+    """Carry out a run by its options; its tables are not written yet.
+
+    Args:
+        options: what is asked for.
+        progress: is told of every cell.
+        say: is told what the user should know, a line at a time.
+
+    Raises:
+        UsageError, RunInterrupted: see `run`.
+    """
+    plan, line = make_plan(options)
+    say(line)
+    for metric in plan.metrics:
+        if metric.unavailable:
+            say(f"{metric.name}: unavailable: {metric.unavailable}")
+    say(f"Results: {plan.folder}")
+    return Run(plan.folder, execute(plan, plan.folder, progress, say))
+
+
+def load(folder: str | Path) -> Run:
+    """Load a stored run.
+
+    Raises:
+        UsageError: the folder holds no run, or a damaged one.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> _ = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> db.load(folder)
+        Run('stills': 1 of 1 cells measured)
+    """
+    return Run(Path(folder), load_run(Path(folder)))
+
+
+def compare(
+    base: Run | str | Path,
+    head: Run | str | Path,
+    fail_on: str | ComparisonLimits = "psnr,ssim",
+    *,
+    calibration: str | Path | None = None,
+) -> Comparison:
+    """Compare two stored runs: is HEAD worse than BASE?
+
+    Scores are compared cell by cell, on the frames and noise that both have; times on one machine
+    only.
+
+    Args:
+        base, head: runs, or their folders.
+        fail_on: what is a regression, and by how much worse: ``psnr=0.02,time=10%``. Limits that
+            were read already know their calibration.
+        calibration: file that ``bench calibrate`` wrote on this machine: times must grow by more.
+
+    Raises:
+        UsageError: a folder holds no finished run, or ``fail_on`` cannot be read or compared.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> db.compare(run, run).exit_code
+        0
+    """
+    limits = _limits(fail_on, calibration) if isinstance(fail_on, str) else fail_on
+    before, now = _run(base), _run(head)
+    findings = compare_runs(
+        finished(before.folder, before.results), finished(now.folder, now.results), limits
+    )
+    remark = (
+        f"BASE: {before.folder}; HEAD: {now.folder}. Scores on the frames and noise that both have."
+    )
+    return Comparison(tuple(findings), About((remark,), (now.results.manifest.command,)))
+
+
+def report(
+    run: Run | str | Path | Iterable[Run | str | Path],
+    formats: str | Sequence[str] = ("html", "md", "csv"),
+    *,
+    out: str | Path | None = None,
+    against: str | None = None,
+    metrics: str | Sequence[str] = "all",
+) -> str:
+    """Write reports of runs.
+
+    Args:
+        run: a run or its folder, or several.
+        formats: of ``html``, ``md``, ``latex``, ``csv`` and ``json``.
+        out: folder for the reports; None takes the run's own, if there is one run.
+        against: the method that others are compared with; None takes the best.
+        metrics: the scores to show beside PSNR: ``all``, names or globs.
+
+    Returns:
+        The Markdown of the tables; empty unless ``md`` is among the formats.
+
+    Raises:
+        UsageError: a folder holds no run, a format or metric is unknown, or nothing can be written.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> print(db.report(run, "md").splitlines()[0][:8])
+        | Method
+    """
+    runs = [run] if isinstance(run, Run | str | Path) else list(run)
+    loaded = [_run(one) for one in runs]
+    if not loaded:
+        raise UsageError("report: give at least one run")
+    if out is None and len(loaded) > 1:
+        raise UsageError("several runs: say where their report goes with --out FOLDER")
+    for name in _names(formats):
+        if name not in FORMATS:
+            raise UsageError(unknown("format", name, FORMATS))
+    expressions = _names(metrics)
+    shown = {
+        name: (one.folder, one.results.showing(expressions)) for name, one in _named(loaded).items()
+    }
+    return write_reports(shown, Path(out or loaded[0].folder), _names(formats), against)
+
+
+def add_noise(
+    clean: np.ndarray,
+    sigma: float,
+    *,
+    seed: int = 0,
+    dataset: str = "",
+    frame: str = "",
+    noise: str = "gaussian",
+) -> np.ndarray:
+    """Add noise to a frame as a run does: the same on every machine, neither clipped nor rounded.
+
+    Args:
+        clean: uint8 (H, W, C), C = 3 (RGB) or 1.
+        sigma: strength of the noise on the 8-bit scale, at least 0.
+        seed: which noise draw.
+        dataset, frame: with a data set's name and a frame's id, the noise is bit by bit that of
+            a run on that frame.
+        noise: the noise and its parameters, such as ``jpeg[quality=50]``.
+
+    Returns:
+        float32 (H, W, C); clean values lie in [0, 1].
+
+    Raises:
+        ValueError: the frame is not uint8 (H, W, C), or sigma is negative or no number.
+        UsageError: there is no such noise.
+
+    Examples:
+        >>> import numpy as np
+        >>> import denoisebench as db
+        >>> noisy = db.add_noise(np.full((64, 64, 3), 128, np.uint8), 25)
+        >>> noisy.dtype, noisy.shape
+        (dtype('float32'), (64, 64, 3))
+        >>> bool(abs(255 * noisy.std() - 25) < 1)
+        True
+    """
+    if clean.dtype != "uint8" or clean.ndim != 3 or clean.shape[2] not in (1, 3):
+        raise ValueError(
+            f"clean must be uint8 (H, W, C) with 3 channels or 1, not {clean.dtype} {clean.shape}"
+        )
+    if not 0 <= sigma < float("inf"):
+        raise ValueError(f"sigma must be a number of at least 0, not {sigma}")
+    model = select_noise(noise)
+    return protocol.add_noise(clean, sigma, dataset=dataset, frame=frame, seed=seed, noise=model)
+
+
+def _limits(fail_on: str, calibration: str | Path | None) -> ComparisonLimits:
+    try:
+        sizes, gated = read_fail_on(fail_on)
+    except ValueError as error:
+        raise UsageError(f"fail_on: {error}") from error
+    known = {} if calibration is None else read_calibration(Path(calibration))
+    return ComparisonLimits(sizes, gated, known)
+
+
+def _run(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else load(run)
+
+
+def _named(runs: Iterable[Run]) -> dict[str, Run]:
+    """The runs by their folders' names, numbered where they share one."""
+    named: dict[str, Run] = {}
+    for run in runs:
+        plain = name = run.folder.resolve().name
+        number = 1
+        while name in named:
+            number += 1
+            name = f"{plain}-{number}"
+        named[name] = run
+    return named
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(split_expressions(names)) if isinstance(names, str) else tuple(names)
+
+
+def _numbers(numbers: float | Sequence[float]) -> tuple[float, ...]:
+    given = [numbers] if isinstance(numbers, int | float) else numbers
+    return tuple(map(float, given))
+
+
+def _paths(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    return tuple(map(Path, [paths] if isinstance(paths, str | Path) else paths))
