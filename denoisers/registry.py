@@ -248,7 +248,7 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
         if not isinstance(card.get("weights", ()), tuple):
             raise TypeError(f"{name}: weights must be a tuple of paths")
         known = _cards.get(name)
-        if known is not None and known.factory is not None:
+        if known is not None and known.factory is not None and not _is_same(known.factory, factory):
             raise ValueError(f"two methods are called {name!r}: {known.factory} and {factory}")
         _cards[name] = Card(
             name=name, factory=typing.cast("Callable[..., Denoiser]", factory), **card
@@ -256,6 +256,12 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
         return factory
 
     return enter
+
+
+def _is_same(known: Any, factory: type) -> bool:
+    """True for a class that is defined again, as when a notebook's cell is run twice."""
+    before, now = ((f.__module__, f.__qualname__) for f in (known, factory))
+    return before == now
 
 
 @cache

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from test_house import MODULES
 
 ROOT = Path(__file__).parents[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from denoisebench.metrics.frames import check_frames
 from denoisebench.metrics.registry import register
 
 _PIXELS_PER_DEGREE = 67.0  # FLIP's own default: 0.7 m from a screen 0.7 m and 3840 pixels wide
@@ -28,6 +29,9 @@ def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
     Args:
         clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
 
+    Raises:
+        ValueError: they are not such frames of one shape.
+
     Examples:
         >>> clean = np.full((8, 8, 3), 100, np.uint8)
         >>> flip(clean, clean)
@@ -35,6 +39,7 @@ def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
         >>> flip(clean, clean + 20) < flip(clean, clean + 40)
         True
     """
+    check_frames(clean, estimate)
     import flip_evaluator
 
     _, mean, _ = flip_evaluator.evaluate(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisebench.metrics.frames import check_frames
 from denoisebench.metrics.registry import register
 
 if TYPE_CHECKING:
@@ -86,8 +87,9 @@ def lpips(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         The distance; None for a frame with a side below 31 pixels.
 
     Raises:
+        ValueError: they are not such frames of one shape, or the files hold other weights or
+            cannot be read.
         FileNotFoundError: the weights are not there (see `weight_files`).
-        ValueError: the files hold other weights, or cannot be read.
 
     Examples:
         Scores need the weights. A frame that is too small has none:
@@ -96,6 +98,7 @@ def lpips(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         >>> lpips(small, small) is None
         True
     """
+    check_frames(clean, estimate)
     if min(clean.shape[:2]) < _SMALLEST_SIDE:
         return None
     import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from denoisebench.metrics.frames import check_frames
 from denoisebench.metrics.psnr_ssim import SSIM_WINDOW, ssim_terms
 from denoisebench.metrics.registry import register
 
@@ -38,6 +39,9 @@ def ms_ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     Returns:
         The score; None for a frame with a side below 176 pixels.
 
+    Raises:
+        ValueError: they are not such frames of one shape.
+
     Examples:
         >>> clean = np.random.default_rng(0).integers(0, 256, (176, 200, 3), np.uint8)
         >>> round(ms_ssim(clean, clean), 6)
@@ -45,6 +49,7 @@ def ms_ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         >>> ms_ssim(clean[:175], clean[:175]) is None
         True
     """
+    check_frames(clean, estimate)
     if min(clean.shape[:2]) < MS_SSIM_SMALLEST_SIDE:
         return None
     channels = range(clean.shape[2])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from denoisebench.metrics.frames import check_frames
 from denoisebench.metrics.registry import register
 
 SSIM_WINDOW = 11
@@ -30,6 +31,9 @@ def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
     Args:
         clean, estimate: uint8 (H, W, C).
 
+    Raises:
+        ValueError: they are not such frames of one shape.
+
     Examples:
         >>> clean = np.full((8, 8, 3), 100, np.uint8)
         >>> round(psnr(clean, clean + 10), 2)
@@ -37,6 +41,7 @@ def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
         >>> psnr(clean, clean)
         inf
     """
+    check_frames(clean, estimate)
     difference = clean.astype(np.int32) - estimate
     squared_error = int(np.sum(difference * difference, dtype=np.int64))
     if squared_error == 0:
@@ -65,6 +70,9 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     Returns:
         The score; None for a frame with a side below 11 pixels.
 
+    Raises:
+        ValueError: they are not such frames of one shape.
+
     Examples:
         >>> clean = np.full((16, 16, 3), 100, np.uint8)
         >>> round(ssim(clean, clean + 10), 4)
@@ -72,6 +80,7 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         >>> ssim(clean[:10], clean[:10]) is None
         True
     """
+    check_frames(clean, estimate)
     if min(clean.shape[:2]) < SSIM_WINDOW:
         return None
     channels = range(clean.shape[2])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from denoisebench.metrics.frames import check_frames
 from denoisebench.metrics.registry import register
 
 # Weights of R, G and B in [0, 1] in 8-bit studio-range luma, less its offset 16 (ITU-R BT.601,
@@ -36,6 +37,9 @@ def psnr_y(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         The score, infinite for the same luma; None for grey frames (C = 1), whose luma PSNR
         itself measures.
 
+    Raises:
+        ValueError: they are not such frames of one shape.
+
     Examples:
         >>> clean = np.full((8, 8, 3), 100, np.uint8)
         >>> round(psnr_y(clean, clean + 10), 2)
@@ -43,6 +47,7 @@ def psnr_y(clean: np.ndarray, estimate: np.ndarray) -> float | None:
         >>> psnr_y(clean[..., :1], clean[..., :1]) is None
         True
     """
+    check_frames(clean, estimate)
     if clean.shape[2] == 1:
         return None
     # The offset cancels, and the difference of integers is exact: black minus black stays 0.
