@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -218,3 +219,33 @@ def test_a_method_that_is_not_installed_is_no_failure_unless_asked_for() -> None
     assert results([row("x")], absent).failures() == []
     assert results([row("x", asked_by_name=True)], absent).failures() == absent
     assert results([row("x", problem="fails to import")], absent).failures() == absent
+
+
+def test_a_run_of_an_older_version_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    run = results([row("bm3d")], ok("bm3d", 30))
+    made_up.store(tmp_path, run)
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    for name in ("levels", "noise", "metrics", "timing", "state", "costs", "written"):
+        del content[name]
+    content["options"]["sigmas"] = [15, 25]
+    for name in ("blind", "reference", "parameters"):
+        del content["rows"][0][name]
+    for name in ("noisy_digest", "has_clean", "digest"):
+        del content["dataset"]["frames"][0][name]
+    del content["environment"]["machine"]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    read = load_run(tmp_path)
+    assert read.levels == run.levels
+    assert [metric.name for metric in read.metrics] == ["psnr", "ssim"]
+    assert table1_markdown(read) == table1_markdown(run)
+    assert read.failures() == []
+
+
+def test_a_manifest_of_a_newer_version_may_say_more(tmp_path: Path) -> None:
+    run = results([row("x")], ok("x", 30))
+    made_up.store(tmp_path, run)
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    content["rows"][0]["colour"] = "joint"
+    content["weather"] = "fair"
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert load_run(tmp_path) == run
