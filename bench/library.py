@@ -166,9 +166,8 @@ class Comparison:
     def __repr__(self) -> str:
         return f"Comparison({headline(self.findings)})"
 
-    def _repr_html_(self) -> str:
-        columns = ["title", "device", "metric_title", "level", "verdict", "base", "head", "reason"]
-        return str(self.table()[columns].to_html(index=False, na_rep="–"))
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
 
 
 class FurtherOptions(TypedDict, total=False):

@@ -112,7 +112,7 @@ def test_a_notebook_shows_the_table_and_no_markup_of_strangers(tmp_path: Path) -
     assert "<strong>" in shown
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
-    assert "<script>" not in db.compare(folder, folder)._repr_html_()
+    assert "<script>" not in db.compare(folder, folder)._repr_markdown_()
 
 
 @pytest.mark.parametrize(
