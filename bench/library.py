@@ -382,14 +382,14 @@ def report(
         | Method
     """
     runs = [run] if isinstance(run, Run | str | Path) else list(run)
-    loaded = [_run(one) for one in runs]
-    if not loaded:
+    if not runs:
         raise UsageError("report: give at least one run")
-    if out is None and len(loaded) > 1:
+    if out is None and len(runs) > 1:
         raise UsageError("several runs: say where their report goes with --out FOLDER")
     for name in _names(formats):
         if name not in FORMATS:
             raise UsageError(unknown("format", name, FORMATS))
+    loaded = [_run(one) for one in runs]
     expressions = _names(metrics)
     shown = {
         name: (one.folder, one.results.showing(expressions)) for name, one in _named(loaded).items()

@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from conftest import COMMAND
+from denoisebench import metrics, protocol
 from denoisebench.datasets.folder import Folder
 from denoisebench.denoisers.gan import log, recipe
 from denoisebench.training import data, results
@@ -213,3 +214,10 @@ def test_a_folder_is_split_and_grey_frames_validate(tmp_path: Path) -> None:
     lesson = data.TrainingData(dataset, learn, judge, (25.0,), torch.device("cpu"))
     psnr = lesson.validate(lambda noisy, sigma: noisy)[25.0]  # type: ignore[arg-type]
     assert psnr == pytest.approx(20 * math.log10(255 / 25), abs=0.3)
+    # The noise is that of a run's first draw.
+    drawn = [
+        (frame, protocol.add_noise(frame.read(), 25, dataset=dataset.name, frame=frame.id, seed=0))
+        for frame in judge
+    ]
+    scores = [metrics.psnr(frame.read(), protocol.quantise(noisy)) for frame, noisy in drawn]
+    assert psnr == pytest.approx(sum(scores) / len(scores), abs=0.005)

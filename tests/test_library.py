@@ -93,6 +93,8 @@ def test_a_comparison_tells_what_the_command_tells(run: db.Run, bench: Bench) ->
     assert {f.metric for f in worse.regressions} == {"psnr"}
     assert worse.table().query("metric == 'psnr'").change.max() == pytest.approx(-0.5)
     assert "Regression" in repr(worse)
+    assert db.compare(run, lowered(run, 0.5), "psnr=0.6").exit_code == 0
+    assert db.compare(run, lowered(run, 0.5), "ssim").exit_code == 0
     told = bench("compare", run.folder, run.folder)
     assert told.stdout.splitlines()[0] == same.markdown().splitlines()[0]
 

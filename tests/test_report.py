@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import made_up
@@ -11,11 +12,12 @@ import pandas as pd
 import pytest
 from made_up import row
 
-from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.reporting.differences import Differences
 from denoisebench.reporting.markdown import render
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.words import interval
+from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import frames_table, table1
 
@@ -249,3 +251,18 @@ def test_a_manifest_of_a_newer_version_may_say_more(tmp_path: Path) -> None:
     content["weather"] = "fair"
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     assert load_run(tmp_path) == run
+
+
+def test_a_score_under_another_definition_is_not_shown() -> None:
+    sharp = MetricRecord("sharp", "Sharp", "lower", "", "", 3, "", key="now")
+    measured = [
+        replace(m, scores={"sharp": Score(0.5, "now" if m.cell.frame == "a" else "before")})
+        for m in ok("x", 30)
+    ]
+    about = made_up.manifest([]).metrics
+    found = results([row("x")], measured, metrics=(*about, sharp))
+    table = frames_table(found).set_index("frame")
+    assert (table.loc["a"].sharp == 0.5).all()
+    assert table.loc["b"].sharp.isna().all()
+    note = "Sharp: no mean, 1 of 2 cells have no score: not scored yet"
+    assert table1(found).note.tolist() == [note, note]
