@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import made_up
+import numpy as np
 import pandas as pd
 import pytest
 from made_up import row
@@ -17,6 +18,7 @@ from denoisebench.reporting.differences import Differences
 from denoisebench.reporting.markdown import render
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.words import interval
+from denoisebench.statistics import mean_interval
 from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import frames_table, table1
@@ -266,3 +268,32 @@ def test_a_score_under_another_definition_is_not_shown() -> None:
     assert table.loc["b"].sharp.isna().all()
     note = "Sharp: no mean, 1 of 2 cells have no score: not scored yet"
     assert table1(found).note.tolist() == [note, note]
+
+
+def test_differences_from_one_method_mirror_those_from_the_other() -> None:
+    frames = tuple("abcdefgh")
+    lead = {15.0: (0.1, 0.5, -0.2, 0.4, 0.3, 0.9, 0.6, -0.1), 25.0: (-1, -2, -1, -3, -2, 1, -1, -2)}
+    measured = [
+        Measurement(
+            Cell(method, "cpu", frame, sigma, 0),
+            Status.OK,
+            psnr=30 + 3 * i + (lead[sigma][i] if method == "x" else 0),
+            ssim=0.5,
+            call_ns=(1,),
+            pixels=1,
+        )
+        for method in "xy"
+        for sigma in SIGMAS
+        for i, frame in enumerate(frames)
+    ]
+    found = Differences(results([row("x"), row("y")], measured, frames=frames))
+    ours, theirs = found.against("y"), found.against("x")
+    assert [line.method for line in (*ours, *theirs)] == ["x", "x", "y", "y"]
+    for line, sigma in zip(ours, SIGMAS, strict=True):
+        assert line.mean == pytest.approx(np.mean(lead[sigma]))
+        expected = mean_interval(lead[sigma])
+        assert (line.low, line.high) == pytest.approx((expected.low, expected.high))
+        assert line.win_rate == np.mean([d > 0 for d in lead[sigma]])
+    for line, other in zip(ours, theirs, strict=True):
+        mirrored = (-line.mean, -line.high, -line.low, 1 - line.win_rate, line.p)
+        assert (other.mean, other.low, other.high, other.win_rate, other.p) == mirrored
