@@ -28,7 +28,7 @@ _CHUNK = 1 << 20
 
 
 class ArchiveError(Exception):
-    """Why an archive was not unpacked, as the second half of a sentence."""
+    """An archive was not unpacked; the message is the second half of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _of_tar(bundle: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
 
 
 def _path(archive: Path, name: str, strip: int) -> str:
-    """Where an entry goes, relative to the folder; empty if it is above what is wanted.
+    """Return the path of an entry within the folder; empty if it lies above what is wanted.
 
     Raises:
         ArchiveError: its name would lead elsewhere, here or on another system.

@@ -1,4 +1,4 @@
-"""What the harness asks of a data set, and nothing more."""
+"""The interface of data sets: all that the harness asks of one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
 
@@ -43,7 +44,13 @@ class Frame:
 
     @classmethod
     def from_reader(cls, id: str, read: Callable[[], np.ndarray]) -> Frame:
-        """Decode once, to learn the shape and digest and to find damage before anything runs."""
+        """Decode once, to learn the shape and digest and to find damage before anything runs.
+
+        Examples:
+            >>> import numpy as np
+            >>> Frame.from_reader("black", lambda: np.zeros((4, 6, 3), np.uint8)).shape
+            (4, 6, 3)
+        """
         pixels = read()
         height, width, channels = pixels.shape
         return cls(id, pixel_digest(pixels), (height, width, channels), read)
@@ -106,11 +113,45 @@ class Dataset(Protocol):
         ...
 
 
+class StoredDataset(Dataset, Protocol):
+    """A data set whose files the user can look after.
+
+    It may also say ``citation``, what to cite, and ``trust``, how its files are known to be the
+    right ones: `bench data show` repeats them.
+
+    Attributes:
+        folder: where the files are, or will be once fetched.
+    """
+
+    folder: Path
+
+    def size(self, split: str) -> int:
+        """Count the frames of a split, on disk or not."""
+        ...
+
+    def missing(self, split: str) -> list[str]:
+        """The files of a split that are absent or damaged."""
+        ...
+
+    def fetch(self, split: str) -> None:
+        """Have a split on disk; nothing happens if it is.
+
+        Raises:
+            DataError: files are missing and cannot be fetched.
+        """
+        ...
+
+
 def spread(frames: list[Frame], count: int | None) -> list[Frame]:
-    """So many frames, evenly over the whole list: a split's subjects are sorted by name.
+    """Take frames evenly from the whole list: a split's subjects are sorted by name.
 
     Args:
-        count: how many; None, or more than there are, takes all.
+        count: number of frames; None, or more than there are, takes all.
+
+    Examples:
+        >>> frames = [Frame(str(i), "", (1, 1, 1), read=None) for i in range(10)]
+        >>> [frame.id for frame in spread(frames, 3)]
+        ['0', '3', '6']
     """
     if count is None or count >= len(frames):
         return frames
@@ -118,5 +159,11 @@ def spread(frames: list[Frame], count: int | None) -> list[Frame]:
 
 
 def pixel_digest(pixels: np.ndarray) -> str:
-    """The first 16 hex digits of the sha256 of uint8 pixels in C order, as the manifests have."""
+    """Return the first 16 hex digits of the sha256 of uint8 pixels in C order.
+
+    Examples:
+        >>> import numpy as np
+        >>> pixel_digest(np.zeros((2, 2, 3), np.uint8))
+        '15ec7bf0b50732b4'
+    """
     return hashlib.sha256(pixels.tobytes()).hexdigest()[:16]

@@ -1,60 +1,32 @@
-"""The data sets by the names that the command line uses."""
+"""The data sets by the dataset_names that the command line uses."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from denoisebench.datasets.base import DataError, Dataset
+from denoisebench.datasets.base import DataError
 from denoisebench.datasets.documentary import Documentary
 from denoisebench.datasets.entry_points import announced, open_announced
 from denoisebench.datasets.folder import Folder
 from denoisebench.datasets.manifest import Manifest
 from denoisebench.datasets.pairs import NoisyFolder, Pairs
-from denoisebench.datasets.real import SETS as REAL
-from denoisebench.datasets.standard import SETS as STANDARD
+from denoisebench.datasets.real import REAL_SETS
+from denoisebench.datasets.standard import STANDARD_SETS
 from denoisebench.datasets.stills import Stills
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-
-class StoredDataset(Dataset, Protocol):
-    """A data set whose files the user can look after.
-
-    It may also say ``citation``, what to cite, and ``trust``, how its files are known to be the
-    right ones: `bench data show` repeats them.
-
-    Attributes:
-        folder: where the files are, or will be once fetched.
-    """
-
-    folder: Path
-
-    def size(self, split: str) -> int:
-        """How many frames a split has, on disk or not."""
-        ...
-
-    def missing(self, split: str) -> list[str]:
-        """The files of a split that are absent or damaged."""
-        ...
-
-    def fetch(self, split: str) -> None:
-        """Have a split on disk; nothing happens if it is.
-
-        Raises:
-            DataError: files are missing and cannot be fetched.
-        """
-        ...
+    from denoisebench.datasets.base import StoredDataset
 
 
 NAMED: dict[str, Callable[[], StoredDataset]] = {
     "documentary": Documentary,
     "stills": Stills,
-    **STANDARD,
-    **REAL,
+    **STANDARD_SETS,
+    **REAL_SETS,
 }
 PREFIXED: dict[str, Callable[[str], StoredDataset]] = {
     "folder": Folder,
@@ -64,16 +36,29 @@ PREFIXED: dict[str, Callable[[str], StoredDataset]] = {
 }
 
 
-def names() -> list[str]:
-    """Every data set that needs no path: ours, then those that other packages announce."""
+def dataset_names() -> list[str]:
+    """List the data sets that need no path: ours, then those that other packages announce.
+
+    Examples:
+        >>> dataset_names()[:2]
+        ['documentary', 'stills']
+    """
     return [*NAMED, *(name for name in announced() if name not in NAMED)]
 
 
 def open_dataset(spec: str) -> StoredDataset:
-    """The data set of one of `names`, or for a prefix and a path, such as ``folder:PATH``.
+    """Open a data set by its name, or by a prefix and a path, such as ``folder:PATH``.
 
     Raises:
         UsageError: there is none of that name (near matches are listed), or it cannot be opened.
+
+    Examples:
+        >>> stills = open_dataset("stills")
+        >>> [frame.shape for frame in stills.frames("test")][:2]
+        [(192, 192, 3), (192, 192, 3)]
+        >>> open_dataset("still")
+        Traceback (most recent call last):
+        denoisebench.errors.UsageError: unknown data set 'still'; did you mean stills?
     """
     if spec in NAMED:
         return NAMED[spec]()
@@ -86,11 +71,13 @@ def open_dataset(spec: str) -> StoredDataset:
         raise UsageError(
             f"unknown data set {spec!r}; for the images in a folder write folder:{spec}"
         )
-    raise UsageError(unknown("data set", spec, [*names(), *(f"{p}:PATH" for p in PREFIXED)]))
+    raise UsageError(
+        unknown("data set", spec, [*dataset_names(), *(f"{p}:PATH" for p in PREFIXED)])
+    )
 
 
 def default_dataset(split: str) -> tuple[StoredDataset, str]:
-    """``documentary`` if it is on disk or can be fetched, else ``stills``.
+    """Open ``documentary`` if it is on disk or can be fetched, else ``stills``.
 
     Returns:
         The data set, with the split on disk, and one line saying which it is and why.
@@ -98,6 +85,11 @@ def default_dataset(split: str) -> tuple[StoredDataset, str]:
     Raises:
         DataError: the folder that the user names for ``documentary`` is incomplete, or
             ``documentary`` cannot be had and ``stills`` has no such split.
+
+    Examples:
+        >>> default_dataset("tset")
+        Traceback (most recent call last):
+        denoisebench.datasets.base.DataError: documentary has no split 'tset', only train, val, test
     """
     documentary = Documentary()
     before = documentary.missing(split)

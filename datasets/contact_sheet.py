@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from denoisebench.errors import UsageError
+from denoisebench.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +18,10 @@ if TYPE_CHECKING:
 
     from denoisebench.datasets.base import Frame
 
-COLUMNS = 6
-BOX = (176, 132)  # width and height of the largest thumbnail, in pixels
-MARGIN = 8
-LABEL = 16  # height of a line of text
+_COLUMNS = 6
+_BOX = (176, 132)  # width and height of the largest thumbnail, in pixels
+_MARGIN = 8
+_LABEL = 16  # height of a line of text
 BACKGROUND, INK = (250, 250, 250), (40, 40, 40)
 
 
@@ -44,23 +42,23 @@ def contact_sheet(frames: Sequence[Frame], path: Path, heading: str) -> None:
     from PIL import Image, ImageDraw
 
     pictures = max(len(_pictures(frame)) for frame in frames)
-    width = BOX[0] * pictures + MARGIN
-    columns = min(len(frames), max(1, COLUMNS // pictures))
+    width = _BOX[0] * pictures + _MARGIN
+    columns = min(len(frames), max(1, _COLUMNS // pictures))
     rows = -(-len(frames) // columns)
-    height = BOX[1] + LABEL + MARGIN
-    size = (max(columns * width + MARGIN, 480), rows * height + LABEL + 2 * MARGIN)
+    height = _BOX[1] + _LABEL + _MARGIN
+    size = (max(columns * width + _MARGIN, 480), rows * height + _LABEL + 2 * _MARGIN)
     sheet = Image.new("RGB", size, BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    _write_line(draw, (MARGIN, MARGIN), heading, size[0] - 2 * MARGIN)
+    _write_line(draw, (_MARGIN, _MARGIN), heading, size[0] - 2 * _MARGIN)
     for number, frame in enumerate(frames):
-        left = MARGIN + number % columns * width
-        top = LABEL + 2 * MARGIN + number // columns * height
+        left = _MARGIN + number % columns * width
+        top = _LABEL + 2 * _MARGIN + number // columns * height
         below = top
         for place, read in enumerate(_pictures(frame)):
             picture = _small(read(), crop=frame.read_noisy is not None)
-            sheet.paste(picture, (left + place * BOX[0], top))
+            sheet.paste(picture, (left + place * _BOX[0], top))
             below = max(below, top + picture.height)
-        _write_line(draw, (left, below), frame.id, width - MARGIN)
+        _write_line(draw, (left, below), frame.id, width - _MARGIN)
     _save(sheet, path)
 
 
@@ -72,7 +70,7 @@ def _pictures(frame: Frame) -> list[Callable[[], np.ndarray]]:
 def _small(pixels: np.ndarray, crop: bool) -> Image:
     from PIL import Image
 
-    width, height = BOX[0] - 2, BOX[1] - 2
+    width, height = _BOX[0] - 2, _BOX[1] - 2
     if crop:
         top, left = (max(0, (pixels.shape[i] - side) // 2) for i, side in ((0, height), (1, width)))
         pixels = pixels[top : top + height, left : left + width]
@@ -101,11 +99,5 @@ def _font() -> FreeTypeFont:
 
 
 def _save(sheet: Image, path: Path) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        sheet.save(scratch, format="PNG")
-        os.replace(scratch, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    with replacing(path) as file:
+        sheet.save(file, format="PNG")

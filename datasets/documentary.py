@@ -15,7 +15,7 @@ from denoisebench.datasets.published import MANIFESTS, Published
 if TYPE_CHECKING:
     from pathlib import Path
 
-MANIFEST = MANIFESTS / "documentary.toml"
+DOCUMENTARY_MANIFEST = MANIFESTS / "documentary.toml"
 
 
 def halve(pixels: np.ndarray) -> np.ndarray:
@@ -38,5 +38,5 @@ class Documentary(Published):
 
     prepare = staticmethod(halve)
 
-    def __init__(self, manifest: Path = MANIFEST) -> None:
+    def __init__(self, manifest: Path = DOCUMENTARY_MANIFEST) -> None:
         super().__init__(manifest)

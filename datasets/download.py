@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-THREADS = 4
-PROBE_SECONDS = 5  # to find out that there is no network, a name server that hangs included
-CONNECT_AND_READ_SECONDS = (3, 15)
-CHUNK = 1 << 16  # bytes
+_THREADS = 4
+_PROBE_SECONDS = 5  # to find out that there is no network, a name server that hangs included
+_CONNECT_AND_READ_SECONDS = (3, 15)
+_CHUNK = 1 << 16  # bytes
 
 
 class DownloadError(Exception):
-    """Why files could not be fetched, as the second half of a sentence."""
+    """Files could not be fetched; the message is the second half of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def download(files: Sequence[RemoteFile], folder: Path) -> None:
         urls={file.path: file.url for file in files},
         retry_if_failed=1,
     )
-    _probe(files[0].url, pooch.HTTPDownloader(timeout=CONNECT_AND_READ_SECONDS))
+    _probe(files[0].url, pooch.HTTPDownloader(timeout=_CONNECT_AND_READ_SECONDS))
     sizes = [file.size for file in files]
-    pool = ThreadPoolExecutor(THREADS)
+    pool = ThreadPoolExecutor(_THREADS)
     try:
         with _progress(sum(sizes) if all(sizes) else None) as advance:
             jobs = [pool.submit(_fetch, file, folder, fetcher, advance) for file in files]
@@ -73,7 +73,7 @@ def download(files: Sequence[RemoteFile], folder: Path) -> None:
 
 def _probe(url: str, transport: Callable[..., object]) -> None:
     """Any answer will do; to wait in a thread is the only way to give up on a name server."""
-    problem = f"no answer in {PROBE_SECONDS} s"
+    problem = f"no answer in {_PROBE_SECONDS} s"
 
     def ask() -> None:
         nonlocal problem
@@ -85,7 +85,7 @@ def _probe(url: str, transport: Callable[..., object]) -> None:
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(PROBE_SECONDS)
+    thread.join(_PROBE_SECONDS)
     if problem:
         raise DownloadError(f"{urlsplit(url).hostname} cannot be reached ({problem})")
 
@@ -95,7 +95,7 @@ def _fetch(file: RemoteFile, folder: Path, fetcher: Any, advance: Callable[[int]
     import requests
 
     transport = pooch.HTTPDownloader(
-        progressbar=_Share(advance), chunk_size=CHUNK, timeout=CONNECT_AND_READ_SECONDS
+        progressbar=_Share(advance), chunk_size=_CHUNK, timeout=_CONNECT_AND_READ_SECONDS
     )
     try:
         (folder / file.path).parent.mkdir(parents=True, exist_ok=True)  # pooch would race to

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from denoisebench.datasets.catalogue import StoredDataset
+    from denoisebench.datasets.base import StoredDataset
 
-ENTRY_POINT_GROUP = "denoisebench.datasets"
-ASKED = ("name", "title", "licence", "splits", "frames", "folder", "size", "missing", "fetch")
+_ENTRY_POINT_GROUP = "denoisebench.datasets"
+_ASKED = ("name", "title", "licence", "splits", "frames", "folder", "size", "missing", "fetch")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @cache
 def announced() -> dict[str, importlib.metadata.EntryPoint]:
     """The entry points by the names that the command line uses."""
-    return {e.name: e for e in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    return {e.name: e for e in importlib.metadata.entry_points(group=_ENTRY_POINT_GROUP)}
 
 
 def open_announced(name: str) -> StoredDataset:
@@ -58,7 +58,7 @@ class Guarded:
     """
 
     def __init__(self, label: str, dataset: StoredDataset) -> None:
-        if lacking := [what for what in ASKED if not hasattr(dataset, what)]:
+        if lacking := [what for what in _ASKED if not hasattr(dataset, what)]:
             raise TypeError(f"it has no {', '.join(lacking)}")
         self._label = label
         self._dataset = dataset
@@ -71,11 +71,11 @@ class Guarded:
 
     @property
     def trust(self) -> str:
-        """How its files are known to be the right ones; empty if it does not say."""
+        """The grounds on which its files are the right ones; empty if it does not say."""
         return _guarded(self._label, lambda: getattr(self._dataset, "trust", ""))
 
     def size(self, split: str) -> int:
-        """How many frames a split has."""
+        """Count the frames of a split."""
         return _guarded(self._label, lambda: int(self._dataset.size(split)))
 
     def missing(self, split: str) -> list[str]:
@@ -114,7 +114,7 @@ def _checked(frames: list[Frame]) -> list[Frame]:
 def _read(
     label: str, id: str, shape: tuple[int, int, int], read: Callable[[], np.ndarray]
 ) -> np.ndarray:
-    """What a frame's reader returns, if it is what the frame says."""
+    """Read a frame, and check that the pixels are as the frame says."""
     pixels = _guarded(label, read)
     found = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "")
     if found != ("uint8", shape):
@@ -122,8 +122,8 @@ def _read(
     return pixels
 
 
-def _guarded(label: str, call: Callable[[], T]) -> T:
-    """What a call into a stranger's code returns.
+def _guarded(label: str, call: Callable[[], _T]) -> _T:
+    """Call a stranger's code, and return its result.
 
     Raises:
         UsageError: as it raises it itself.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "FIRST_USE.sha256"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
-log = logging.getLogger("denoisebench")
+_log = logging.getLogger("denoisebench")
 
 
 class FirstUse:
@@ -52,7 +52,7 @@ class FirstUse:
         try:
             write_text(self.path, "".join(lines))
         except UsageError as problem:
-            log.warning(
+            _log.warning(
                 "%s: the digests of its %d files are not known, and cannot be recorded (%s): "
                 "a change of the files would not be noticed",
                 name,
@@ -60,7 +60,7 @@ class FirstUse:
                 problem,
             )
         else:
-            log.warning(
+            _log.warning(
                 "%s: the digests of its %d files were not known; recorded on this first use in "
                 "%s, which every later use is compared with",
                 name,

@@ -14,9 +14,9 @@ from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.images import SUFFIXES, ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
 
-LISTED = 5  # how many problems are told one by one
+PROBLEMS_LISTED = 5  # how many problems are told one by one
 
-log = logging.getLogger("denoisebench")
+_log = logging.getLogger("denoisebench")
 
 
 class ImageFolder:
@@ -61,7 +61,7 @@ class ImageFolder:
         raise NotImplementedError
 
     def size(self, split: str) -> int:
-        """How many frames a split has."""
+        """Count the frames of a split."""
         return len(self.frames(split))
 
     def missing(self, split: str) -> list[str]:
@@ -100,7 +100,7 @@ class ImageFolder:
             kinds = ", ".join(sorted(SUFFIXES))
             raise DataError(f"folder {self.folder} holds no images; known kinds are {kinds}")
         if skipped:
-            log.warning("folder %s: %d entries that are no images skipped", self._label, skipped)
+            _log.warning("folder %s: %d entries that are no images skipped", self._label, skipped)
         return dict(sorted(images.items()))
 
     def _refuse(self, error: OSError) -> NoReturn:
@@ -128,12 +128,16 @@ class ImageFolder:
         if problems:
             raise DataError(self._summary(problems, len(files)))
         for note, count in notes.items():
-            log.warning("folder %s: %d of %d images: %s", self._label, count, len(files), note)
+            _log.warning("folder %s: %d of %d images: %s", self._label, count, len(files), note)
         return frames, content.hexdigest()
 
     def _summary(self, problems: list[str], total: int) -> str:
-        listed = "; ".join(problems[:LISTED])
-        rest = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+        listed = "; ".join(problems[:PROBLEMS_LISTED])
+        rest = (
+            f"; and {len(problems) - PROBLEMS_LISTED} more"
+            if len(problems) > PROBLEMS_LISTED
+            else ""
+        )
         return (
             f"folder {self.folder}: {len(problems)} of {total} images cannot be used: "
             f"{listed}{rest}. Repair or remove them"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 
 ALPHA = "an alpha channel, which is dropped"
@@ -35,7 +35,7 @@ _PNG_DEPTH_OFFSET = 24  # in the header chunk, always the first
 
 
 class ImageError(ValueError):
-    """Why a file cannot be a frame, in a few words that follow its name."""
+    """A file cannot be a frame; the message says why, in a few words that follow its name."""
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -87,7 +87,7 @@ def decode(data: bytes) -> tuple[np.ndarray, list[str]]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 image.load()
                 return _pixels(image, data), _notes(image, data)
         except ImageError:

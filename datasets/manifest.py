@@ -32,7 +32,7 @@ from denoisebench.datasets.base import DataError, Frame
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
 
-LISTED = 3  # problems told one by one
+_LISTED = 3  # problems told one by one
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Manifest:
         self.splits = tuple(s for s in named if any(entry.split == s for entry in self._entries))
 
     def size(self, split: str) -> int:
-        """How many frames a split has."""
+        """Count the frames of a split."""
         return len(self._of(split))
 
     def missing(self, split: str) -> list[str]:
@@ -107,10 +107,10 @@ class Manifest:
             except ImageError as problem:
                 problems.append(f"{entry.path}: {problem}")
         if problems:
-            more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+            more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
             raise DataError(
                 f"{self._path}: {len(problems)} of {self.size(split)} {split} files cannot be "
-                f"used: {'; '.join(problems[:LISTED])}{more}. Restore them; nothing is fetched "
+                f"used: {'; '.join(problems[:_LISTED])}{more}. Restore them; nothing is fetched "
                 "for a manifest"
             )
         return frames
@@ -207,6 +207,6 @@ def _entry(path: Path, number: int, frame: dict[str, Any], splits: list[str] | N
 
 
 def _within(path: str) -> bool:
-    """Whether a path stays in the manifest's folder, on every system."""
+    """Return True if a path stays in the manifest's folder, on every system."""
     parts = path.split("/")
     return not ({"", ".", ".."} & set(parts) or "\\" in path or ":" in parts[0])

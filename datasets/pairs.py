@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from denoisebench.datasets.base import DataError
-from denoisebench.datasets.folder import LISTED, ImageFolder
+from denoisebench.datasets.folder import PROBLEMS_LISTED, ImageFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from denoisebench.datasets.base import Frame
 
-NOISY = frozenset({"noisy", "noise", "real"})
-CLEAN = frozenset({"clean", "gt", "mean"})
+_NOISY = frozenset({"noisy", "noise", "real"})
+_CLEAN = frozenset({"clean", "gt", "mean"})
 _HINT = (
     "write noisy/NAME.png beside clean/NAME.png, or NAME_noisy.png beside NAME_clean.png "
     "(also known: real, mean, gt)"
@@ -24,7 +24,7 @@ _HINT = (
 class Pairs(ImageFolder):
     """``pairs:PATH``: noisy images, each with a clean one of the same pixels.
 
-    A word in its path tells what an image is: `NOISY` or `CLEAN`, in any case, as the name of a
+    A word in its path tells what an image is: `_NOISY` or `_CLEAN`, in any case, as the name of a
     folder or a part of the file's name between ``_``, ``-`` and ``.``. Two images whose paths are
     the same without that word, and without the suffix, are a pair. So the layouts of the public
     sets with camera noise are understood: ``X_real.png`` and ``X_mean.png`` (CC15, PolyU),
@@ -50,20 +50,24 @@ class Pairs(ImageFolder):
         return [found[id]["clean"].beside(found[id]["noisy"], id) for id in sorted(found)]
 
     def _place(self, path: str) -> tuple[Literal["noisy", "clean"], str]:
-        """What an image is, and what its path shares with its partner's."""
+        """Tell clean from noisy by an image's path, and find the part that its partner shares."""
         stem = path.rpartition(".")[0]
         words = [[w for w in re.split("[_.-]+", part) if w] for part in stem.split("/")]
-        marks = {word.lower() for part in words for word in part} & (NOISY | CLEAN)
-        if not marks or (marks & NOISY and marks & CLEAN):
+        marks = {word.lower() for part in words for word in part} & (_NOISY | _CLEAN)
+        if not marks or (marks & _NOISY and marks & _CLEAN):
             problem = "both noisy and clean" if marks else "neither noisy nor clean"
             raise self._unusable([f"{path} is {problem} by its name"])
         shared = ("_".join(w for w in part if w.lower() not in marks) for part in words)
-        return "noisy" if marks & NOISY else "clean", "/".join(filter(None, shared)) or "frame"
+        return "noisy" if marks & _NOISY else "clean", "/".join(filter(None, shared)) or "frame"
 
     def _unusable(self, problems: Iterable[str]) -> DataError:
         problems = list(problems)
-        rest = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-        listed = "; ".join(problems[:LISTED])
+        rest = (
+            f"; and {len(problems) - PROBLEMS_LISTED} more"
+            if len(problems) > PROBLEMS_LISTED
+            else ""
+        )
+        listed = "; ".join(problems[:PROBLEMS_LISTED])
         return DataError(f"pairs:{self.folder}: {listed}{rest}. To make pairs, {_HINT}")
 
 

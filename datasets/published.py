@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 MANIFESTS = Path(__file__).with_name("manifests")
 VARIABLE = "DENOISEBENCH_DATA"
 
-log = logging.getLogger("denoisebench")
+_log = logging.getLogger("denoisebench")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Published:
         return "nothing yet: the sha256 of the first use is recorded"
 
     def size(self, split: str) -> int:
-        """How many frames a split has."""
+        """Count the frames of a split."""
         return len(self._of(split))
 
     def missing(self, split: str) -> list[str]:
@@ -145,7 +145,7 @@ class Published:
             differing += bool(entry.rgb_digest) and pixel_digest(full) != entry.rgb_digest
             frames.append(self._frame(entry, full))
         if differing:
-            log.warning(
+            _log.warning(
                 "%s: this machine's JPEG decoder gives %d of %d frames other last bits than the "
                 "manifest has; compare scores with those of other machines with care",
                 self.name,
@@ -209,7 +209,7 @@ class Published:
 
     @property
     def _by_hand(self) -> str:
-        """What the user may put into the folder in place of fetching it."""
+        """The files that the user may put into the folder in place of fetching them."""
         return "them"
 
     def _obtain(self, absent: list[RemoteFile]) -> None:
@@ -295,7 +295,7 @@ def _refuse_duplicates(name: str, entries: list[Entry]) -> None:
 
 
 def _intact(folder: Path, file: RemoteFile) -> bool:
-    """Whether a file has its digest; where none is known, whether it exists."""
+    """Return True if a file has its digest; where none is known, if it exists."""
     try:
         digest = hashlib.sha256((folder / file.path).read_bytes()).hexdigest()
     except OSError:

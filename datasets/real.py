@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from denoisebench.datasets.archives import ArchiveError
 from denoisebench.datasets.published import MANIFESTS, Published
 from denoisebench.datasets.unpacked import Unpacked
+from denoisebench.files import make_folder, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,16 +52,12 @@ def _array(path: Path) -> np.ndarray:
 def _write_png(path: Path, pixels: np.ndarray) -> None:
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        Image.fromarray(pixels).save(scratch, format="PNG", compress_level=1)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    make_folder(path.parent)
+    with replacing(path) as file:
+        Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
 
 
-SETS: dict[str, Callable[[], Published]] = {
+REAL_SETS: dict[str, Callable[[], Published]] = {
     "real:cc15": partial(Published, MANIFESTS / "cc15.toml"),
     "real:nam25": partial(Published, MANIFESTS / "nam25.toml"),
     "real:polyu": partial(Unpacked, MANIFESTS / "polyu.toml"),

@@ -6,7 +6,7 @@ from functools import partial
 
 from denoisebench.datasets.published import MANIFESTS, Published
 
-SETS = {
+STANDARD_SETS = {
     f"standard:{name}": partial(Published, MANIFESTS / f"{name}.toml")
     for name in ("set12", "bsd68", "cbsd68", "kodak24", "mcmaster", "urban100")
 }

@@ -21,9 +21,9 @@ from denoisebench.errors import unknown
 if TYPE_CHECKING:
     import numpy as np
 
-SIZE = 192  # rows and columns of a frame; larger frames make the default run longer
+FRAME_SIDE = 192  # rows and columns of a frame; larger frames make the default run longer
 
-log = logging.getLogger("denoisebench")
+_log = logging.getLogger("denoisebench")
 
 
 class _Crop(NamedTuple):
@@ -53,7 +53,7 @@ class Stills:
     """
 
     name = "stills"
-    title = f"stills: six {SIZE}×{SIZE} crops of the photographs in scikit-image"
+    title = f"stills: six {FRAME_SIDE}×{FRAME_SIDE} crops of the photographs in scikit-image"
     licence = "public domain and CC0; motorcycle (Middlebury 2014 stereo benchmark): none stated"
     splits: tuple[str, ...] = ("test",)
 
@@ -61,7 +61,7 @@ class Stills:
         self.folder = _data_folder()
 
     def size(self, split: str) -> int:
-        """How many frames a split has."""
+        """Count the frames of a split."""
         self._check(split)
         return len(_CROPS)
 
@@ -101,7 +101,7 @@ class Stills:
         known = {crop.file: crop.digest for crop in _CROPS.values()}
         other = [f for f in known if pixel_digest(read_image(self.folder / f)) != known[f]]
         if other:
-            log.warning(
+            _log.warning(
                 "%s: this scikit-image has other pixels in %s; its scores do not compare with "
                 "those of other installations",
                 self.name,
@@ -114,8 +114,8 @@ class Stills:
 
 
 def _read(path: Path, row: int, column: int) -> np.ndarray:
-    top, left = row - SIZE // 2, column - SIZE // 2
-    return read_image(path)[top : top + SIZE, left : left + SIZE].copy()
+    top, left = row - FRAME_SIDE // 2, column - FRAME_SIDE // 2
+    return read_image(path)[top : top + FRAME_SIDE, left : left + FRAME_SIDE].copy()
 
 
 def _data_folder() -> Path:

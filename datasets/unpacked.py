@@ -54,7 +54,7 @@ class Unpacked(Published):
         return f"them, or {archives},"
 
     def size(self, split: str) -> int:
-        """How many frames a split has."""
+        """Count the frames of a split."""
         self._of(split)
         return self._count
 

@@ -28,9 +28,9 @@ from PIL import Image
 from denoisebench.datasets import DataError, catalogue, download
 from denoisebench.datasets.base import pixel_digest
 from denoisebench.datasets.catalogue import default_dataset, open_dataset
-from denoisebench.datasets.documentary import MANIFEST, Documentary, halve
+from denoisebench.datasets.documentary import DOCUMENTARY_MANIFEST, Documentary, halve
 from denoisebench.datasets.folder import Folder
-from denoisebench.datasets.stills import SIZE, Stills
+from denoisebench.datasets.stills import FRAME_SIDE, Stills
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from loopback import Server
 
-ENTRIES = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))["frame"]
+ENTRIES = tomllib.loads(DOCUMENTARY_MANIFEST.read_text(encoding="utf-8"))["frame"]
 
 
 def picture(seed: int, shape: tuple[int, ...] = (16, 12, 3)) -> np.ndarray:
@@ -209,7 +209,7 @@ def test_a_name_server_that_hangs_is_given_up_on(
 ) -> None:
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait())
-    monkeypatch.setattr(download, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(download, "_PROBE_SECONDS", 0.2)
     with pytest.raises(DataError, match=r"no answer in 0\.2 s"):
         Documentary(manifest).fetch("test")
     release.set()
@@ -239,7 +239,7 @@ def test_ctrl_c_keeps_what_has_arrived(
         os.kill(os.getpid(), signal.SIGINT)
         return server.files["1.jpg"]
 
-    monkeypatch.setattr(download, "THREADS", 1)
+    monkeypatch.setattr(download, "_THREADS", 1)
     server.answers["1.jpg"] = [interrupt]
     with pytest.raises(KeyboardInterrupt):
         Documentary(manifest).fetch("train")
@@ -336,7 +336,7 @@ def test_stills_are_the_same_pixels_everywhere(caplog: pytest.LogCaptureFixture)
 def test_stills_are_whole_crops_with_content() -> None:
     for frame in Stills().frames("test"):
         pixels = frame.read()
-        assert pixels.shape == frame.shape == (SIZE, SIZE, 3)
+        assert pixels.shape == frame.shape == (FRAME_SIDE, FRAME_SIDE, 3)
         assert pixels.std() > 20
 
 

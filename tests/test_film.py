@@ -45,8 +45,9 @@ from denoisebench.datasets.catalogue import open_dataset  # noqa: E402
 from denoisebench.datasets.film import judging, shots  # noqa: E402
 from denoisebench.datasets.film.diversity import VIEW, Views, farthest_first  # noqa: E402
 from denoisebench.datasets.film.diversity import view as view_of  # noqa: E402
+from denoisebench.datasets.film.opening import open_film  # noqa: E402
 from denoisebench.datasets.film.pool import Candidate, Pool  # noqa: E402
-from denoisebench.datasets.film.reading import FilmError, open_film  # noqa: E402
+from denoisebench.datasets.film.reading import FilmError  # noqa: E402
 from denoisebench.datasets.film.tone import HLG, MASTER, PQ, SCREEN, to_sdr  # noqa: E402
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def test_all_cuts_are_found_and_no_others(plain: Path) -> None:
     firsts: dict[int, int] = {}
     for frame in shots.by_shot(open_film(plain).pictures()):
         firsts.setdefault(frame.shot, frame.picture.ordinal)
-    assert [first - shots.MARGIN for first in firsts.values()] == [0, *CUTS]
+    assert [first - shots.CUT_MARGIN for first in firsts.values()] == [0, *CUTS]
 
 
 def test_a_fast_pan_and_a_shaking_camera_are_no_cuts(tmp_path: Path) -> None:

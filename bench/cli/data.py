@@ -7,45 +7,53 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.cli.extract import extract
+from denoisebench.cli.extract import extract_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
 
-    from denoisebench.datasets.base import Frame
-    from denoisebench.datasets.catalogue import StoredDataset
+    from denoisebench.datasets.base import Frame, StoredDataset
 
-LISTED = 5  # files told by name
+_LISTED = 5  # files told by name
 LICENCE_WIDTH = 60  # columns
 SHOWN = 48  # frames on a contact sheet, and of which the noise is estimated
 
 _name = click.argument("name", default="documentary", metavar="[NAME]")
-_splits = click.option("--split", "splits", multiple=True, help="Only this; may be repeated.")
+_splits = click.option(
+    "--split", "splits", multiple=True, help="Split to take; may be repeated.  [default: all]"
+)
 
 
-@click.group("data", short_help="See to the data sets.")
+@click.group("data", short_help="Fetch, verify and show data sets.")
 def data_command() -> None:
-    """See to the data sets: `bench data list` names them; folder:PATH is your own images.
+    """Fetch, verify and show data sets.
+
+    `bench data list` names them; folder:PATH is a folder of your own images.
 
     DENOISEBENCH_DATA names a folder that already holds documentary/, standard/Set12/ and so on;
     without it the files are fetched into your cache.
     """
 
 
-data_command.add_command(extract)
+data_command.add_command(extract_command)
 
 
 @data_command.command("list")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Format of the list.",
 )
-def list_(form: str) -> None:
+def _list(form: str) -> None:
     """List the data sets: their splits, whether they are on disk, their licences."""
     from denoisebench.datasets import catalogue
 
-    rows = [_row(name) for name in catalogue.names()]
+    rows = [_row(name) for name in catalogue.dataset_names()]
     if form == "json":
         import json
 
@@ -84,10 +92,10 @@ def _in_words(splits: dict[str, dict[str, Any]]) -> str:
     )
 
 
-@data_command.command()
+@data_command.command("fetch")
 @_name
 @_splits
-def fetch(name: str, splits: tuple[str, ...]) -> None:
+def _fetch(name: str, splits: tuple[str, ...]) -> None:
     """Fetch what is missing or damaged; NAME is documentary unless given.
 
     What has arrived stays: after an interruption the same command goes on.
@@ -106,10 +114,10 @@ def _tell_trust(dataset: StoredDataset) -> None:
         click.echo(f"Verified by: {trust}", err=True)
 
 
-@data_command.command()
+@data_command.command("verify")
 @_name
 @_splits
-def verify(name: str, splits: tuple[str, ...]) -> None:
+def _verify(name: str, splits: tuple[str, ...]) -> None:
     """Check that every file is on disk, intact and decodes; NAME is documentary unless given."""
     from denoisebench.datasets.catalogue import open_dataset
     from denoisebench.errors import UsageError
@@ -123,7 +131,7 @@ def verify(name: str, splits: tuple[str, ...]) -> None:
             click.echo(f"{name} {split}: {len(dataset.frames(split))} frames intact", err=True)
     if missing:
         several = list(dict.fromkeys(missing))
-        listed = ", ".join(several[:LISTED]) + (", …" if len(several) > LISTED else "")
+        listed = ", ".join(several[:_LISTED]) + (", …" if len(several) > _LISTED else "")
         raise UsageError(
             f"{name}: {len(missing)} files in {dataset.folder} are missing or damaged ({listed}); "
             f"`bench data fetch {name}` restores them, or says what to do"
@@ -131,26 +139,26 @@ def verify(name: str, splits: tuple[str, ...]) -> None:
     _tell_trust(dataset)
 
 
-@data_command.command()
+@data_command.command("path")
 @_name
-def path(name: str) -> None:
+def _path(name: str) -> None:
     """Print the folder of the files, fetched or not; NAME is documentary unless given."""
     from denoisebench.datasets.catalogue import open_dataset
 
     click.echo(open_dataset(name).folder)
 
 
-@data_command.command()
+@data_command.command("show")
 @_name
-@click.option("--split", default=None, help="Only this.  [default: test, or the first]")
+@click.option("--split", default=None, help="Split to show.  [default: test, or the first]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="The contact sheet.  [default: NAME-SPLIT.png]",
+    help="File for the contact sheet.  [default: NAME-SPLIT.png]",
 )
-def show(name: str, split: str | None, out: Path | None) -> None:
-    """Tell what a data set holds, and draw a contact sheet; NAME is documentary unless given."""
+def _show(name: str, split: str | None, out: Path | None) -> None:
+    """Describe a data set, and draw a contact sheet; NAME is documentary unless given."""
     import re
 
     from denoisebench.datasets.base import spread
@@ -184,13 +192,13 @@ def _resolutions(frames: Sequence[Frame]) -> str:
 
     counts = Counter(frame.shape for frame in frames).most_common()
     kinds = {1: "grey", 3: "RGB"}
-    told = [f"{count} of {w}×{h} {kinds[c]}" for (h, w, c), count in counts[:LISTED]]
-    rest = sum(count for _, count in counts[LISTED:])
+    told = [f"{count} of {w}×{h} {kinds[c]}" for (h, w, c), count in counts[:_LISTED]]
+    rest = sum(count for _, count in counts[_LISTED:])
     return ", ".join(told) + (f", {rest} of other sizes" if rest else "")
 
 
 def _noise(frames: Sequence[Frame]) -> str:
-    """How strong the recorded noise is, and how much white noise is left in the clean images."""
+    """Estimate the recorded noise, and the white noise that is left in the clean images."""
     from denoisebench.protocol.estimation import estimate_sigma, of_white_noise
 
     recorded = [estimate_sigma(_values(f.read_noisy)) for f in frames if f.read_noisy is not None]

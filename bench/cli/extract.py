@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _HEARTBEAT_S = 30
 
 
-@click.command(short_help="Take frames out of films.")
+@click.command("extract", short_help="Take frames out of films.")
 @click.argument(
     "films", nargs=-1, type=click.Path(path_type=Path, readable=False), metavar="FILM..."
 )
-@click.option("--name", required=True, help="Of the data set, as tables will call it.")
+@click.option("--name", required=True, help="Name of the data set in tables.")
 @click.option(
     "--group",
     "groups",
@@ -39,21 +39,21 @@ _HEARTBEAT_S = 30
     type=click.IntRange(0),
     default=50,
     show_default=True,
-    help="Training frames of each film.",
+    help="Number of training frames of each film.",
 )
 @click.option(
     "--val",
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Validation frames in all, evenly from the films.",
+    help="Total number of validation frames, evenly from the films.",
 )
 @click.option(
     "--test",
     type=click.IntRange(0),
     default=20,
     show_default=True,
-    help="Test frames in all, evenly from the films.",
+    help="Total number of test frames, evenly from the films.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The data set's new folder.  [default: ./NAME]"
@@ -66,9 +66,11 @@ _HEARTBEAT_S = 30
     "compression, or keep every pixel.  [default: halve]",
 )
 @click.option(
-    "--max-side", type=click.IntRange(64), help="Shrink frames that are longer, in pixels."
+    "--max-side",
+    type=click.IntRange(64),
+    help="Longest side in pixels: longer frames are shrunk.",
 )
-def extract(
+def extract_command(
     films: tuple[Path, ...],
     name: str,
     groups: tuple[str, ...],
@@ -184,7 +186,7 @@ def _for_stderr() -> _Bar | _Lines:
 
 
 def _place_in(film: str, length: float) -> Callable[[float], str]:
-    """What to say of a place in a film, given in seconds."""
+    """Make a printer of places in a film, given in seconds."""
     from denoisebench.datasets.film.output import clock
 
     of = f" of {clock(length)}" if length else ""

@@ -1,4 +1,4 @@
-"""What is written of films while they are gone through, and what is told if it cannot be."""
+"""The files written while films are surveyed, and the errors if they cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike frames are, and how to take few that differ most."""
+"""Likeness of frames, and the choice of few that differ most."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 VIEW = (18, 32)  # rows and columns
-SHIFT = (2, 4)  # of them, by which a camera may have moved: an eighth of the picture
+_SHIFT = (2, 4)  # of them, by which a camera may have moved: an eighth of the picture
 ALIKE = 0.87  # correlation of near-duplicates
 """Among the 130 photographs of ``documentary``, those that differ correlate by at most 0.81 (one
 pair is of the same moment: 0.90), and each with itself panned by a tenth by at least 0.92. The
@@ -36,7 +36,7 @@ class Views:
     """Views that others are compared with."""
 
     def __init__(self) -> None:
-        rows, columns = (size - 2 * shift for size, shift in zip(VIEW, SHIFT, strict=True))
+        rows, columns = (size - 2 * shift for size, shift in zip(VIEW, _SHIFT, strict=True))
         self._window = rows, columns
         self._middles = np.empty((64, rows * columns), np.float32)
         self._count = 0

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 from denoisebench.datasets.base import DataError
 from denoisebench.datasets.film import survey as surveys
 from denoisebench.datasets.film.disk import make_empty
-from denoisebench.datasets.film.output import MANIFEST, Surveyed, write_dataset
-from denoisebench.datasets.film.reading import FilmError, open_film
+from denoisebench.datasets.film.opening import open_film
+from denoisebench.datasets.film.output import MANIFEST_NAME, Surveyed, write_dataset
+from denoisebench.datasets.film.reading import FilmError
 from denoisebench.datasets.film.request import check
-from denoisebench.datasets.film.splits import SPLITS, ShortError, choose, shares
+from denoisebench.datasets.film.splits import FILM_SPLITS, ShortError, choose_frames, shares
 from denoisebench.errors import UsageError
 from denoisebench.files import held, make_folder
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 LONG_READ = 2_000_000_000  # bytes of films that take so long to read that it is said
 
 
-class Progress(Protocol):
+class ExtractionProgress(Protocol):
     """Told what happens."""
 
     def film(self, path: Path, seconds: float) -> None:
@@ -52,7 +53,7 @@ class Progress(Protocol):
         ...
 
 
-def extract(request: Request, progress: Progress) -> Path:
+def extract(request: Request, progress: ExtractionProgress) -> Path:
     """Make a data set.
 
     Returns:
@@ -71,10 +72,12 @@ def extract(request: Request, progress: Progress) -> Path:
         write_dataset(_chosen(films, request), films, new, request)
         _publish(new, request.out)
         shutil.rmtree(work, ignore_errors=True)
-    return request.out / MANIFEST
+    return request.out / MANIFEST_NAME
 
 
-def _opened(files: Sequence[FilmFile], progress: Progress) -> list[tuple[FilmFile, Film, str]]:
+def _opened(
+    files: Sequence[FilmFile], progress: ExtractionProgress
+) -> list[tuple[FilmFile, Film, str]]:
     """All films and their digests, so that a bad one is known before any is gone through."""
     films = [(file, open_film(file.path)) for file in files]
     size = sum(file.path.stat().st_size for file in files)
@@ -124,9 +127,14 @@ def _holds_surveys(work: Path) -> bool:
 
 
 def _surveyed(
-    file: FilmFile, film: Film, digest: str, request: Request, work: Path, progress: Progress
+    file: FilmFile,
+    film: Film,
+    digest: str,
+    request: Request,
+    work: Path,
+    progress: ExtractionProgress,
 ) -> Surveyed:
-    basis = [digest, film.decoder, request.capacity, request.halved, surveys.VERSION]
+    basis = [digest, film.decoder, request.capacity, request.halved, surveys.SURVEY_VERSION]
     folder = work / hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
     progress.film(file.path, film.seconds)
     survey = surveys.make_survey(
@@ -145,7 +153,7 @@ def _summary(survey: Survey) -> str:
     shots = f"{survey.shots} shot{'' if survey.shots == 1 else 's'}"
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(survey.dropped.items()))
     return (
-        f"{survey.seconds:.1f} s, {shots}; {len(survey.candidates)} frames to choose from"
+        f"{survey.seconds:.1f} s, {shots}; {len(survey.candidates)} frames to choose_frames from"
         f"{f' (dropped: {dropped})' if dropped else ''}"
     )
 
@@ -153,11 +161,11 @@ def _summary(survey: Survey) -> str:
 def _chosen(films: Sequence[Surveyed], request: Request) -> list[Taken]:
     needs = shares(len(films), request.per_film, request.val, request.test)
     try:
-        return choose([film.survey for film in films], needs)
+        return choose_frames([film.survey for film in films], needs)
     except ShortError as short:
         need = needs[short.film]
         asked, had = (
-            ", ".join(f"{counts[split]} {split}" for split in SPLITS if need[split])
+            ", ".join(f"{counts[split]} {split}" for split in FILM_SPLITS if need[split])
             for counts in (need, short.yields)
         )
         raise DataError(
@@ -171,4 +179,6 @@ def _publish(new: Path, out: Path) -> None:
     try:
         os.rename(new, out)
     except OSError as error:
-        raise DataError(f"cannot make {out}: {error.strerror}; choose another --out") from error
+        raise DataError(
+            f"cannot make {out}: {error.strerror}; choose_frames another --out"
+        ) from error

@@ -1,4 +1,4 @@
-"""Which frames of a film are fit to be clean frames: bars round the picture, and what spoils it.
+"""Judgement of frames: bars round the picture, and faults that spoil it as a clean frame.
 
 The limits were set on the 130 photographs of ``documentary``: as they are, at most 3 of them are
 dropped; blurred over 2 pixels (Gaussian) or 11 (motion), at least 95 %.
@@ -28,7 +28,7 @@ _STROKES, _QUIET = 6, 3  # strokes in each row of a line of text; and at most in
 
 
 class Bars(NamedTuple):
-    """How many rows and columns at each side are black."""
+    """Numbers of black rows and columns at each side."""
 
     top: int = 0
     bottom: int = 0
@@ -45,7 +45,7 @@ class Bars(NamedTuple):
         return Bars(*map(min, self, other))
 
     def is_close(self, other: Bars) -> bool:
-        """Whether the two frames may have the same bars, measured on different pictures."""
+        """Return True if two frames may have the same bars, measured on different pictures."""
         pairs = zip(self, other, strict=True)
         return any(self) == any(other) and max(abs(one - two) for one, two in pairs) <= _BAR_JITTER
 
@@ -72,7 +72,7 @@ def _pair_of_bars(shown: np.ndarray) -> tuple[int, int]:
 
 
 def fault(pixels: np.ndarray, around: Bars) -> str:
-    """Why a frame is no good: ``black``, ``flat``, ``blurred`` or ``text``; empty if it is.
+    """Find a frame's fault: ``black``, ``flat``, ``blurred`` or ``text``; empty if it has none.
 
     Args:
         pixels: uint8 (H, W, 3), with the bars.
@@ -132,7 +132,7 @@ def blur(grey: np.ndarray) -> float:
 
 
 def text_lines(grey: np.ndarray) -> int:
-    """How many lines of bright text a frame shows, as subtitles and titles are.
+    """Count the lines of bright text in a frame, such as subtitles and titles.
 
     A line is a run of rows that each cross many strokes, between rows that cross hardly any.
 

@@ -1,4 +1,4 @@
-"""What of a data set is on disk: its frames, a contact sheet a split, and the manifest.
+"""The files of an extracted data set: frames, a contact sheet a split, and the manifest.
 
 The manifest names no folder and no date: the same films and options give the same bytes.
 """
@@ -19,7 +19,7 @@ from denoisebench.datasets.base import Frame, pixel_digest, spread
 from denoisebench.datasets.contact_sheet import contact_sheet
 from denoisebench.datasets.film import survey as surveys
 from denoisebench.datasets.film.disk import write_png
-from denoisebench.datasets.film.splits import SPLITS
+from denoisebench.datasets.film.splits import FILM_SPLITS
 from denoisebench.datasets.images import read_image
 from denoisebench.files import make_folder, write_text
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from denoisebench.datasets.film.splits import Taken
     from denoisebench.datasets.film.survey import Survey
 
-MANIFEST = "manifest.toml"
+MANIFEST_NAME = "manifest.toml"
 SHEET_FRAMES = 600  # most frames of a contact sheet
 
 
@@ -56,9 +56,9 @@ def write_dataset(
     """
     frames = [_write_frame(one, films[one.film], folder, request) for one in taken]
     frames.sort(key=lambda frame: (frame["film"], frame["path"]))
-    for split in SPLITS:
+    for split in FILM_SPLITS:
         _write_sheet(split, frames, films, folder, request)
-    write_text(folder / MANIFEST, _manifest(frames, films, request))
+    write_text(folder / MANIFEST_NAME, _manifest(frames, films, request))
 
 
 def clock(seconds: float) -> str:
@@ -153,10 +153,10 @@ def _manifest(frames: Sequence[dict[str, Any]], films: Sequence[Surveyed], reque
         _line("title", f"{request.name}: frames of {many} ({groups}), {size}{shrunk}"),
         _line("licence", "that of the films"),
         _line("cite", ""),
-        _line("splits", [split for split in SPLITS if split in used]),
+        _line("splits", [split for split in FILM_SPLITS if split in used]),
         "",
         "[extraction]",
-        _line("version", surveys.VERSION),
+        _line("version", surveys.SURVEY_VERSION),
         _line("per_film", request.per_film),
         _line("val", request.val),
         _line("test", request.test),

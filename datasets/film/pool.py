@@ -42,7 +42,7 @@ class Candidate:
 
     @property
     def file(self) -> str:
-        """Where its pixels are, in the survey's folder."""
+        """The file of its pixels, in the survey's folder."""
         return f"{self.ordinal:07d}.png"
 
 

@@ -23,7 +23,7 @@ _TRANSFERS = {16: PQ, 18: HLG}
 
 
 def converts(matrix: int) -> bool:
-    """Whether frames of a colour matrix of ITU-T H.273 can be made RGB."""
+    """Return True if frames of a colour matrix of ITU-T H.273 can be made RGB."""
     return matrix in _UNSAID or matrix in _MATRICES
 
 

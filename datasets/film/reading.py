@@ -1,9 +1,7 @@
-"""What the extraction asks of a film, and who reads it: PyAV where it is installed, else OpenCV."""
+"""Films and their pictures, as the extraction reads them."""
 
 from __future__ import annotations
 
-import logging
-import os
 from typing import TYPE_CHECKING, Protocol
 
 from denoisebench.datasets.base import DataError
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
 THUMBNAIL = (18, 32)  # rows and columns
 SCAN_LINES = 360  # rows at which sharpness is compared
 LARGEST = 8192 * 4320  # pixels of a frame: 8K; memory grows with it
-
-log = logging.getLogger("denoisebench")
 
 
 class FilmError(DataError):
@@ -80,35 +76,6 @@ class Film(Protocol):
             FilmError: it holds what cannot be made a frame.
         """
         ...
-
-
-def open_film(path: Path) -> Film:
-    """Open a film file.
-
-    Raises:
-        FilmError: there is no such file, or it is not a film.
-    """
-    if not path.is_file():  # a pipe would block
-        problem = "is no regular file" if path.exists() else "does not exist"
-        raise FilmError(f"{path}: {problem}; give a film file")
-    if not os.access(path, os.R_OK):
-        raise FilmError(f"{path}: cannot be read (Permission denied)")
-    if path.stat().st_size == 0:
-        raise FilmError(f"{path}: the file is empty")
-    try:
-        from denoisebench.datasets.film.pyav import PyavFilm
-    except ImportError as missing:
-        from denoisebench.datasets.film.opencv import OpencvFilm
-
-        log.warning(
-            "%s is read by OpenCV, as PyAV cannot be imported (%s): OpenCV does not tell "
-            "interlaced or HDR films from others, nor damaged frames from good ones. "
-            "pip install 'denoisebench[video]' brings PyAV",
-            path,
-            missing,
-        )
-        return OpencvFilm(path)
-    return PyavFilm(path)
 
 
 def refuse_size(path: Path, height: int, width: int) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of an extraction; what cannot be done is refused before a film is opened."""
+"""The request of an extraction; an impossible one is refused before a film is opened."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class FilmFile:
 
     @property
     def stem(self) -> str:
-        """What its frames are called, before their number."""
+        """The start of its frames' names, before their number."""
         return plain_name(self.path.stem)
 
     def frame_name(self, ordinal: int) -> str:
-        """What one of its frames is called within a split."""
+        """Name one of its frames within a split."""
         return f"{self.group}/{self.stem}-{ordinal:06d}"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """Options of an extraction.
 
     Attributes:
         name: of the data set.
@@ -61,7 +61,7 @@ class Request:
 
     @property
     def capacity(self) -> int:
-        """How many candidates a film may have."""
+        """The most candidates that a film may have."""
         return max(LEAST_CAPACITY, 3 * (self.per_film + self.val + self.test))
 
 

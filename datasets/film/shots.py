@@ -1,4 +1,4 @@
-"""Where one shot of a film ends and the next begins.
+"""Cuts: the ends of a film's shots.
 
 A cut stands out from the change between the frames around it, so that pans and shaking cameras
 are no cuts. A cut that is missed makes two shots one, and dissolves are missed: that costs
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from denoisebench.datasets.film.reading import Picture
 
-LEAST_CHANGE = 6.0  # mean over a thumbnail's values, on the 8-bit scale
-CONTRAST = 3.0  # of a cut to the mean of the changes around it
-AROUND = 2  # changes on either side that it is compared with
-MARGIN = 3  # frames on either side of a cut that are left out: codecs and blends smear across it
+_LEAST_CHANGE = 6.0  # mean over a thumbnail's values, on the 8-bit scale
+_CONTRAST = 3.0  # of a cut to the mean of the changes around it
+_AROUND = 2  # changes on either side that it is compared with
+CUT_MARGIN = (
+    3  # frames on either side of a cut that are left out: codecs and blends smear across it
+)
 
 
 class ShotFrame(NamedTuple):
@@ -42,22 +44,22 @@ def by_shot(pictures: Iterable[Picture]) -> Iterator[ShotFrame]:
         if begins:
             shot, age = shot + 1, 0
             waiting.clear()
-        if age >= MARGIN:
+        if age >= CUT_MARGIN:
             waiting.append(ShotFrame(picture, thumbnail, shot))
         age += 1
-        if len(waiting) > MARGIN:
+        if len(waiting) > CUT_MARGIN:
             yield waiting.popleft()
 
 
 def is_cut(changes: Sequence[float]) -> bool:
-    """Whether a change is a cut.
+    """Return True if a change is a cut.
 
     Args:
-        changes: 2 × `AROUND` + 1 of them, the one in question in the middle.
+        changes: 2 × `_AROUND` + 1 of them, the one in question in the middle.
     """
-    change = changes[AROUND]
-    around = (sum(changes) - change) / (2 * AROUND)
-    return change >= max(LEAST_CHANGE, CONTRAST * around)
+    change = changes[_AROUND]
+    around = (sum(changes) - change) / (2 * _AROUND)
+    return change >= max(_LEAST_CHANGE, _CONTRAST * around)
 
 
 def change(before: np.ndarray, after: np.ndarray) -> float:
@@ -68,12 +70,12 @@ def change(before: np.ndarray, after: np.ndarray) -> float:
 def _with_cuts(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, np.ndarray, bool]]:
     """Each frame, and whether it begins a shot."""
     held: deque[tuple[Picture, np.ndarray]] = deque()
-    changes = deque([0.0] * (2 * AROUND + 1), maxlen=2 * AROUND + 1)
+    changes = deque([0.0] * (2 * _AROUND + 1), maxlen=2 * _AROUND + 1)
     last: np.ndarray | None = None
     for picture in pictures:
         thumbnail = picture.thumbnail()
         changes.append(0.0 if last is None else change(last, thumbnail))
         held.append((picture, thumbnail))
         last = thumbnail
-        if len(held) > AROUND:
+        if len(held) > _AROUND:
             yield *held.popleft(), is_cut(changes)

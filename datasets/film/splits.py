@@ -1,4 +1,4 @@
-"""Which frames are taken, and for what: splits share no shot, and no frames that look alike.
+"""The choice of frames for each split: splits share no shot, and no frames that look alike.
 
 Shots that show the same view, as when a film returns to a camera, are one scene. A scene goes into
 one split whole.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from denoisebench.datasets.film.pool import Candidate
     from denoisebench.datasets.film.survey import Survey
 
-SPLITS = ("train", "val", "test")
+FILM_SPLITS = ("train", "val", "test")
 
 Shot = tuple[int, int]
 """Number of the film, and of the shot in it."""
@@ -49,7 +49,7 @@ class ShortError(Exception):
 
 
 def shares(films: int, per_film: int, val: int, test: int) -> list[dict[str, int]]:
-    """How many frames each film gives to each split; ``val`` and ``test`` come evenly from all."""
+    """Divide each split's frames among the films; ``val`` and ``test`` evenly."""
     return [
         {"train": per_film}
         | {
@@ -60,7 +60,7 @@ def shares(films: int, per_film: int, val: int, test: int) -> list[dict[str, int
     ]
 
 
-def choose(surveys: Sequence[Survey], needs: Sequence[dict[str, int]]) -> list[Taken]:
+def choose_frames(surveys: Sequence[Survey], needs: Sequence[dict[str, int]]) -> list[Taken]:
     """Choose exactly as many frames as each film is to give.
 
     Raises:
@@ -71,12 +71,12 @@ def choose(surveys: Sequence[Survey], needs: Sequence[dict[str, int]]) -> list[T
     split_of = _allot(scenes, frames, needs)
     taken: list[Taken] = []
     for film, need in enumerate(needs):
-        fit: dict[str, list[Candidate]] = {split: [] for split in SPLITS}
+        fit: dict[str, list[Candidate]] = {split: [] for split in FILM_SPLITS}
         for one in frames[film]:
             fit[split_of[scenes[film, one.shot]]].append(one)
-        if any(len(fit[split]) < need[split] for split in SPLITS):
-            raise ShortError(film, {split: len(fit[split]) for split in SPLITS})
-        for split in SPLITS:
+        if any(len(fit[split]) < need[split] for split in FILM_SPLITS):
+            raise ShortError(film, {split: len(fit[split]) for split in FILM_SPLITS})
+        for split in FILM_SPLITS:
             thumbnails = np.array([one.thumbnail for one in fit[split]])
             picked = farthest_first(thumbnails, need[split])
             taken += [Taken(film, fit[split][i], split) for i in picked]
@@ -146,7 +146,7 @@ def _allot(
     split_of: dict[Shot, str] = {}
     for scene in sorted(sizes, key=lambda scene: (-sizes[scene].total(), _scatter(scene))):
         film = max(sizes[scene], key=lambda film: sizes[scene][film], default=scene[0])
-        wanted = [split for split in SPLITS if needs[film][split]] or SPLITS[:1]
+        wanted = [split for split in FILM_SPLITS if needs[film][split]] or FILM_SPLITS[:1]
         split = min(wanted, key=lambda s: (have[film][s] / max(1, needs[film][s]), -needs[film][s]))
         split_of[scene] = split
         for other, size in sizes[scene].items():

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from denoisebench.datasets.film.reading import Film, Picture
 
-VERSION = 1  # of what decides on the candidates; another one begins anew
+SURVEY_VERSION = 1  # of what decides on the candidates; another one begins anew
 WINDOW = 1.0  # seconds of which one frame is a candidate
 TAIL = 16  # last frames, never used: where a film is cut short, some of them are missing
 SMALLEST = 64  # rows or columns of a frame
@@ -42,7 +42,7 @@ RECORD = "survey.json"
 
 @dataclass
 class Survey:
-    """What is known of a film once it has been gone through.
+    """The survey of a film: its candidates, and what was noticed on the way.
 
     Attributes:
         decoder, codec: see `Film`.
@@ -193,7 +193,7 @@ class _Surveyor:
         return pixels
 
     def _settled(self) -> list[Candidate]:
-        """What is in the pool, less what only now is known to be damaged or too near to the end."""
+        """List the pool's candidates without those found damaged or too near to the end."""
         settled = [
             one
             for one in self._pool.candidates
