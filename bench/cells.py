@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-NOISY = "noisy"
+NOISY_CONTROL = "noisy"
 """The control that returns its input."""
 
 

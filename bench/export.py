@@ -14,8 +14,12 @@ from xml.etree import ElementTree
 
 from denoisebench.cells import Status
 from denoisebench.comparing.findings import Verdict
-from denoisebench.comparing.render import change_in_words, figures_in_words, grounds_in_words
-from denoisebench.reporting.words import one_line
+from denoisebench.comparing.findings_report import (
+    change_in_words,
+    figures_in_words,
+    grounds_in_words,
+)
+from denoisebench.reporting.formatting import one_line
 from denoisebench.store.tables import named_lines
 
 if TYPE_CHECKING:

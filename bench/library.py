@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from denoisebench import protocol
 from denoisebench.comparing.findings import Finding, exit_code
+from denoisebench.comparing.findings_report import About, compare_markdown, headline
 from denoisebench.comparing.limits import ComparisonLimits, read_calibration, read_fail_on
-from denoisebench.comparing.render import About, compare_markdown, headline
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
@@ -19,9 +19,9 @@ from denoisebench.reporting import FORMATS
 from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.write import write_reports, write_tables
+from denoisebench.running.execution import RunInterrupted, execute
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import Silent, for_stderr
-from denoisebench.running.session import RunInterrupted, execute
 from denoisebench.store.results import Results, finished, load_run
 from denoisebench.store.tables import frames_table, table1
 

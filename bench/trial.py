@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisebench.comparing.findings import Verdict
+from denoisebench.comparing.findings_report import change_in_words
 from denoisebench.comparing.limits import ComparisonLimits
-from denoisebench.comparing.render import change_in_words
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.machine import threads
 from denoisebench.machine.transfer import device_of, without_gradients
+from denoisebench.running.execution import execute
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
-from denoisebench.running.session import execute
 from denoisebench.running.worker import Task, load_method
 from denoisebench.store.results import load_finished
 

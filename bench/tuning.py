@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Card
     from denoisebench.running.evaluation import Scene
 
-SPLITS = ("val", "train")
+_SPLITS = ("val", "train")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def make_search(
     Raises:
         UsageError: the split is not for tuning, or the method cannot be tuned here.
     """
-    if split not in SPLITS:
+    if split not in _SPLITS:
         raise UsageError(f"--split {split}: parameters are chosen on val or train frames only")
     if split not in dataset.splits:
         has = ", ".join(dataset.splits)

@@ -15,10 +15,10 @@ from denoisebench.store.manifest import (
     DatasetRecord,
     EnvironmentRecord,
     FrameRecord,
-    Manifest,
     MetricRecord,
     NoiseRecord,
     Row,
+    RunManifest,
 )
 from denoisebench.store.results import Results
 from denoisebench.store.sqlite import STORE, Store
@@ -54,11 +54,11 @@ def row(method: str, device: str = "cpu", **card: Any) -> Row:
     return Row(method=method, name=method, device=device, **about)
 
 
-def manifest(rows: Sequence[Row], **parts: Any) -> Manifest:
+def manifest(rows: Sequence[Row], **parts: Any) -> RunManifest:
     """A manifest of a made-up run: six frames, sigma 15 and 25, two draws, unless told otherwise.
 
     Args:
-        parts: fields of `Manifest` that differ, and of what it is made: ``frames``, ``sigmas``,
+        parts: fields of `RunManifest` that differ, and of what it is made: ``frames``, ``sigmas``,
             ``seeds``.
     """
     frames = parts.pop("frames", FRAMES)
@@ -77,7 +77,7 @@ def manifest(rows: Sequence[Row], **parts: Any) -> Manifest:
         "busy_percent": 0.0,
         "timing": {},
     }
-    return Manifest(**usual | parts)
+    return RunManifest(**usual | parts)
 
 
 def results(rows: Sequence[Row], measured: Iterable[Measurement], **parts: Any) -> Results:

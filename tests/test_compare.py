@@ -23,9 +23,9 @@ from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.comparing import decision
 from denoisebench.comparing.calibration import calibrate
 from denoisebench.comparing.findings import Finding, Verdict, exit_code
+from denoisebench.comparing.findings_report import About, compare_markdown
 from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
-from denoisebench.comparing.render import About, compare_markdown
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
 from denoisebench.store.manifest import MetricRecord, NoiseRecord
 from denoisebench.store.results import load_run

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from denoisebench import export
 from denoisebench.cells import Level, Status
 from denoisebench.comparing.findings import Finding, Verdict
-from denoisebench.comparing.history import Point, changes, courses, read_history
+from denoisebench.comparing.history import HistoryPoint, changes, courses, read_history
 from denoisebench.comparing.history_report import history_markdown, history_svg
 from denoisebench.machine.timing import reference_times
 from denoisebench.store.results import Results, load_run
@@ -139,7 +139,7 @@ def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results
     assert "bm3d cpu recorded noise" in json.loads(export.bencher(run))
     assert len(json.loads(export.github_action_benchmark(run)[0])) > 0
     assert "bm3d cpu recorded noise" in export.pytest_benchmark(run)
-    [course] = [c for c in courses([Point("a", run)], "psnr") if c.name.startswith("bm3d")]
+    [course] = [c for c in courses([HistoryPoint("a", run)], "psnr") if c.name.startswith("bm3d")]
     assert course.name == "bm3d cpu recorded noise"
 
 
@@ -237,7 +237,9 @@ def test_a_mean_over_some_of_the_frames_is_no_figure(results: Results) -> None:
     assert "bm3d cpu sigma 25" not in json.loads(export.bencher(part))
     for metric in ("psnr", "ms", "time"):
         sessions = {m.session for m in some.values() if m.session}
-        run = Point("c", replace(part, reference_ns={session: [1_000_000] for session in sessions}))
+        run = HistoryPoint(
+            "c", replace(part, reference_ns={session: [1_000_000] for session in sessions})
+        )
         names = {course.name.split()[0] for course in courses([run], metric)}
         assert "bm3d" not in names
         assert "median" in names

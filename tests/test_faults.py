@@ -20,9 +20,9 @@ import pytest
 from PIL import Image
 
 from conftest import COMMAND
-from denoisebench.running.folder import RunFolder
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
+from denoisebench.running.run_folder import RunFolder
 from denoisebench.running.runner import carry_out
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from made_up import row
 
 from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.reporting.differences import Differences
+from denoisebench.reporting.formatting import interval
 from denoisebench.reporting.markdown import render
 from denoisebench.reporting.table import full_table
-from denoisebench.reporting.words import interval
 from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import frames_table, table1

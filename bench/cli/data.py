@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.cli.extract import extract
+from denoisebench.cli.extract import extract_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def data_command() -> None:
     """
 
 
-data_command.add_command(extract)
+data_command.add_command(extract_command)
 
 
 @data_command.command("list")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HEARTBEAT_S = 30
 
 
-@click.command(short_help="Take frames out of films.")
+@click.command("extract", short_help="Take frames out of films.")
 @click.argument(
     "films", nargs=-1, type=click.Path(path_type=Path, readable=False), metavar="FILM..."
 )
@@ -68,7 +68,7 @@ _HEARTBEAT_S = 30
 @click.option(
     "--max-side", type=click.IntRange(64), help="Shrink frames that are longer, in pixels."
 )
-def extract(
+def extract_command(
     films: tuple[Path, ...],
     name: str,
     groups: tuple[str, ...],

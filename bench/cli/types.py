@@ -93,7 +93,7 @@ def _split_names(text: str) -> list[str]:
     return split_expressions(text)
 
 
-SIGMAS = CommaList("sigma,…", _at_commas, _sigma)
+SIGMA_LIST = CommaList("sigma,…", _at_commas, _sigma)
 METHODS = CommaList("method,…", _split_names, str)
 METRICS = CommaList("metric,…", _split_names, str)
 THREAD_COUNT = click.IntRange(1, 1024)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from denoisebench.comparing.findings import Finding
+    from denoisebench.comparing.findings_report import About
     from denoisebench.comparing.limits import ComparisonLimits
-    from denoisebench.comparing.render import About
 
 _FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
 
@@ -118,7 +118,7 @@ def conclude(
     """
     from denoisebench import export as sinks
     from denoisebench.comparing.findings import exit_code
-    from denoisebench.comparing.render import compare_json, compare_markdown
+    from denoisebench.comparing.findings_report import compare_json, compare_markdown
     from denoisebench.files import make_folder, write_text
 
     texts = {

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
-from denoisebench.cli.types import METHODS, SIGMAS, CommaList
+from denoisebench.cli.types import METHODS, SIGMA_LIST, CommaList
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item:
 @click.option(
     "--sigma",
     "sigmas",
-    type=SIGMAS,
+    type=SIGMA_LIST,
     default=(),
     help="Standard deviations of the noise, on the 8-bit scale.  [default: all published]",
 )
@@ -100,7 +100,7 @@ def verify_command(
 def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
     """Carry out the plans one after the other, and return those that were completed."""
     from denoisebench.running import progress
-    from denoisebench.running.session import execute
+    from denoisebench.running.execution import execute
     from denoisebench.verifying.agreement import folder
 
     complete: list[Plan] = []

@@ -12,7 +12,7 @@ from denoisebench.comparing import decision, launches
 from denoisebench.comparing.findings import JUDGED, Finding, Verdict
 from denoisebench.comparing.judging import judge_memory
 from denoisebench.comparing.limits import FLOORS, ComparisonLimits
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,11 +33,11 @@ def judge(
     known = set(launches.common_rows(pairs))
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
     timed = [f for f in findings if f.metric == "time" and f.row in known and f.verdict in JUDGED]
-    first = {f.row: time_finding(f, pairs, limits) for f in timed}
+    first = {f.row: _time_finding(f, pairs, limits) for f in timed}
     if suspects := [f.method for f in first.values() if f.fails]:
         second = again(list(dict.fromkeys(suspects)))
         first |= {
-            row: _confirmed(f, time_finding(f, second, limits))
+            row: _confirmed(f, _time_finding(f, second, limits))
             for row, f in first.items()
             if f.fails
         }
@@ -46,7 +46,7 @@ def judge(
     ]
 
 
-def time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
+def _time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
     """Judge a row's time by one look."""
     times = launches.launch_times(pairs, finding.row)
     count = times.shape[1]

@@ -20,8 +20,8 @@ from denoisebench.machine import environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DRAWS = 2000
-SLOWER = 0.10
+_DRAWS = 2000
+_SLOWER = 0.10
 """The slowdown whose detection is told."""
 
 _QUANTILE = 0.995
@@ -37,7 +37,7 @@ class Calibration:
         share: the change to ask for: no smaller than what the rule asks for by itself, nor than
             what the estimate reaches by chance in half a percent of looks.
         alarms: how often two looks at the same version call it slower, by that share.
-        detected: how often they see what is slower by `SLOWER`.
+        detected: how often they see what is slower by `_SLOWER`.
     """
 
     scatter: float
@@ -59,14 +59,14 @@ def calibrate(first: np.ndarray, second: np.ndarray, launches: int, least: float
 
     def look(slowdown: float = 0.0) -> decision.Look:
         """Looks at pairs drawn from the noise; which launch of a pair was whose is drawn, too."""
-        shape = (DRAWS, launches)
+        shape = (_DRAWS, launches)
         drawn = generator.choice(noise, shape) * generator.choice([-1.0, 1.0], shape)
         return decision.look(np.ones(shape), np.exp(drawn) * (1 + slowdown))
 
     reached = math.expm1(float(np.quantile(np.abs(look().log_change), _QUANTILE)))
     share = max(least, math.ceil(reached / _STEP) * _STEP)
     alarms = look().slower(share) & look().slower(share)
-    detected = look(SLOWER).slower(share) & look(SLOWER).slower(share)
+    detected = look(_SLOWER).slower(share) & look(_SLOWER).slower(share)
     # A normal variable's median distance from its mean is 0.6745 standard deviations; a
     # difference of two launches scatters by the square root of 2 more than one of them.
     scatter = float(np.median(np.abs(noise))) / 0.6745 / math.sqrt(2)

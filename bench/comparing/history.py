@@ -25,7 +25,7 @@ _PENALTY = 3.0  # times the variance and the logarithm of the length
 
 
 @dataclass(frozen=True)
-class Point:
+class HistoryPoint:
     """One point of a history.
 
     Attributes:
@@ -74,13 +74,13 @@ class Course:
             return np.where(finite == first, 0.0, finite / first - 1)
 
 
-def read_history(folders: Sequence[Path]) -> list[Point]:
+def read_history(folders: Sequence[Path]) -> list[HistoryPoint]:
     """Read runs, and sort them by the time when they were measured.
 
     Raises:
         UsageError: a folder holds no run, or not all were measured on the same.
     """
-    runs = [Point(folder.resolve().name, load_run(folder)) for folder in folders]
+    runs = [HistoryPoint(folder.resolve().name, load_run(folder)) for folder in folders]
     first = _measured_on(runs[0])
     for run in runs[1:]:
         if differ := [what for what, value in _measured_on(run).items() if value != first[what]]:
@@ -91,7 +91,7 @@ def read_history(folders: Sequence[Path]) -> list[Point]:
     return sorted(runs, key=lambda run: run.results.manifest.written or "")
 
 
-def _measured_on(run: Point) -> dict[str, object]:
+def _measured_on(run: HistoryPoint) -> dict[str, object]:
     """The conditions that must be the same in all runs, by their names."""
     manifest, data = run.results.manifest, run.results.manifest.dataset
     return {
@@ -102,7 +102,7 @@ def _measured_on(run: Point) -> dict[str, object]:
     }
 
 
-def courses(runs: Sequence[Point], metric: str) -> list[Course]:
+def courses(runs: Sequence[HistoryPoint], metric: str) -> list[Course]:
     """Follow a metric or a cost over runs: a course a method, device and, of scores, level.
 
     The costs are ``time`` as a ratio to the reference's, ``ms`` a frame on one machine, and the
@@ -129,7 +129,7 @@ def courses(runs: Sequence[Point], metric: str) -> list[Course]:
     return [Course(name, v, True, share, found[name]) for name, v in values.items()]
 
 
-def _points(run: Point, metric: str) -> dict[str, float]:
+def _points(run: HistoryPoint, metric: str) -> dict[str, float]:
     if metric == "time":
         return _relative_times(run)
     # A mean over some of the frames is another figure.
@@ -147,7 +147,7 @@ def _points(run: Point, metric: str) -> dict[str, float]:
     return {name: median(values) for name, values in found.items()}
 
 
-def _relative_times(run: Point) -> dict[str, float]:
+def _relative_times(run: HistoryPoint) -> dict[str, float]:
     """A row's time over the reference's in the same process; the geometric mean over cells."""
     found = {}
     references = run.reference_ns

@@ -10,7 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from denoisebench.reporting.escaping import escape_markdown
-from denoisebench.reporting.words import NONE, counted, decimals, three_digits
+from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

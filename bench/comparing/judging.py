@@ -12,14 +12,14 @@ import numpy as np
 from denoisebench import statistics
 from denoisebench.comparing.findings import Finding, Verdict
 from denoisebench.comparing.limits import FLOORS, ComparisonLimits
-from denoisebench.reporting.words import decimals
+from denoisebench.reporting.formatting import decimals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from denoisebench.store.manifest import MetricRecord
 
-BROKEN_FRAME = 25
+_BROKEN_FRAME = 25
 """A frame that loses so many times what its mean may lose (0.5 dB of PSNR) is no scatter: a loss
 that it alone brings about counts, though an interval over frames would put it down to chance."""
 
@@ -49,7 +49,7 @@ def judge_score(
     interval = statistics.mean_interval(list(gains.values()))
     size = limits.score(metric)
     worst = min(gains, key=gains.__getitem__)
-    broken = gains[worst] <= -BROKEN_FRAME * size
+    broken = gains[worst] <= -_BROKEN_FRAME * size
     sign = 1 if metric.direction == "higher" else -1
     low, high = sorted([sign * interval.low, sign * interval.high])
     finding = replace(

@@ -14,7 +14,7 @@ import numpy as np
 from denoisebench.cells import Status
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_text
-from denoisebench.store.manifest import MANIFEST
+from denoisebench.store.manifest import MANIFEST_FILE
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> Non
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file() and load_run(folder).manifest.state == "complete"
+    return (folder / MANIFEST_FILE).is_file() and load_run(folder).manifest.state == "complete"
 
 
 def _launch(version: Version, words: Sequence[str], out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from denoisebench.reporting.words import one_line
+from denoisebench.reporting.formatting import one_line
 
 
 def escape_markdown(text: str) -> str:

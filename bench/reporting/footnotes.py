@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from denoisebench.reporting.words import counted
+from denoisebench.reporting.formatting import counted
 from denoisebench.store.manifest import BUSY_PERCENT
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from denoisebench.reporting import words
+from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.summary import costs
@@ -45,7 +45,7 @@ def page(runs: Iterable[Contents]) -> str:
             runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
             style=Markup(_asset("page.css")),
             script=Markup(_asset("page.js")),
-            devices=words.DEVICE_NAMES,
+            devices=formatting.DEVICE_NAMES,
         )
     )
 
@@ -57,16 +57,20 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
-        finalize=lambda value: words.one_line(value) if type(value) is str else value,
+        finalize=lambda value: formatting.one_line(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"code": _code, "grouped": _grouped_columns, "counted": words.counted}
-    environment.filters |= {"digits": words.three_digits, "decibels": words.decibels}
-    environment.filters |= {"hundredths": words.decimals(2), "interval": words.interval}
-    environment.filters |= {"percent": words.percent, "pvalue": words.pvalue}
-    environment.filters |= {"megabytes": words.megabytes}
+    environment.filters |= {
+        "code": _code,
+        "grouped": _grouped_columns,
+        "counted": formatting.counted,
+    }
+    environment.filters |= {"digits": formatting.three_digits, "decibels": formatting.decibels}
+    environment.filters |= {"hundredths": formatting.decimals(2), "interval": formatting.interval}
+    environment.filters |= {"percent": formatting.percent, "pvalue": formatting.pvalue}
+    environment.filters |= {"megabytes": formatting.megabytes}
     return environment
 
 
@@ -182,7 +186,7 @@ def _grouped_columns(columns: Iterable[Column]) -> list[tuple[str, list[Column]]
 
 def _code(text: str) -> Markup:
     """Mark text between backticks as code."""
-    parts = words.one_line(text).split("`")
+    parts = formatting.one_line(text).split("`")
     wrapped = (
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.words import NONE, interval, percent, pvalue
+from denoisebench.reporting.formatting import NONE, interval, percent, pvalue
 
 if TYPE_CHECKING:
     from denoisebench.reporting.contents import Contents

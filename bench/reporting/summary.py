@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from denoisebench.store.manifest import DatasetRecord, EnvironmentRecord, MetricRecord, Row
     from denoisebench.store.results import Results
 
-SCHEMA = "denoisebench-report-1"
+_SCHEMA = "denoisebench-report-1"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Summary:
     Attributes:
         name: of the run.
         command, written, state, threads, busy_percent, environment, protocol, dataset, seeds: see
-            `store.manifest.Manifest`.
+            `store.manifest.RunManifest`.
         noise: the noise's spec.
         methods: in the order of Table 1.
         reference: the method that others are compared with; None where none can be compared.
@@ -208,7 +208,7 @@ def document(summaries: Iterable[Summary]) -> dict[str, Any]:
 
     What was measured under different conditions is not merged.
     """
-    return {"schema": SCHEMA, "runs": [_document(summary) for summary in summaries]}
+    return {"schema": _SCHEMA, "runs": [_document(summary) for summary in summaries]}
 
 
 def _document(summary: Summary) -> dict[str, Any]:

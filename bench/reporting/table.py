@@ -10,7 +10,7 @@ import pandas as pd
 from denoisebench.cells import Status
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.reporting import footnotes
-from denoisebench.reporting.words import DEVICE_NAMES, decimals, megabytes, three_digits
+from denoisebench.reporting.formatting import DEVICE_NAMES, decimals, megabytes, three_digits
 from denoisebench.store.scores import best_methods
 from denoisebench.store.tables import table1
 

@@ -6,9 +6,9 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.cells import NOISY
+from denoisebench.cells import NOISY_CONTROL
+from denoisebench.reporting.formatting import one_line
 from denoisebench.reporting.summary import plain
-from denoisebench.reporting.words import one_line
 from denoisebench.store import crops
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from denoisebench.store.manifest import Row
     from denoisebench.store.results import Results
 
-PICTURE_BYTES = 3_000_000
+_PICTURE_BYTES = 3_000_000
 """How much of what a run kept goes onto the page; as text it takes a third more."""
 
 
-def viewer(run: Contents, limit: int = PICTURE_BYTES) -> dict[str, Any] | None:
+def viewer(run: Contents, limit: int = _PICTURE_BYTES) -> dict[str, Any] | None:
     """Collect what the page's script needs, ready for JSON; None if the run kept no pictures.
 
     A scene is a frame at a level of noise. Frames that are some method's worst or best come first,
@@ -149,4 +149,4 @@ def _psnr_of(summary: Summary, level: int, frame: str) -> dict[str, Any]:
     """The whole frame's PSNR by method, ready for JSON; also of the noisy frame."""
     rows = [row for row in reversed(summary.table) if row.level == level]
     found = {row.method: plain(row.psnr_by_frame.get(frame)) for row in rows}
-    return found | {crops.NOISY_FRAME: found.get(NOISY)}
+    return found | {crops.NOISY_FRAME: found.get(NOISY_CONTROL)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench import protocol
-from denoisebench.cells import NOISY, Cell, Level, told_to
+from denoisebench.cells import NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from denoisebench.protocol.observation import Observation
 
 
-SIGMAS = (15.0, 25.0, 50.0)
+DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 
 LARGEST_SIGMA = 255.0
 
@@ -43,7 +43,7 @@ class RunOptions:
         dataset: what to open; None takes the default.
         split: which of its splits.
         noise: the noise to draw, see `protocol.noise`; None is white Gaussian, or the frames' own.
-        sigmas: its strength on the 8-bit scale; None is `SIGMAS`, or the frames' own.
+        sigmas: its strength on the 8-bit scale; None is `DEFAULT_SIGMAS`, or the frames' own.
         told: sigmas that methods are told in its place; empty is the true one, or an estimate.
         seeds: number of noise draws.
         frames: number of frames, spread evenly over the split; None takes all.
@@ -231,7 +231,7 @@ def _check_numbers(options: RunOptions) -> None:
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
     """Every sigma with everything that is told of it."""
-    sigmas: tuple[float | None, ...] = options.sigmas or SIGMAS
+    sigmas: tuple[float | None, ...] = options.sigmas or DEFAULT_SIGMAS
     if observation.noise == protocol.RECORDED:
         if options.sigmas is not None:
             raise UsageError(
@@ -250,9 +250,9 @@ def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> 
 
 
 def _with_noisy(rows: list[PlannedRow]) -> list[PlannedRow]:
-    if any(row.method.spec == NOISY for row in rows):
+    if any(row.method.spec == NOISY_CONTROL for row in rows):
         return rows
-    [noisy] = registry.select([NOISY])
+    [noisy] = registry.select([NOISY_CONTROL])
     return [PlannedRow(noisy, noisy.card.devices[0], False), *rows]
 
 

@@ -42,7 +42,7 @@ class Progress(Protocol):
 
 def for_stderr() -> Progress:
     """A live display if stderr is a terminal, else plain lines."""
-    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+    return _LiveProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 def live_bar() -> Bar:
@@ -139,7 +139,7 @@ class Silent:
     def end(self) -> None: ...
 
 
-class LiveProgress:
+class _LiveProgress:
     """A bar with the current method, its last score and the time left."""
 
     def __init__(self) -> None:

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from denoisebench.cells import Measurement
     from denoisebench.running.evaluation import Evaluation, Scene
-    from denoisebench.running.folder import RunFolder
     from denoisebench.running.jobs import Job
     from denoisebench.running.plan import Plan, PlannedRow
     from denoisebench.running.progress import Progress
+    from denoisebench.running.run_folder import RunFolder
     from denoisebench.running.worker import Reply
 
-LOSSES_IN_A_ROW = 2
+_LOSSES_IN_A_ROW = 2
 """A method that has lost so many processes in a row is given up: each may cost a whole timeout."""
 
 
@@ -171,7 +171,7 @@ class _RowRun:
     def _count_loss(self, lost: WorkerLost) -> None:
         self._worker = None
         self._losses += 1
-        if self._losses == LOSSES_IN_A_ROW:
+        if self._losses == _LOSSES_IN_A_ROW:
             self._given_up = f"not tried after {self._losses} losses in a row: {lost.reason}"
 
     def _loaded(self, scene: Scene) -> Worker:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from denoisebench.cells import Cell
 
 CROPS_FOLDER = "pictures"
-CROP_SIDE = 128
+_CROP_SIDE = 128
 """Pixels; about 30 kB a picture."""
 
 CLEAN_FRAME = "clean frame"
@@ -100,7 +100,7 @@ def _file(folder: Path, what: str, frame: str, *parts: object) -> Path:
     return folder / CROPS_FOLDER / f"{readable}-{digest}.webp"
 
 
-def detail(frame: np.ndarray, side: int = CROP_SIDE) -> tuple[slice, slice]:
+def detail(frame: np.ndarray, side: int = _CROP_SIDE) -> tuple[slice, slice]:
     """Find the square with the strongest gradients: methods differ most there.
 
     Args:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+_MANIFEST_VERSION = 1
 
 BUSY_PERCENT = 15
 """Other work above this share of the processor is reported, and stands under the table."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class EnvironmentRecord:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class RunManifest:
     """What was run, on what, and how.
 
     Attributes:
@@ -197,22 +197,24 @@ class Manifest:
         Raises:
             UsageError: it cannot be written.
         """
-        content = {"manifest": MANIFEST_VERSION} | asdict(self)
-        write_text(folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        content = {"manifest": _MANIFEST_VERSION} | asdict(self)
+        write_text(folder / MANIFEST_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> RunManifest:
     """Read the manifest of a run's folder.
 
     Raises:
         UsageError: there is none, or it is damaged.
     """
-    path = folder / MANIFEST
+    path = folder / MANIFEST_FILE
     if not path.is_file():
-        raise UsageError(f"{folder} holds no run ({MANIFEST} is missing); give the folder of a run")
+        raise UsageError(
+            f"{folder} holds no run ({MANIFEST_FILE} is missing); give the folder of a run"
+        )
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["manifest"] != MANIFEST_VERSION:
+        if content["manifest"] != _MANIFEST_VERSION:
             raise UsageError(f"{path} was written by another version of bench; pass --fresh")
         return _manifest(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -222,7 +224,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def _manifest(content: dict[str, Any]) -> Manifest:
+def _manifest(content: dict[str, Any]) -> RunManifest:
     """The manifest of stored JSON; what older versions did not write gets its meaning of then."""
     parts = {
         "noise": _record(NoiseRecord, content.get("noise", _OLDER_NOISE)),
@@ -232,7 +234,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         "metrics": tuple(_record(MetricRecord, m) for m in content.get("metrics", _protocols())),
         "environment": _record(EnvironmentRecord, content["environment"]),
     }
-    return _record(Manifest, content | parts)
+    return _record(RunManifest, content | parts)
 
 
 _OLDER_NOISE = {
@@ -260,7 +262,7 @@ def _protocols() -> list[dict[str, Any]]:
     return [metric.description for metric in select_metrics(PROTOCOL)]
 
 
-def _record(kind: type[T], content: Mapping[str, Any]) -> T:
+def _record(kind: type[_T], content: Mapping[str, Any]) -> _T:
     """A record from JSON; entries that it does not know are left out.
 
     Raises:

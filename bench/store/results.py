@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement, Score
-    from denoisebench.store.manifest import Manifest, MetricRecord, Row
+    from denoisebench.store.manifest import MetricRecord, Row, RunManifest
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Results:
         reference_ns: rounds of the reference work by session; see `machine.timing`.
     """
 
-    manifest: Manifest
+    manifest: RunManifest
     measurements: dict[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
 

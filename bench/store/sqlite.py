@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 STORE = "run.sqlite"
 """The file's name in a run's folder."""
 
-APPLICATION_ID = 0x64624E43  # says that the file is ours
-SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x64624E43  # says that the file is ours
+_SCHEMA_VERSION = 1
 
 _CELL = tuple(f.name for f in fields(Cell))
 _OUTCOME = tuple(f.name for f in fields(Measurement) if f.name != "cell")
@@ -43,8 +43,8 @@ BEGIN;
 {_TABLE};
 {_UNIQUE};
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_SCHEMA_VERSION};
 COMMIT;
 """
 
@@ -85,9 +85,9 @@ class Store:
         return bool(tables == 0 and self._pragma("application_id") == 0)
 
     def _check(self) -> None:
-        if self._pragma("application_id") != APPLICATION_ID:
+        if self._pragma("application_id") != _APPLICATION_ID:
             raise UsageError(f"{self._path} was not written by bench; choose another folder")
-        if self._pragma("user_version") != SCHEMA_VERSION:
+        if self._pragma("user_version") != _SCHEMA_VERSION:
             raise UsageError(
                 f"{self._path} was written by another version of bench; "
                 "choose another folder, or pass --fresh to set it aside"

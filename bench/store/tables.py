@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from denoisebench.cells import NOISY, Score, Status
+from denoisebench.cells import NOISY_CONTROL, Score, Status
 from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS, TEXT_COLUMNS, with_further
 from denoisebench.machine.timing import is_noisy
 from denoisebench.protocol import mean_psnr
@@ -169,7 +169,7 @@ def _gain(results: Results, ok: Sequence[Measurement]) -> float | None:
 
     The inputs' PSNR is what the control `noisy` has.
     """
-    rows = [row for row in results.rows if row.method == NOISY]
+    rows = [row for row in results.rows if row.method == NOISY_CONTROL]
     inputs = {_scene(m.cell): m.psnr for row in rows for m in results.measured(row)}
     pairs = [(m.psnr, inputs.get(_scene(m.cell))) for m in ok]
     known = [(psnr, before) for psnr, before in pairs if psnr is not None and before is not None]

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.reporting.words import DEVICE_NAMES, one_line
+from denoisebench.reporting.formatting import DEVICE_NAMES, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from denoisebench.reporting.summary import CostSummary, RowSummary, Summary
 
-Point = tuple[float, float]
+Spot = tuple[float, float]
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
-SIZE = 9  # points
+NAME_SIZE = 9  # points
 NEAR = 9.0
 """How far a name is from its point, in points of type; further off it needs a line."""
 
@@ -58,7 +58,7 @@ def folded(name: str) -> str:
 
 
 def beside(
-    points: Sequence[Point], sizes: Sequence[Point], lines: Sequence[tuple[Point, Point]], room: Box
+    points: Sequence[Spot], sizes: Sequence[Spot], lines: Sequence[tuple[Spot, Spot]], room: Box
 ) -> list[Box]:
     """Place each point's name in a box near it, clear of points, lines and other names.
 
@@ -82,7 +82,7 @@ def beside(
 
 
 def _cheapest(
-    point: Point, size: Point, others: list[Box], lines: list[tuple[Point, Point]], room: Box
+    point: Spot, size: Spot, others: list[Box], lines: list[tuple[Spot, Spot]], room: Box
 ) -> Box:
     best, least = None, math.inf
     for distance, box in _candidates(point, size):
@@ -98,7 +98,7 @@ def _cheapest(
     return best
 
 
-def _candidates(point: Point, size: Point) -> Iterator[tuple[float, Box]]:
+def _candidates(point: Spot, size: Spot) -> Iterator[tuple[float, Box]]:
     """Boxes around a point, near ones first, each with its distance."""
     (x, y), (width, height) = point, size
     for distance in _DISTANCES:
@@ -110,8 +110,8 @@ def _candidates(point: Point, size: Point) -> Iterator[tuple[float, Box]]:
 
 
 def _leaders(
-    points: Sequence[Point], boxes: Sequence[Box], without: int
-) -> Iterator[tuple[Point, Point]]:
+    points: Sequence[Spot], boxes: Sequence[Box], without: int
+) -> Iterator[tuple[Spot, Spot]]:
     """The lines from points to their names that have one."""
     for index, box in enumerate(boxes):
         end = nearest(box, points[index])
@@ -119,7 +119,7 @@ def _leaders(
             yield points[index], end
 
 
-def nearest(box: Box, point: Point) -> Point:
+def nearest(box: Box, point: Spot) -> Spot:
     """The place in a box that is nearest to a point."""
     return min(max(point[0], box[0]), box[2]), min(max(point[1], box[1]), box[3])
 
@@ -137,7 +137,7 @@ def _outside(box: Box, room: Box) -> float:
     return before + max(0.0, box[2] - room[2]) + max(0.0, box[3] - room[3])
 
 
-def _within(line: tuple[Point, Point], box: Box) -> float:
+def _within(line: tuple[Spot, Spot], box: Box) -> float:
     """The length of a line inside a box (Liang & Barsky 1984)."""
     start, end = 0.0, 1.0
     for axis in (0, 1):

@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.reporting.figures import labels, rows
+from denoisebench.reporting.figures import labels, row_plots
 from denoisebench.reporting.figures.drawing import (
     BACK,
     FAINT,
@@ -19,8 +19,8 @@ from denoisebench.reporting.figures.drawing import (
     log_scale,
     svg,
 )
+from denoisebench.reporting.formatting import DEVICE_NAMES, three_digits
 from denoisebench.reporting.summary import RowSummary, Summary, costs
-from denoisebench.reporting.words import DEVICE_NAMES, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,16 +41,16 @@ def plots(run: Summary) -> Iterator[Plot]:
         if len(timed) > 1:
             yield _frontier(run, number, timed)
         if any(len(row.psnr_by_frame) > 1 for row in scored):
-            yield rows.frames(run, number, scored)
+            yield row_plots.frames(run, number, scored)
         compared = [line for line in run.differences if line.level == number]
         if finite := [line for line in compared if line.is_finite]:
-            yield rows.forest(run, number, finite)
+            yield row_plots.forest(run, number, finite)
     for ranks in run.ranks:
-        yield rows.ranks(run, ranks)
+        yield row_plots.ranks(run, ranks)
     if lines := _lines(run):
         yield _course(run, lines)
     if costly := [c for c in costs(run) if c.ms_per_frame and c.method not in run.controls]:
-        yield rows.times(run, costly)
+        yield row_plots.times(run, costly)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -135,7 +135,7 @@ def _label_points(
 
 def _names_of(axes: Axes, names: Sequence[str], va: str) -> list[Text]:
     """Texts that take no part in the layout, to be measured and then put in their places."""
-    look: dict[str, Any] = {"fontsize": labels.SIZE, "va": va, "in_layout": False}
+    look: dict[str, Any] = {"fontsize": labels.NAME_SIZE, "va": va, "in_layout": False}
     return [axes.text(0, 0, name, transform=None, **look) for name in names]
 
 
@@ -199,7 +199,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence
     figure.draw_without_rendering()  # type: ignore[union-attr]
     inside = axes.get_window_extent()
     spots = axes.transData.transform(ends)
-    gap = 1.3 * labels.SIZE
+    gap = 1.3 * labels.NAME_SIZE
     heights = labels.spread_heights([y for _, y in spots], gap, inside.y0, inside.y1)
     for line, text, (x, y), height in zip(axes.get_lines(), texts, spots, heights, strict=True):
         text.set(position=(inside.x1 + 14, height), color=line.get_color())

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from denoisebench.store.results import Results
 
 STRIP = "strip.png"
-PANEL, DPI = 1.6, 200  # a crop's side in inches, and dots an inch
-TITLE = 22  # letters that fit above a crop
+_PANEL, _DPI = 1.6, 200  # a crop's side in inches, and dots an inch
+_TITLE_LETTERS = 22  # letters that fit above a crop
 
 
 def write_strip(results: Results, folder: Path, out: Path) -> bool:
@@ -73,8 +73,8 @@ def _crops(folder: Path, cells: list[Cell]) -> dict[str, np.ndarray]:
 def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
     from matplotlib.figure import Figure
 
-    size = PANEL * len(columns) + 0.2, (PANEL + 0.05) * len(frames) + 0.3
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    size = _PANEL * len(columns) + 0.2, (_PANEL + 0.05) * len(frames) + 0.3
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     places = figure.subplots(len(frames), len(columns), squeeze=False)
     for row, frame in zip(places, frames, strict=True):
         row[0].set_ylabel(frame, fontsize=6)
@@ -83,7 +83,7 @@ def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -
             if frame in crops:
                 place.imshow(crops[frame], interpolation="none")
     for place, (title, _) in zip(places[0], columns, strict=True):
-        place.set_title(textwrap.fill(title, TITLE), fontsize=7)
+        place.set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=7)
     content = BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()

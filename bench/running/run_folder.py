@@ -14,14 +14,14 @@ from denoisebench.files import held, make_folder, set_aside
 from denoisebench.machine import environment
 from denoisebench.store.crops import CROPS_FOLDER
 from denoisebench.store.manifest import (
-    MANIFEST,
+    MANIFEST_FILE,
     DatasetRecord,
     EnvironmentRecord,
     FrameRecord,
-    Manifest,
     MetricRecord,
     NoiseRecord,
     Row,
+    RunManifest,
     read_manifest,
 )
 from denoisebench.store.sqlite import STORE, Store
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from denoisebench.running.plan import Plan, PlannedRow
 
-LOGS = "logs"
-_MEASURED = (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST, LOGS, CROPS_FOLDER)
+_LOGS = "logs"
+_MEASURED = (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST_FILE, _LOGS, CROPS_FOLDER)
 
 
 class RunFolder:
@@ -59,7 +59,7 @@ class RunFolder:
             stack.enter_context(held(self.path, "run"))
             if self._plan.options.fresh:
                 set_aside(self.path, _MEASURED)
-            elif (self.path / MANIFEST).exists():
+            elif (self.path / MANIFEST_FILE).exists():
                 self._check_same_run(read_manifest(self.path))
             make_folder(self.logs)
             self.store = stack.enter_context(Store(self.path / STORE))
@@ -72,9 +72,9 @@ class RunFolder:
     @property
     def logs(self) -> Path:
         """The folder of the methods' own output."""
-        return self.path / LOGS
+        return self.path / _LOGS
 
-    def _check_same_run(self, manifest: Manifest) -> None:
+    def _check_same_run(self, manifest: RunManifest) -> None:
         plan = self._plan
         before = manifest.dataset.name, manifest.dataset.split
         if before != (plan.dataset.name, plan.options.split):
@@ -96,12 +96,12 @@ class RunFolder:
 
 def _manifest(
     plan: Plan, state: str, busy_percent: float, costs: dict[str, float] | None
-) -> Manifest:
+) -> RunManifest:
     behind = [row.method.card.requires for row in plan.rows]
     behind += [metric.requires for metric in plan.metrics]
     modules = {"numpy", "cv2"}.union(*behind)
     observation = plan.observation
-    return Manifest(
+    return RunManifest(
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         command=plan.options.command,
         options=json.loads(json.dumps(asdict(plan.options), default=str)),

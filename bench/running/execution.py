@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from denoisebench.running.folder import RunFolder
+from denoisebench.running.run_folder import RunFolder
 from denoisebench.running.runner import carry_out
 from denoisebench.store.manifest import BUSY_PERCENT
 from denoisebench.store.results import Results, load_run

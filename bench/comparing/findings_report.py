@@ -22,13 +22,13 @@ from denoisebench.comparing.findings import (
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.words import NONE, counted, decimals, one_line, three_digits
+from denoisebench.reporting.formatting import NONE, counted, decimals, one_line, three_digits
 from denoisebench.statistics import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-JSON_VERSION = 1
+_JSON_VERSION = 1
 _ORDER = list(Verdict)
 _ALIKE = 1e-9
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -204,7 +204,7 @@ def _code(text: str) -> str:
 def compare_json(findings: Sequence[Finding], about: About) -> str:
     """Render all figures of all findings as JSON; what is not finite is null: JSON has none."""
     content = {
-        "comparison": JSON_VERSION,
+        "comparison": _JSON_VERSION,
         "exit_code": exit_code(findings),
         "verdicts": Counter(str(f.verdict) for f in findings),
         "about": asdict(about),

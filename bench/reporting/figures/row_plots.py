@@ -18,7 +18,7 @@ from denoisebench.reporting.figures.drawing import (
     log_scale,
     svg,
 )
-from denoisebench.reporting.words import interval, three_digits
+from denoisebench.reporting.formatting import interval, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def _three_of(values: list[float]) -> str:
 def _rows(axes: Axes, names: Sequence[str], words: str) -> None:
     """A row a name, the first on top, and what the horizontal axis is."""
     axes.set_yticks(
-        range(len(names)), [labels.folded(name) for name in names], fontsize=labels.SIZE
+        range(len(names)), [labels.folded(name) for name in names], fontsize=labels.NAME_SIZE
     )
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -119,7 +119,7 @@ def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
             axes.plot(ends, [place] * len(ends), color=color, lw=2)
             [dot] = axes.plot(mean, place, "s", ms=6, color=color)
             tips.add(dot, f"{name}: {interval(line)}")
-        axes.figure.suptitle(f"Against {reference}", fontsize=labels.SIZE)
+        axes.figure.suptitle(f"Against {reference}", fontsize=labels.NAME_SIZE)
         _rows(axes, names, f"difference in PSNR, dB ({label}, 95 % intervals)")
 
     return Plot(
