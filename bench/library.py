@@ -15,10 +15,9 @@ from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
-from denoisebench.reporting import FORMATS
 from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
-from denoisebench.reporting.write import write_reports, write_tables
+from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
 from denoisebench.running.execution import RunInterrupted, execute
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import Silent, for_stderr
@@ -387,8 +386,8 @@ def report(
     if out is None and len(runs) > 1:
         raise UsageError("several runs: say where their report goes with --out FOLDER")
     for name in _names(formats):
-        if name not in FORMATS:
-            raise UsageError(unknown("format", name, FORMATS))
+        if name not in REPORT_FORMATS:
+            raise UsageError(unknown("format", name, REPORT_FORMATS))
     loaded = [_run(one) for one in runs]
     expressions = _names(metrics)
     shown = {

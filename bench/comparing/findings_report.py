@@ -1,4 +1,4 @@
-"""Findings as Markdown, for a pull request's comment, and as JSON."""
+"""Findings as Markdown (for a pull request's comment), as JSON and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
 from denoisebench.reporting.formatting import NONE, counted, decimals, one_line, three_digits
+from denoisebench.reporting.junit import JunitSuite
 from denoisebench.statistics import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _JSON_VERSION = 1
 _ORDER = list(Verdict)
@@ -37,6 +38,11 @@ _STATES = {
     EXIT_REGRESSION: "❌ **Regression**",
     EXIT_BLIND: "⚠️ **Nothing to compare**",
     EXIT_FAILED: "❌ **Methods failed**",
+}
+_JUNIT_KINDS = {
+    Verdict.FAILED: "error",
+    Verdict.NOT_COMPARABLE: "skipped",
+    Verdict.MISSING: "skipped",
 }
 
 
@@ -218,3 +224,30 @@ def compare_json(findings: Sequence[Finding], about: About) -> str:
 
 def _plain(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def compare_junit(findings: Sequence[Finding]) -> str:
+    """Render a test case for each finding, as JUnit XML.
+
+    A regression in a gated metric is a failure, a method that failed an error, and a finding
+    without figures to compare is skipped.
+    """
+    suite = JunitSuite("bench compare")
+    for f in findings:
+        name = " ".join(filter(None, [f.method, f.metric, f.level]))
+        if f.fails:
+            details = f"{figures_in_words(f)}; {grounds_in_words(f)}"
+            message = f"{f.verdict}: {change_in_words(f)}"
+            suite.add(name, f.device, "failure", message, details)
+        else:
+            kind = _JUNIT_KINDS.get(f.verdict, "")
+            suite.add(name, f.device, kind, f"{f.verdict}: {f.reason}")
+    return suite.xml()
+
+
+VERDICT_FORMATS: Mapping[str, tuple[str, Callable[[Sequence[Finding], About], str]]] = {
+    "md": ("compare.md", compare_markdown),
+    "json": ("compare.json", compare_json),
+    "junit": ("compare.xml", lambda findings, _: compare_junit(findings)),
+}
+"""The formats of verdicts: the file's name, and the function that renders its text."""
