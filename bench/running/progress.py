@@ -17,36 +17,46 @@ if TYPE_CHECKING:
     from denoisebench.running.plan import PlannedRow
 
 HEARTBEAT_S = 30
-"""A sign of life at least so often, where no bar moves."""
+"""Longest silence in seconds where no bar moves."""
 
 
 class Progress(Protocol):
-    """Told by the runner what happens."""
+    """Observer of a run; the runner calls it as the run goes on."""
 
     def begin(self, total: int, done: int) -> None:
-        """The run has so many cells, of which so many were measured before."""
+        """Begin a run.
+
+        Args:
+            total: number of cells.
+            done: number of cells that were measured before.
+        """
         ...
 
     def row(self, row: PlannedRow, cells: int) -> None:
-        """A method's turn comes, with so many cells to measure."""
+        """Begin a method.
+
+        Args:
+            row: the method on its device.
+            cells: number of its cells to measure, above 0.
+        """
         ...
 
     def cell(self, measurement: Measurement) -> None:
-        """A cell has been measured and saved."""
+        """Note that a cell has been measured and saved."""
         ...
 
     def end(self) -> None:
-        """The run is over, one way or the other."""
+        """End the run, whether it is complete or not."""
         ...
 
 
 def for_stderr() -> Progress:
-    """A live display if stderr is a terminal, else plain lines."""
+    """Return a live display if stderr is a terminal, else plain lines."""
     return _LiveProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 def live_bar() -> Bar:
-    """A bar on stderr: how much is done, the time left, and what is said beside it."""
+    """Return a bar on stderr that shows progress, times and a description beside it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -70,7 +80,7 @@ def live_bar() -> Bar:
 
 
 class _RowTally:
-    """The measurements of one method so far."""
+    """Measurements of one method so far."""
 
     def __init__(self, row: PlannedRow, cells: int) -> None:
         self.title = f"{row.method.spec} on {row.device}"
@@ -78,6 +88,7 @@ class _RowTally:
         self.seen: list[Measurement] = []
 
     def line(self) -> str:
+        """Write one line: cells, mean PSNR by noise level, median time and failures."""
         ok = [m for m in self.seen if m.status is Status.OK]
         parts = [f"{self.title}: {len(ok)} of {self.cells} cells"]
         parts += [
@@ -97,7 +108,7 @@ class _RowTally:
 
 
 class PlainProgress:
-    """A line for each method, and a sign of life now and then."""
+    """Plain lines on stderr: one for each method, and one at least every half minute."""
 
     def __init__(self) -> None:
         self._tally: _RowTally | None = None
@@ -140,7 +151,7 @@ class Silent:
 
 
 class _LiveProgress:
-    """A bar with the current method, its last score and the time left."""
+    """Live bar on stderr with the current method, its last score and the time left."""
 
     def __init__(self) -> None:
         self._bar = live_bar()
