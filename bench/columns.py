@@ -30,7 +30,8 @@ FRAMES_COLUMNS = {
     "quality_key": "identity of all that decides the scores",
     "timing_key": "identity of all that decides the times",
 }
-"""One row a cell. Further metrics have a column each, under their names, after ``ssim``."""
+"""Columns of ``frames.csv``, which has a row for each cell. Further metrics have a column of their
+name after ``ssim``."""
 
 TABLE1_COLUMNS = {
     "method": "the method's spec, `name[param=value,…]`",
@@ -52,7 +53,8 @@ TABLE1_COLUMNS = {
     "status": "`ok`, `incomplete`, or what most of the failed cells ended with",
     "note": "what went wrong, or what a reader must know of the row",
 }
-"""One row a method, noise level and device. Further metrics have ``NAME_mean``, after SSIM's."""
+"""Columns of ``table1.csv``, which has a row for each method, noise level and device. Further
+metrics have a column ``NAME_mean`` after SSIM's."""
 
 
 TEXT_COLUMNS = frozenset(
