@@ -42,6 +42,7 @@ class Level:
     told: float | None = None
 
     def __str__(self) -> str:
+        """Write the level in words."""
         noise = "recorded noise" if self.sigma is None else f"sigma {self.sigma:g}"
         return noise if self.told is None else f"{noise} told as {self.told:g}"
 

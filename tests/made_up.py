@@ -49,15 +49,16 @@ _CONTROLS = {"oracle": (math.inf, 0.1), "noisy": (22.0, 0.1)}
 
 
 def row(method: str, device: str = "cpu", **card: Any) -> Row:
-    """A row of a made-up run; the card's defaults are of no interest."""
+    """Return a row of a made-up run; the card's defaults are of no interest."""
     about = {"title": method.upper(), "family": "local", "licence": "MIT"} | card
     return Row(method=method, name=method, device=device, **about)
 
 
 def manifest(rows: Sequence[Row], **parts: Any) -> RunManifest:
-    """A manifest of a made-up run: six frames, sigma 15 and 25, two draws, unless told otherwise.
+    """Return a manifest of a made-up run: by default six frames, sigma 15 and 25, two draws.
 
     Args:
+        rows: the run's rows.
         parts: fields of `RunManifest` that differ, and of what it is made: ``frames``, ``sigmas``,
             ``seeds``.
     """
@@ -81,7 +82,7 @@ def manifest(rows: Sequence[Row], **parts: Any) -> RunManifest:
 
 
 def results(rows: Sequence[Row], measured: Iterable[Measurement], **parts: Any) -> Results:
-    """A stored run, as `load_run` returns it; see `manifest`."""
+    """Return a stored run, as `load_run` returns it; see `manifest`."""
     return Results(manifest(rows, **parts), {m.cell: m for m in measured})
 
 

@@ -45,7 +45,7 @@ MODULES = modules()
 
 
 def imports(name: str) -> Iterator[str]:
-    """The project's modules that a module imports: also in functions, and for types alone."""
+    """Yield the project's modules that a module imports, also in functions and for types only."""
     for node in ast.walk(ast.parse(MODULES[name].read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
@@ -60,13 +60,13 @@ IMPORTS = {name: set(imports(name)) - {name} for name in MODULES}
 
 
 def room(module: str) -> str:
-    """The first part of a module's name below the package's."""
+    """Return the first part of a module's name below the package's."""
     _, *parts = module.split(".")
     return parts[0] if parts else "__init__"
 
 
 def arrows() -> set[tuple[str, str]]:
-    """The imports between rooms."""
+    """Return the imports between rooms."""
     pairs = {(room(name), room(other)) for name, others in IMPORTS.items() for other in others}
     return {(here, there) for here, there in pairs if here != there}
 

@@ -145,7 +145,7 @@ def test_a_logarithmic_axis_has_numbers_however_short_it_is(times: tuple[float, 
 
 
 def figure_of_frames(frames: int, titles: dict[str, str]) -> drawing.Plot:
-    """The frames' figure of methods at one level, from a made-up run."""
+    """Return the frames' figure of methods at one level, from a made-up run."""
     names = [f"f{i}" for i in range(frames)]
     scores = np.random.default_rng(0).normal(30, 1, frames)
     measured = [

@@ -190,7 +190,7 @@ def _resolutions(frames: Sequence[Frame]) -> str:
 
 
 def _noise(frames: Sequence[Frame]) -> str:
-    """How strong the recorded noise is, and how much white noise is left in the clean images."""
+    """Describe the recorded noise, and the white noise that is left in the clean images."""
     from denoisebench.protocol.estimation import estimate_sigma, of_white_noise
 
     recorded = [estimate_sigma(_values(f.read_noisy)) for f in frames if f.read_noisy is not None]

@@ -184,7 +184,7 @@ def _for_stderr() -> _Bar | _Lines:
 
 
 def _place_in(film: str, length: float) -> Callable[[float], str]:
-    """What to say of a place in a film, given in seconds."""
+    """Return a function that writes a place in a film, given in seconds."""
     from denoisebench.datasets.film.output import clock
 
     of = f" of {clock(length)}" if length else ""

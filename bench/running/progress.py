@@ -116,14 +116,17 @@ class PlainProgress:
         self._spoke = time.monotonic()
 
     def begin(self, total: int, done: int) -> None:
+        """See `Progress.begin`."""
         self._done, self._total = done, total
         before = f", {done} measured before" if done else ""
         self._say(f"{total} cells{before}")
 
     def row(self, row: PlannedRow, cells: int) -> None:
+        """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
 
     def cell(self, measurement: Measurement) -> None:
+        """See `Progress.cell`."""
         assert self._tally is not None
         self._done += 1
         self._tally.seen.append(measurement)
@@ -131,7 +134,8 @@ class PlainProgress:
         if finished or time.monotonic() - self._spoke > HEARTBEAT_S:
             self._say(f"[{self._done}/{self._total}] {self._tally.line()}")
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """See `Progress.end`."""
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -159,14 +163,17 @@ class _LiveProgress:
         self._tally: _RowTally | None = None
 
     def begin(self, total: int, done: int) -> None:
+        """See `Progress.begin`."""
         self._bar.start()
         self._task = self._bar.add_task("", total=total, completed=done)
 
     def row(self, row: PlannedRow, cells: int) -> None:
+        """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
         self._bar.update(self._task, description=self._tally.title)
 
     def cell(self, measurement: Measurement) -> None:
+        """See `Progress.cell`."""
         assert self._tally is not None
         self._tally.seen.append(measurement)
         last = (
@@ -179,4 +186,5 @@ class _LiveProgress:
             self._bar.console.print(self._tally.line(), markup=False, highlight=False)
 
     def end(self) -> None:
+        """See `Progress.end`."""
         self._bar.stop()

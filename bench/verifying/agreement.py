@@ -163,7 +163,7 @@ def plans(
 
 
 def _plan(group: list[Expectation], options: RunOptions, quick: Quick | None) -> Plan:
-    """A plan for one data set: every method at every sigma that was printed of one of them."""
+    """Plan a run on one data set: every method at every sigma that was printed of one of them."""
     plan, _ = make_plan(
         replace(
             options,
