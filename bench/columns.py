@@ -30,8 +30,7 @@ FRAMES_COLUMNS = {
     "quality_key": "identity of all that decides the scores",
     "timing_key": "identity of all that decides the times",
 }
-"""Columns of ``frames.csv``, which has a row for each cell. Further metrics have a column of their
-name after ``ssim``."""
+"""One row a cell. Further metrics have a column each, under their names, after ``ssim``."""
 
 TABLE1_COLUMNS = {
     "method": "the method's spec, `name[param=value,…]`",
@@ -53,8 +52,7 @@ TABLE1_COLUMNS = {
     "status": "`ok`, `incomplete`, or what most of the failed cells ended with",
     "note": "what went wrong, or what a reader must know of the row",
 }
-"""Columns of ``table1.csv``, which has a row for each method, noise level and device. Further
-metrics have a column ``NAME_mean`` after SSIM's."""
+"""One row a method, noise level and device. Further metrics have ``NAME_mean``, after SSIM's."""
 
 
 TEXT_COLUMNS = frozenset(

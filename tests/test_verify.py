@@ -111,7 +111,9 @@ def measured(psnr: dict[str, float], sigma: float = 25.0) -> Any:
     return plan, {c: Measurement(c, Status.OK, psnr=psnr[c.frame]) for c in cells}
 
 
-def compared(psnr: dict[str, float], expectation: expectations.Expectation) -> verify.Comparison:
+def compared(
+    psnr: dict[str, float], expectation: expectations.Expectation
+) -> verify.FigureComparison:
     [comparison] = verify.compare_with_print(expectation.at((25.0,)), *measured(psnr))
     return comparison
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from denoisebench.running.plan import Plan
-    from denoisebench.verifying.agreement import Comparison
+    from denoisebench.verifying.agreement import FigureComparison
     from denoisebench.verifying.published import Expectation
 
 _EXIT_OFF = 1
@@ -118,13 +118,13 @@ def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
 
 def _comparisons(
     chosen: Sequence[Expectation], plans: Sequence[Plan], out: Path, complete: Sequence[Plan]
-) -> list[Comparison]:
+) -> list[FigureComparison]:
     """Compare every expectation with its measurements, in the order of the file."""
     from denoisebench.store.sqlite import STORE, Store
     from denoisebench.verifying import agreement as verification
 
     plan_of = {plan.options.dataset: plan for plan in plans}
-    found: list[Comparison] = []
+    found: list[FigureComparison] = []
     known = {}
     for plan in complete:
         with Store(verification.folder(out, plan) / STORE, read_only=True) as store:
@@ -140,7 +140,7 @@ def _comparisons(
     return found
 
 
-def _conclude(found: Sequence[Comparison], out: Path) -> int:
+def _conclude(found: Sequence[FigureComparison], out: Path) -> int:
     """Write and print the table, print a summary, and return the exit code."""
     from collections import Counter
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
 
-LARGEST_SIGMA = 255.0
+_LARGEST_SIGMA = 255.0
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """The run's folder."""
+        """Folder of the run."""
         return self.options.out or Path("results", self.default_name)
 
     @property
@@ -241,13 +241,14 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
 
 
 def _check_numbers(options: RunOptions) -> None:
-    """Refuse numbers that no run can have; comparisons let nan pass, so they are turned round.
+    """Check that the numbers of the options are in their ranges.
 
     Raises:
-        UsageError: a number is out of its range.
+        UsageError: a number is out of its range, or nan.
     """
+    # The conditions are negated because every comparison with nan is false.
     for sigma in (*(options.sigmas or ()), *options.told):
-        if not 0 <= sigma <= LARGEST_SIGMA:
+        if not 0 <= sigma <= _LARGEST_SIGMA:
             raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
     for name in ("seeds", "frames", "timeout", "memory_limit", "threads"):
         value = getattr(options, name)
@@ -309,10 +310,10 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
 
 
 def _check_importable(method: Method) -> None:
-    """Refuse a method that no worker process can import.
+    """Check that a worker process can import a method.
 
     Raises:
-        UsageError: it is defined in a notebook or a script.
+        UsageError: the method is defined in a notebook or a script.
     """
     if method.module == "__main__":
         file = f"{re.sub(r'[^A-Za-z0-9_]', '_', method.card.name)}.py"

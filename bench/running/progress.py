@@ -143,15 +143,19 @@ class PlainProgress:
 
 
 class Silent:
-    """Shows nothing."""
+    """Observer that shows nothing."""
 
-    def begin(self, total: int, done: int) -> None: ...
+    def begin(self, total: int, done: int) -> None:
+        """See `Progress.begin`."""
 
-    def row(self, row: PlannedRow, cells: int) -> None: ...
+    def row(self, row: PlannedRow, cells: int) -> None:
+        """See `Progress.row`."""
 
-    def cell(self, measurement: Measurement) -> None: ...
+    def cell(self, measurement: Measurement) -> None:
+        """See `Progress.cell`."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """See `Progress.end`."""
 
 
 class _LiveProgress:

@@ -139,10 +139,14 @@ def load_finished(folder: Path) -> Results:
 
 
 def finished(folder: Path, results: Results) -> Results:
-    """Return a run that came to its end.
+    """Return a run if it is complete.
+
+    Args:
+        folder: the run's folder, for the message.
+        results: the stored run.
 
     Raises:
-        UsageError: it was interrupted.
+        UsageError: the run is not complete.
     """
     if results.manifest.state != "complete":
         planned = sum(len(results.cells(row)) for row in results.rows)

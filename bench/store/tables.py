@@ -45,7 +45,7 @@ def frames_table(results: Results) -> pd.DataFrame:
 
 
 def _numeric(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with nan for figures that are not there, also in columns without any."""
+    """Return a table with nan for missing figures, also in columns without any figure."""
     missing = [name for name in table if table[name].dtype == object and name not in TEXT_COLUMNS]
     return table.astype(dict.fromkeys(missing, float))
 
