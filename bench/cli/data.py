@@ -39,7 +39,12 @@ data_command.add_command(extract_command)
 
 @data_command.command("list")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the list.",
 )
 def list_(form: str) -> None:
     """List the data sets: their splits, whether they are on disk, their licences."""

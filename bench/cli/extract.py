@@ -26,7 +26,7 @@ _HEARTBEAT_S = 30
 @click.argument(
     "films", nargs=-1, type=click.Path(path_type=Path, readable=False), metavar="FILM..."
 )
-@click.option("--name", required=True, help="Of the data set, as tables will call it.")
+@click.option("--name", required=True, help="Name of the data set, as tables will show it.")
 @click.option(
     "--group",
     "groups",
