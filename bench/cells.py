@@ -1,4 +1,4 @@
-"""Cells, the unit of work and storage, and what is measured of them."""
+"""Cells, the unit of work and storage, and their measurements."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-NOISY = "noisy"
-"""The control that returns its input."""
+NOISY_CONTROL = "noisy"
+"""Name of the control that returns its input."""
 
 
 class Status(StrEnum):
@@ -18,7 +18,7 @@ class Status(StrEnum):
 
     OK = "ok"
     ERROR = "error"  # the method raised
-    TIMEOUT = "timeout"  # the time limit passed
+    TIMEOUT = "timeout"  # the time limit was reached
     KILLED = "killed"  # its process died: a crash, a signal, too much memory
     INVALID_OUTPUT = "invalid_output"  # wrong shape or dtype, not finite, or the input was changed
     UNAVAILABLE = "unavailable"  # it could not be tried
@@ -32,12 +32,17 @@ class Level:
         sigma: strength of the drawn noise on the 8-bit scale; None where noise was recorded.
         told: sigma, on the same scale, that the user has methods told; None tells them the true
             one, or an estimate of it.
+
+    Examples:
+        >>> str(Level(25.0)), str(Level(25.0, told=50.0)), str(Level(None))
+        ('sigma 25', 'sigma 25 told as 50', 'recorded noise')
     """
 
     sigma: float | None
     told: float | None = None
 
     def __str__(self) -> str:
+        """Write the level in words."""
         noise = "recorded noise" if self.sigma is None else f"sigma {self.sigma:g}"
         return noise if self.told is None else f"{noise} told as {self.told:g}"
 
@@ -51,20 +56,25 @@ class Level:
 
 
 def told_to(blind: bool, levels: Iterable[Level]) -> list[Level]:
-    """List the levels that differ for a method, in their order."""
+    """List the levels that differ for a method, in their order; a blind one is told nothing.
+
+    Examples:
+        >>> told_to(True, [Level(25.0), Level(25.0, told=50.0)])
+        [Level(sigma=25.0, told=None)]
+    """
     return list(dict.fromkeys(level.as_told_to(blind) for level in levels))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one noisy frame on one device: the unit of work, of resume and of storage.
+    """One method on one noisy frame on one device: the unit of work, resume and storage.
 
     Attributes:
         method: the method's spec, ``name[param=value,…]``.
         device: ``cpu`` or ``cuda``.
         frame: the frame's id.
         sigma: strength of the drawn noise on the 8-bit scale; None where noise was recorded.
-        seed: number of the noise draw.
+        seed: number of the noise draw, from 0.
         told: see `Level`; always None for a blind method.
     """
 

@@ -1,4 +1,4 @@
-"""Digests of values and of code: the parts of the identities that stored results carry."""
+"""Digests of values and of code, for the identities that stored results carry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["code_digest", "value_digest"]
 
-# Every plugin imports these, and no result depends on them.
+# Every plugin imports these modules, and no result depends on them.
 _NOT_BEHIND = {
     "denoisebench.denoisers",
     "denoisebench.denoisers.registry",
@@ -41,8 +41,11 @@ def code_digest(module: str, path: Path) -> str:
     """Return the digest of a module's file and of the modules of its package that it imports.
 
     Args:
-        module: its absolute name.
-        path: its file.
+        module: the module's absolute name.
+        path: the module's file.
+
+    Returns:
+        The first 16 hex digits of the sha256 of the files.
     """
     files: dict[str, Path] = {}
     _collect(module, path, files)
@@ -66,7 +69,7 @@ def _collect(module: str, path: Path, files: dict[str, Path]) -> None:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Absolute names of all that a module imports, at the top or inside its functions."""
+    """Yield the absolute names of all imports of a module, also those inside its functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,6 +1,7 @@
-"""Formats of other tools: github-action-benchmark, Bencher, JUnit and pytest-benchmark.
+"""Stored runs in the formats of other tools: pure functions that return the files' texts.
 
-Pure functions of a stored run, or of a comparison's findings, that return text.
+To add a format, write a function that returns the text of each file by its name, and enter it in
+`EXPORTS`.
 """
 
 from __future__ import annotations
@@ -10,26 +11,24 @@ import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 from denoisebench.cells import Status
-from denoisebench.comparing.findings import Verdict
-from denoisebench.comparing.render import change_in_words, figures_in_words, grounds_in_words
-from denoisebench.reporting.words import one_line
-from denoisebench.store.tables import named_lines
+from denoisebench.reporting.junit import JunitSuite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from denoisebench.cells import Measurement
-    from denoisebench.comparing.findings import Finding
     from denoisebench.store.results import Results
 
+__all__ = ["EXPORTS", "bencher", "github_action_benchmark", "junit", "pytest_benchmark"]
 
-def github_action_benchmark(results: Results) -> tuple[str, str]:
-    """Write its two files: ``customBiggerIsBetter`` and ``customSmallerIsBetter``.
 
-    A metric whose best is zero goes to the second as its distance from zero.
+def github_action_benchmark(results: Results) -> dict[str, str]:
+    """Write ``bigger-is-better.json`` and ``smaller-is-better.json`` for github-action-benchmark.
+
+    Its tools for them are ``customBiggerIsBetter`` and ``customSmallerIsBetter``. A metric whose
+    best is zero goes to the second as its distance from zero.
     """
     bigger: list[dict[str, Any]] = []
     smaller: list[dict[str, Any]] = []
@@ -37,20 +36,28 @@ def github_action_benchmark(results: Results) -> tuple[str, str]:
         value = abs(value) if figure.direction == "zero" else value
         entry = {"name": f"{name} {figure.title}", "unit": figure.unit, "value": value}
         (bigger if figure.direction == "higher" else smaller).append(entry)
-    return _json(bigger), _json(smaller)
+    return {"bigger-is-better.json": _json(bigger), "smaller-is-better.json": _json(smaller)}
 
 
-def bencher(results: Results) -> str:
-    """Write the Bencher Metric Format: by benchmark, by measure, a value."""
+def bencher(results: Results) -> dict[str, str]:
+    """Write ``bencher.json``, the Bencher Metric Format: a value by benchmark and measure."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for name, figure, value in _figures(results):
         found.setdefault(name, {})[figure.name] = {"value": value}
-    return _json(found)
+    return {"bencher.json": _json(found)}
 
 
 @dataclass(frozen=True)
 class _Figure:
-    """A figure of `table1`, as other tools are told of it."""
+    """A column of `table1` that other tools get.
+
+    Attributes:
+        column: the column's name in `columns.TABLE1_COLUMNS`.
+        name: the figure's name in files that scripts read.
+        title: its name in files that people read.
+        unit: its unit; empty for none.
+        direction: ``higher``, ``lower`` or ``zero`` is best.
+    """
 
     column: str
     name: str
@@ -66,9 +73,9 @@ _COSTS = (
 
 
 def _figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
-    """Each finite mean over all cells of a row: the row in words, the figure, and its value."""
+    """Yield each row's name, figure and value, where the mean is finite and over all cells."""
     scores = [_Figure(m.column, m.name, m.title, m.unit, m.direction) for m in results.metrics]
-    for name, line in named_lines(results).items():
+    for name, line in _named_lines(results).items():
         if line["status"] != Status.OK:
             continue
         for figure in (*scores, *_COSTS):
@@ -77,62 +84,27 @@ def _figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
                 yield name, figure, float(value)
 
 
-def junit_of_run(results: Results) -> str:
-    """Write a test case a method, device and noise level; a failure says what went wrong."""
-    suite = ElementTree.Element("testsuite", name="bench run")
-    for name, line in named_lines(results).items():
-        case = _case(suite, name, line["device"])
-        if math.isfinite(line["ms_per_frame"] or math.nan):
-            case.set("time", f"{line['ms_per_frame'] / 1000:.6f}")
-        if line["status"] not in (Status.OK, Status.UNAVAILABLE):
-            _outcome(case, "failure", line["note"] or line["status"])
-        elif line["status"] == Status.UNAVAILABLE:
-            _outcome(case, "skipped", line["note"])
-    return _xml(suite)
+def junit(results: Results) -> dict[str, str]:
+    """Write ``junit.xml``: a test case for each method, device and noise level.
+
+    A row that failed is a failure, and says what went wrong; one that could not be tried is
+    skipped.
+    """
+    suite = JunitSuite("bench run")
+    for name, line in _named_lines(results).items():
+        kind = {Status.OK: "", Status.UNAVAILABLE: "skipped"}.get(line["status"], "failure")
+        message = (line["note"] or line["status"]) if kind else ""
+        ms = line["ms_per_frame"] or math.nan
+        seconds = ms / 1000 if math.isfinite(ms) else None
+        suite.add(name, line["device"], kind, message, seconds=seconds)
+    return {"junit.xml": suite.xml()}
 
 
-def junit_of_comparison(findings: Sequence[Finding]) -> str:
-    """Write a test case a finding: regressions fail, methods that failed are errors."""
-    suite = ElementTree.Element("testsuite", name="bench compare")
-    kinds = {Verdict.FAILED: "error", Verdict.NOT_COMPARABLE: "skipped", Verdict.MISSING: "skipped"}
-    for finding in findings:
-        words = [finding.method, finding.metric, finding.level]
-        case = _case(suite, " ".join(filter(None, words)), finding.device)
-        if finding.fails:
-            message = f"{finding.verdict}: {change_in_words(finding)}"
-            details = f"{figures_in_words(finding)}; {grounds_in_words(finding)}"
-            _outcome(case, "failure", message, details)
-        elif finding.verdict in kinds:
-            _outcome(case, kinds[finding.verdict], f"{finding.verdict}: {finding.reason}")
-    return _xml(suite)
+def pytest_benchmark(results: Results) -> dict[str, str]:
+    """Write ``pytest-benchmark.json``, which ``pytest-benchmark compare`` reads.
 
-
-def _case(suite: ElementTree.Element, name: str, device: str) -> ElementTree.Element:
-    where = f"denoisebench.{device}"
-    return ElementTree.SubElement(suite, "testcase", name=one_line(name), classname=where)
-
-
-def _outcome(case: ElementTree.Element, kind: str, message: str, details: str = "") -> None:
-    """Some viewers show the message, others the text."""
-    outcome = ElementTree.SubElement(case, kind, message=one_line(message))
-    outcome.text = one_line(details or message)
-
-
-def _xml(suite: ElementTree.Element) -> str:
-    cases = suite.findall("testcase")
-    suite.set("tests", str(len(cases)))
-    for kind, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
-    root = ElementTree.Element("testsuites")
-    root.append(suite)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n"
-
-
-def pytest_benchmark(results: Results) -> str:
-    """Write what ``pytest --benchmark-json`` writes, for ``pytest-benchmark compare``.
-
-    A benchmark a method, device and noise level; its rounds are the warm calls on all frames.
+    It holds a benchmark for each method, device and noise level; the rounds are the warm calls on
+    all frames, in seconds.
     """
     machine = results.manifest.environment
     content = {
@@ -148,10 +120,11 @@ def pytest_benchmark(results: Results) -> str:
         "datetime": results.manifest.written,
         "version": "5.1.0",
     }
-    return _json(content)
+    return {"pytest-benchmark.json": _json(content)}
 
 
 def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a pytest-benchmark file."""
     for row in results.rows:
         measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
         for level in dict.fromkeys(m.cell.level for m in measured):
@@ -171,12 +144,13 @@ def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def _mean_psnr(cells: Sequence[Measurement]) -> float | None:
+    """Return the mean PSNR in dB; None where it is unknown or infinite."""
     values = [m.psnr for m in cells if m.psnr is not None]
     return statistics.fmean(values) if values and all(map(math.isfinite, values)) else None
 
 
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:
-    """pytest-benchmark's statistics of the rounds."""
+    """Return pytest-benchmark's statistics of the rounds."""
     q1, middle, q3 = (
         statistics.quantiles(seconds, n=4, method="inclusive")
         if len(seconds) > 1
@@ -209,4 +183,21 @@ def _stats(seconds: Sequence[float]) -> dict[str, Any]:
 
 
 def _json(content: object) -> str:
+    """Write JSON; infinite numbers, which it does not know, raise ValueError."""
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _named_lines(results: Results) -> dict[str, dict[str, Any]]:
+    """Return the lines of `table1` by name; pandas is imported only for this."""
+    from denoisebench.store.tables import named_lines
+
+    return named_lines(results)
+
+
+EXPORTS: Mapping[str, Callable[[Results], dict[str, str]]] = {
+    "github-action-benchmark": github_action_benchmark,
+    "bencher": bencher,
+    "junit": junit,
+    "pytest-benchmark": pytest_benchmark,
+}
+"""The formats of ``bench export``: functions that return the files' texts by file name."""

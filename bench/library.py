@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from denoisebench import protocol
 from denoisebench.comparing.findings import Finding, exit_code
+from denoisebench.comparing.findings_report import About, compare_markdown, headline
 from denoisebench.comparing.limits import ComparisonLimits, read_calibration, read_fail_on
-from denoisebench.comparing.render import About, compare_markdown, headline
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
-from denoisebench.reporting import FORMATS
 from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
-from denoisebench.reporting.write import write_reports, write_tables
+from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
+from denoisebench.running.execution import RunInterrupted, execute
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import Silent, for_stderr
-from denoisebench.running.session import RunInterrupted, execute
 from denoisebench.store.results import Results, finished, load_run
 from denoisebench.store.tables import frames_table, table1
 
@@ -261,7 +260,11 @@ def _options(
     out: str | Path | None,
     further: FurtherOptions,
 ) -> RunOptions:
-    """The arguments of `run`, as the command line has them."""
+    """Return the arguments of `run` as options of the command line.
+
+    Raises:
+        UsageError: there is no such option.
+    """
     forms: dict[str, Callable[[Any], Any]] = {"metrics": _names, "force": _names, "told": _numbers}
     kept: dict[str, Any] = {
         name: forms[name](value) if name in forms else value for name, value in further.items()
@@ -327,7 +330,8 @@ def compare(
     only.
 
     Args:
-        base, head: runs, or their folders.
+        base: the run to compare with, or its folder.
+        head: the run that is judged, or its folder.
         fail_on: what is a regression, and by how much worse: ``psnr=0.02,time=10%``. Limits that
             were read already know their calibration.
         calibration: file that ``bench calibrate`` wrote on this machine: times must grow by more.
@@ -387,8 +391,8 @@ def report(
     if out is None and len(runs) > 1:
         raise UsageError("several runs: say where their report goes with --out FOLDER")
     for name in _names(formats):
-        if name not in FORMATS:
-            raise UsageError(unknown("format", name, FORMATS))
+        if name not in REPORT_FORMATS:
+            raise UsageError(unknown("format", name, REPORT_FORMATS))
     loaded = [_run(one) for one in runs]
     expressions = _names(metrics)
     shown = {
@@ -411,9 +415,9 @@ def add_noise(
     Args:
         clean: uint8 (H, W, C), C = 3 (RGB) or 1.
         sigma: strength of the noise on the 8-bit scale, at least 0.
-        seed: which noise draw.
-        dataset, frame: with a data set's name and a frame's id, the noise is bit by bit that of
-            a run on that frame.
+        seed: number of the noise draw.
+        dataset: name of a data set; with ``frame``, the noise is bit by bit that of a run on it.
+        frame: id of a frame of the data set.
         noise: the noise and its parameters, such as ``jpeg[quality=50]``.
 
     Returns:
@@ -456,7 +460,7 @@ def _run(run: Run | str | Path) -> Run:
 
 
 def _named(runs: Iterable[Run]) -> dict[str, Run]:
-    """The runs by their folders' names, numbered where they share one."""
+    """Return the runs by their folders' names, with numbers where folders share a name."""
     named: dict[str, Run] = {}
     for run in runs:
         plain = name = run.folder.resolve().name

@@ -1,4 +1,4 @@
-"""A pytest plugin for authors of methods: one test that guards scores and time.
+"""Pytest plugin for authors of methods: one test guards scores and time.
 
     def test_my_method(denoisebench):
         result = denoisebench("my-method", sigma=25)
@@ -24,16 +24,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def denoisebench(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Trial]:
-    """Score a method as ``bench run`` does, and have pytest-benchmark time it on the first frame.
+    """Return a function that scores and times a method, to be called once in a test.
 
     ``denoisebench(method, *, dataset="stills", split="test", sigma=25, frames=2, plugin=None)``
-    returns a `denoisebench.trial.Trial`. Once a test: pytest-benchmark times one function.
+    scores the method as ``bench run`` does, has pytest-benchmark time it on the first frame, and
+    returns a `denoisebench.trial.Trial`. See `denoisebench.trial.run_trial` for the arguments;
+    ``plugin`` is a Python file with the method. A test may call it once, since pytest-benchmark
+    times one function in a test.
     """
     if not request.config.pluginmanager.has_plugin("benchmark"):
         pytest.fail("the fixture denoisebench needs pytest-benchmark: pip install pytest-benchmark")
     benchmark = request.getfixturevalue("benchmark")
 
     def run(method: str, *, plugin: str | Path | None = None, **choices: Any) -> Trial:
+        """Score and time the method; keep its scores in pytest-benchmark's file."""
         from denoisebench.trial import run_trial
 
         plugins = () if plugin is None else (Path(plugin),)

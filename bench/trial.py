@@ -1,4 +1,4 @@
-"""A trial of one method on a few frames, for its author's tests (`denoisebench.pytest_plugin`)."""
+"""Trial of one method on a few frames, for its author's tests (`denoisebench.pytest_plugin`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisebench.comparing.findings import Verdict
+from denoisebench.comparing.findings_report import change_in_words
 from denoisebench.comparing.limits import ComparisonLimits
-from denoisebench.comparing.render import change_in_words
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.machine import threads
 from denoisebench.machine.transfer import device_of, without_gradients
+from denoisebench.running.execution import execute
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
-from denoisebench.running.session import execute
 from denoisebench.running.worker import Task, load_method
 from denoisebench.store.results import load_finished
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """A method's scores on a few frames.
+    """Scores of a method on a few frames.
 
     Attributes:
         results: the stored run.
@@ -40,23 +40,24 @@ class Trial:
 
     @property
     def psnr(self) -> float:
-        """Mean over frames, in dB."""
+        """Mean PSNR over frames in dB."""
         return fmean(m.psnr for m in self.results.measurements.values() if m.psnr is not None)
 
     @property
     def ssim(self) -> float:
-        """Mean over frames."""
+        """Mean SSIM over frames, in [-1, 1]."""
         return fmean(m.ssim for m in self.results.measurements.values() if m.ssim is not None)
 
     def not_worse_than(self, run: str | Path, psnr: float = 0.02) -> None:
-        """Compare with a stored run, frame by frame.
+        """Assert that the method is not worse than in a stored run, frame by frame.
 
         Args:
-            run: the folder of a run of the same method on the same data, at least.
-            psnr: the loss in dB that is too much.
+            run: folder of a run that holds the same method on the same data.
+            psnr: the smallest loss in dB that counts.
 
         Raises:
-            AssertionError: it is worse, or there is nothing to compare with.
+            AssertionError: the method is worse, or cannot be compared.
+            UsageError: the folder holds no complete run.
         """
         from pathlib import Path
 
@@ -87,13 +88,17 @@ def run_trial(
     """Score a method as ``bench run`` does, then time it on the first frame in this process.
 
     Args:
-        method: its spec.
-        folder: takes the run.
-        clock: calls what it is given, often.
-        dataset, split, sigma, frames, plugins: as of ``bench run``.
+        method: the method's spec, ``name[param=value,…]``.
+        folder: folder for the run; an earlier run there is set aside.
+        clock: function that calls its argument as often as it needs to time it.
+        dataset: expression that names a data set; ``stills`` needs no network.
+        split: name of the split.
+        sigma: standard deviation of the noise on the 8-bit scale.
+        frames: number of frames, spread evenly over the split.
+        plugins: Python files with further methods.
 
     Raises:
-        UsageError: something asked for does not exist.
+        UsageError: something that the arguments name does not exist.
         AssertionError: the method failed.
     """
     options = RunOptions(
@@ -118,7 +123,7 @@ def run_trial(
 
 
 def _call(plan: Plan, folder: Path) -> Callable[[], Any]:
-    """The method at work on the first frame: what is timed."""
+    """Return a function without arguments that denoises the plan's first frame."""
     [row] = plan.rows
     cell, frame = next(iter(plan.cells(row)))
     noisy = np.empty(frame.shape, np.float32)

@@ -1,4 +1,4 @@
-"""Choice of a method's parameters: a grid search on frames that no result is reported for."""
+"""Choice of a method's parameters by a grid search on frames for which no results are reported."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Card
     from denoisebench.running.evaluation import Scene
 
-SPLITS = ("val", "train")
+_SPLITS = ("val", "train")
 
 
 @dataclass(frozen=True)
 class Search:
-    """A grid search: the method, the frames and the noise levels.
+    """Grid search: a method, frames and noise levels.
 
     Attributes:
-        card: the method.
+        card: the method's card.
         dataset: the source of the frames.
         split: ``val`` or ``train``, never ``test``.
-        frames: those of the split that are used.
-        sigmas: on the 8-bit scale.
-        device: where the method runs.
+        frames: the frames of the split that are used.
+        sigmas: standard deviations of the noise on the 8-bit scale.
+        device: ``cpu`` or ``cuda``.
     """
 
     card: Card
@@ -59,22 +59,23 @@ class Search:
 
     @property
     def space(self) -> dict[str, tuple[Any, ...]]:
-        """The values to try for each parameter, from the plugin's ``search``."""
+        """Values to try for each parameter: the class attribute ``search`` of the method."""
         return getattr(self.card.factory, "search", {})
 
     @property
     def grid(self) -> list[dict[str, Any]]:
-        """Every combination of them."""
+        """All combinations of the values, as parameters by name."""
         values = product(*self.space.values())
         return [dict(zip(self.space, combination, strict=True)) for combination in values]
 
     @property
     def libraries(self) -> dict[str, str]:
+        """Versions of the libraries behind the method."""
         return environment.versions(("numpy", *self.card.requires))
 
     @cached_property
     def identity(self) -> str:
-        """Digest of all that decides a score, but for the parameters."""
+        """Digest of everything except the parameters that decides a score."""
         parts = [
             registry.source_digest(self.card),
             self.libraries,
@@ -89,12 +90,16 @@ class Search:
 
 @dataclass(frozen=True)
 class GridTrial:
-    """One combination of parameters, measured.
+    """Measured combination of parameters.
 
     Attributes:
-        parameters: the searched parameters' values.
-        psnr: mean over the frames for each sigma, in dB.
-        ms: median time of a frame, on one thread.
+        parameters: values of the searched parameters.
+        psnr: mean PSNR over the frames in dB, for each sigma.
+        ms: median time of a frame in milliseconds, on one thread.
+
+    Examples:
+        >>> GridTrial({"h": 0.8}, (32.0, 29.0), 12.5).mean
+        30.5
     """
 
     parameters: dict[str, Any]
@@ -103,6 +108,7 @@ class GridTrial:
 
     @property
     def mean(self) -> float:
+        """Mean PSNR over the sigmas, in dB."""
         return fmean(self.psnr)
 
 
@@ -115,15 +121,20 @@ def make_search(
     count: int | None = None,
     device: str = "cpu",
 ) -> Search:
-    """Check what is asked for.
+    """Build a search, and check that it can be carried out.
 
     Args:
-        count: how many frames, evenly over the split; None takes all.
+        card: the method's card.
+        dataset: the source of the frames.
+        split: ``val`` or ``train``.
+        sigmas: standard deviations of the noise on the 8-bit scale.
+        count: number of frames, spread evenly over the split; None takes all.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         UsageError: the split is not for tuning, or the method cannot be tuned here.
     """
-    if split not in SPLITS:
+    if split not in _SPLITS:
         raise UsageError(f"--split {split}: parameters are chosen on val or train frames only")
     if split not in dataset.splits:
         has = ", ".join(dataset.splits)
@@ -140,11 +151,15 @@ def make_search(
 
 
 def search_grid(search: Search, path: Path, tell: Callable[[str], None]) -> list[GridTrial]:
-    """Measure the whole grid, saving after each combination what was measured so far.
+    """Measure the whole grid; the trials are saved after each combination.
 
     Args:
+        search: the search.
         path: the CSV file; combinations that it holds for the same identity are not repeated.
-        tell: is given a line after each combination.
+        tell: function that gets a line after each combination.
+
+    Returns:
+        The trials, in the order of the grid.
 
     Raises:
         UsageError: the method fails on a frame, or the file cannot be read or written.
@@ -163,18 +178,37 @@ def search_grid(search: Search, path: Path, tell: Callable[[str], None]) -> list
 
 
 def best_trial(trials: list[GridTrial]) -> GridTrial:
-    """Return the trial of highest mean PSNR over the sigmas; of equals, the first."""
+    """Return the trial of highest mean PSNR over the sigmas; of equal trials, the first.
+
+    Examples:
+        >>> trials = [GridTrial({"h": 1}, (30.0,), 5), GridTrial({"h": 2}, (31.0,), 5)]
+        >>> best_trial(trials).parameters
+        {'h': 2}
+    """
     return max(trials, key=lambda trial: trial.mean)
 
 
 def trial_in_words(trial: GridTrial) -> str:
-    """Write a trial in one line."""
+    """Write a trial in one line.
+
+    Examples:
+        >>> trial_in_words(GridTrial({"h": 0.8}, (32.0, 29.0), 12.5))
+        'h=0.8: 30.50 dB, 12.5 ms'
+    """
     parameters = ", ".join(f"{name}={value}" for name, value in trial.parameters.items())
     return f"{parameters}: {trial.mean:.2f} dB, {trial.ms:g} ms"
 
 
 def advice(search: Search, chosen: GridTrial) -> list[str]:
-    """Advise changes of the plugin: its defaults, or a search whose edge was the best."""
+    """List changes that a search suggests: other defaults, or a wider search.
+
+    Args:
+        search: the search.
+        chosen: its best trial.
+
+    Returns:
+        Lines for the method's author; empty if nothing should change.
+    """
     source = registry.source_file(search.card)
     lines = [
         f"{source.name if source else search.card.name}: {name} = {value!r}, was {default!r}"
@@ -190,7 +224,13 @@ def advice(search: Search, chosen: GridTrial) -> list[str]:
 
 
 def record(search: Search, chosen: GridTrial, command: str) -> str:
-    """Write the choice and its grounds as TOML."""
+    """Write a choice and its grounds as TOML.
+
+    Args:
+        search: the search.
+        chosen: its best trial.
+        command: the command that repeats the search.
+    """
     head = {
         "method": search.card.name,
         "command": command,
@@ -207,18 +247,19 @@ def record(search: Search, chosen: GridTrial, command: str) -> str:
 
 
 def _toml(values: dict[str, Any]) -> str:
-    """Strings, numbers, booleans and lists of them read the same in JSON and TOML."""
+    """Write lines of TOML; strings, numbers, booleans and lists look the same in JSON."""
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 def _prepare(card: Card) -> None:
-    """Load the method's libraries, so that no time includes it, and hold them to one thread."""
+    """Import the method's libraries before any timing, and limit them to one thread."""
     for module in card.requires:
         importlib.import_module(module)
     threads.pin(1)
 
 
 def _measure(search: Search, parameters: dict[str, Any]) -> GridTrial:
+    """Measure a combination of parameters on all frames and sigmas."""
     method = _Method(search, parameters)
     observation = Drawn(WHITE_GAUSSIAN, search.dataset.name)
     scores = []
@@ -233,7 +274,11 @@ def _measure(search: Search, parameters: dict[str, Any]) -> GridTrial:
 
 
 class _Method:
-    """A method with some parameters, and the times of its calls in nanoseconds."""
+    """Method with a combination of parameters.
+
+    Attributes:
+        times: times of its calls so far, in nanoseconds.
+    """
 
     def __init__(self, search: Search, parameters: dict[str, Any]) -> None:
         assert search.card.factory is not None
@@ -243,7 +288,7 @@ class _Method:
         self.times: list[int] = []
 
     def denoise(self, scene: Scene) -> np.ndarray:
-        """Denoise a frame, and keep the time.
+        """Denoise a frame, and keep the time; return the estimate, float32 (H, W, C).
 
         Raises:
             UsageError: the method fails.
@@ -260,6 +305,7 @@ class _Method:
 
 
 def _table(search: Search, trials: list[GridTrial]) -> str:
+    """Write the trials as CSV."""
     rows = [
         {
             **{name: str(value) for name, value in trial.parameters.items()},
@@ -278,7 +324,11 @@ def _table(search: Search, trials: list[GridTrial]) -> str:
 
 
 def _read(search: Search, path: Path) -> dict[tuple[str, ...], GridTrial]:
-    """The trials that an earlier search left, if it was this one."""
+    """Read the trials of an earlier search with the same identity, by key.
+
+    Raises:
+        UsageError: the file is no CSV of a search.
+    """
     if not path.is_file():
         return {}
     grid = {_key(parameters): parameters for parameters in search.grid}
@@ -298,8 +348,10 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], GridTrial]:
 
 
 def _columns(search: Search) -> list[str]:
+    """Name the columns of PSNR, one for each sigma."""
     return [f"psnr_{sigma:g}" for sigma in search.sigmas]
 
 
 def _key(parameters: dict[str, Any]) -> tuple[str, ...]:
+    """Return the parameters' values as texts, as the CSV holds them."""
     return tuple(map(str, parameters.values()))

@@ -89,7 +89,7 @@ def default_dataset(split: str) -> tuple[StoredDataset, str]:
     Examples:
         >>> default_dataset("tset")
         Traceback (most recent call last):
-        denoisebench.datasets.base.DataError: documentary has no split 'tset', only train, val, test
+        denoisebench.datasets.base.DataError: documentary: unknown split 'tset'; did you mean test?
     """
     documentary = Documentary()
     before = documentary.missing(split)

@@ -259,7 +259,7 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
 
 
 def _is_same(known: Any, factory: type) -> bool:
-    """True for a class that is defined again, as when a notebook's cell is run twice."""
+    """Return True for a class that is defined again, as when a notebook's cell is run twice."""
     before, now = ((f.__module__, f.__qualname__) for f in (known, factory))
     return before == now
 

@@ -37,7 +37,7 @@ hypothesis.settings.load_profile("denoisebench")
 
 @pytest.fixture
 def documentary_root(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that holds the real ``documentary`` frames, named to the package as a user does.
+    """Name the folder of the real ``documentary`` frames to the package, as a user does.
 
     It is `DENOISEBENCH_DATA`, or ``shared/data`` beside the checkout.
     """
@@ -51,7 +51,7 @@ def documentary_root(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in place of the user's cache, and no DENOISEBENCH_DATA."""
+    """Put an empty folder in place of the user's cache, and unset DENOISEBENCH_DATA."""
     folder = tmp_path / "cache"
     monkeypatch.setattr("pooch.os_cache", lambda project: folder / project)
     monkeypatch.delenv("DENOISEBENCH_DATA", raising=False)
@@ -68,7 +68,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three small colour images with smooth, textured and flat parts."""
+    """Return a folder of three small colour images with smooth, textured and flat parts."""
     folder = tmp_path_factory.mktemp("photos")
     rows, columns = np.mgrid[0:40, 0:48]
     for number in range(3):
@@ -103,7 +103,7 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The same command within this process, without the second or two that a new one takes.
+    """Return the same command within this process, without the second or two that a new one takes.
 
     For requests that are refused or answered. What loads plugins, takes signals or must survive
     a crash needs `bench`. An exception that the command does not handle reaches the test.

@@ -36,7 +36,7 @@ def photograph(name: str) -> np.ndarray:
 
 
 def view(shot: int, progress: float, pan: float = 1 / 12) -> np.ndarray:
-    """A shot's picture: a part of a photograph that is its own, panned.
+    """Return a shot's picture: a part of a photograph that is its own, panned.
 
     Args:
         shot: its number; 24 of them differ.
@@ -56,7 +56,7 @@ def view(shot: int, progress: float, pan: float = 1 / 12) -> np.ndarray:
 
 
 def paint_number(picture: np.ndarray, number: int, top: int = TOP) -> np.ndarray:
-    """The picture with a number in a strip of blocks, in place."""
+    """Draw a number into the picture as a strip of blocks, in place."""
     for bit in range(BITS):
         level = BRIGHT if number >> bit & 1 else DARK
         picture[top : top + ROWS, bit * BLOCK : (bit + 1) * BLOCK] = level
@@ -64,7 +64,7 @@ def paint_number(picture: np.ndarray, number: int, top: int = TOP) -> np.ndarray
 
 
 def read_number(picture: np.ndarray, scale: float = 0.5, top: float = TOP, left: float = 0) -> int:
-    """The number in a picture that was scaled; ``top`` and ``left`` are those of the strip in it.
+    """Return the number in a scaled picture; ``top`` and ``left`` are those of the strip.
 
     A block that is neither dark nor bright fails: the picture is a mixture, or cut elsewhere.
     """
@@ -82,7 +82,7 @@ def read_number(picture: np.ndarray, scale: float = 0.5, top: float = TOP, left:
 
 
 def shots_of(lengths: Iterable[int], first: int = 0, pan: float = 1 / 12) -> Iterator[np.ndarray]:
-    """The numbered frames of shots with these lengths."""
+    """Return the numbered frames of shots with these lengths."""
     number = 0
     for shot, length in enumerate(lengths, first):
         for i in range(length):

@@ -15,10 +15,10 @@ from denoisebench.store.manifest import (
     DatasetRecord,
     EnvironmentRecord,
     FrameRecord,
-    Manifest,
     MetricRecord,
     NoiseRecord,
     Row,
+    RunManifest,
 )
 from denoisebench.store.results import Results
 from denoisebench.store.sqlite import STORE, Store
@@ -49,16 +49,17 @@ _CONTROLS = {"oracle": (math.inf, 0.1), "noisy": (22.0, 0.1)}
 
 
 def row(method: str, device: str = "cpu", **card: Any) -> Row:
-    """A row of a made-up run; the card's defaults are of no interest."""
+    """Return a row of a made-up run; the card's defaults are of no interest."""
     about = {"title": method.upper(), "family": "local", "licence": "MIT"} | card
     return Row(method=method, name=method, device=device, **about)
 
 
-def manifest(rows: Sequence[Row], **parts: Any) -> Manifest:
-    """A manifest of a made-up run: six frames, sigma 15 and 25, two draws, unless told otherwise.
+def manifest(rows: Sequence[Row], **parts: Any) -> RunManifest:
+    """Return a manifest of a made-up run: by default six frames, sigma 15 and 25, two draws.
 
     Args:
-        parts: fields of `Manifest` that differ, and of what it is made: ``frames``, ``sigmas``,
+        rows: the run's rows.
+        parts: fields of `RunManifest` that differ, and of what it is made: ``frames``, ``sigmas``,
             ``seeds``.
     """
     frames = parts.pop("frames", FRAMES)
@@ -77,11 +78,11 @@ def manifest(rows: Sequence[Row], **parts: Any) -> Manifest:
         "busy_percent": 0.0,
         "timing": {},
     }
-    return Manifest(**usual | parts)
+    return RunManifest(**usual | parts)
 
 
 def results(rows: Sequence[Row], measured: Iterable[Measurement], **parts: Any) -> Results:
-    """A stored run, as `load_run` returns it; see `manifest`."""
+    """Return a stored run, as `load_run` returns it; see `manifest`."""
     return Results(manifest(rows, **parts), {m.cell: m for m in measured})
 
 

@@ -25,7 +25,7 @@ KINDS = ["zip", "tar", "tar.gz", "tar.xz"]
 
 
 def pack(path: Path, members: list[tuple[str, bytes]]) -> Path:
-    """An archive of the kind that its name says, with these names, whatever they are."""
+    """Write an archive of the kind that its name says, with these names."""
     if path.name.endswith("zip"):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, data in members:

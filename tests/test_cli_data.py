@@ -225,7 +225,7 @@ class Grown(Rotten):
 
 @pytest.fixture
 def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package that announces a good data set, many bad ones, and one of ours."""
+    """Install a package that announces a good data set, many bad ones, and one of ours."""
     site = tmp_path / "site"
     (site / "third-1.0.dist-info").mkdir(parents=True)
     (site / "third.py").write_text(PLUGINS)

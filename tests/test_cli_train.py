@@ -54,7 +54,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    """The recipe ``best`` with networks and batches that take milliseconds."""
+    """Return the recipe ``best`` with networks and batches that take milliseconds."""
     text = (recipe.SHIPPED / "best.toml").read_text()
     for old, new in CHANGES.items():
         assert old in text

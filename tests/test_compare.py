@@ -23,9 +23,9 @@ from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.comparing import decision
 from denoisebench.comparing.calibration import calibrate
 from denoisebench.comparing.findings import Finding, Verdict, exit_code
+from denoisebench.comparing.findings_report import About, compare_markdown
 from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
-from denoisebench.comparing.render import About, compare_markdown
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
 from denoisebench.store.manifest import MetricRecord, NoiseRecord
 from denoisebench.store.results import load_run
@@ -50,7 +50,7 @@ def run(
     method: str = "x",
     **parts: Any,
 ) -> Results:
-    """A stored run of one method on eight frames at one sigma."""
+    """Return a stored run of one method on eight frames at one sigma."""
     measured = [
         Measurement(
             Cell(method, "cpu", frame, 25.0, 0),
@@ -76,7 +76,7 @@ def found(
 
 
 def changed(results: Results, **values: Any) -> Results:
-    """The same run with other values in every measurement."""
+    """Return the same run with other values in every measurement."""
     measured = {cell: replace(m, **values) for cell, m in results.measurements.items()}
     return replace(results, measurements=measured)
 
@@ -293,12 +293,15 @@ def test_a_comment_shows_what_strangers_say_as_text() -> None:
 def launches(
     trials: int, slowdown: float, *, scatter: float, drift: float, tails: float, pairs: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times of launches in the order base, head, head, base, …; (trials, pairs) each.
+    """Return times of launches in the order base, head, head, base, …; (trials, pairs) each.
 
     Args:
+        trials: number of series of launches.
+        slowdown: share by which HEAD's launches take longer.
         scatter: standard deviation of a launch's logarithm, however fast the machine is.
         drift: standard deviation of the step of the machine's own random walk, a launch.
         tails: the share of launches that are slower by another 30 % on average.
+        pairs: number of launches of each version.
     """
     generator = np.random.default_rng(round(1e4 * (slowdown + scatter + drift + tails)))
     shape = (trials, 2 * pairs)
@@ -310,7 +313,7 @@ def launches(
 
 
 def called_slower(slowdown: float, trials: int = 1500, **machine: float) -> float:
-    """The share of comparisons in which both looks say so."""
+    """Return the share of comparisons in which both looks say so."""
     # The second look is at other launches: twice as many trials, split.
     base, head = launches(2 * trials, slowdown, **machine)
     slower = decision.look(base, head).slower(0.05)
@@ -378,7 +381,7 @@ def test_a_rough_machine_is_given_a_larger_share_than_a_quiet_one() -> None:
 
 @pytest.fixture(scope="module")
 def stored(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real run of two fast methods."""
+    """Return a real run of two fast methods."""
     folder = tmp_path_factory.mktemp("compare")
     words = ["--methods", "gaussian,median", "--dataset", f"folder:{photos}", "--sigma", "25"]
     subprocess.run([COMMAND, "run", *words, "--out", folder / "run"], check=True, cwd=folder)
@@ -386,7 +389,7 @@ def stored(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def altered(run: Path, out: Path, statement: str) -> Path:
-    """A copy of a run with its measurements changed by an SQL statement."""
+    """Return a copy of a run with its measurements changed by an SQL statement."""
     shutil.copytree(run, out)
     with sqlite3.connect(out / "run.sqlite") as store:
         store.execute(f"UPDATE measurements SET {statement}")

@@ -109,7 +109,7 @@ def test_frames_travel_to_other_processes(documentary_root: Path) -> None:
 
 @pytest.fixture
 def manifest(tmp_path: Path, server: Server) -> Path:
-    """A data set of three pictures to train, one to validate and two to test."""
+    """Return a data set of three pictures to train, one to validate and two to test."""
     ids = [f"train/a/{i}" for i in range(3)] + ["val/a/3", "test/a/4", "test/b/5"]
     frames = []
     for seed, id in enumerate(ids):
@@ -266,7 +266,7 @@ def test_progress_goes_to_stderr_alone(
 def own_folder(
     manifest: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A complete folder named by DENOISEBENCH_DATA."""
+    """Fill a folder, and have DENOISEBENCH_DATA name it."""
     for split in Documentary(manifest).splits:
         Documentary(manifest).fetch(split)
     shutil.move(cache, tmp_path / "own")
@@ -492,7 +492,7 @@ def test_unknown_names_list_near_matches(photos: Path) -> None:
 
 @pytest.fixture
 def small(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The made-up manifest in place of the real one."""
+    """Put the made-up manifest in place of the real one."""
     monkeypatch.setattr(catalogue, "Documentary", lambda: Documentary(manifest))
 
 

@@ -35,7 +35,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def photograph(channels: int, height: int = 96, width: int = 95) -> np.ndarray:
-    """The astronaut's face, uint8 (height, width, channels)."""
+    """Return the astronaut's face, uint8 (height, width, channels)."""
     from skimage import data
 
     colour = data.astronaut()[60 : 60 + height, 180 : 180 + width]

@@ -38,7 +38,7 @@ def noisy_photograph(size: int, channels: int) -> np.ndarray:
 
 
 def neighbours(frame: np.ndarray, reach: int, mode: str) -> dict[tuple[int, int], np.ndarray]:
-    """The frame shifted by every offset up to ``reach``, its border continued as numpy pads."""
+    """Return the frame shifted by every offset up to ``reach``; numpy pads the border."""
     padded = np.pad(frame, ((reach, reach), (reach, reach), (0, 0)), mode=mode)  # type: ignore
     height, width = frame.shape[:2]
     offsets = product(range(-reach, reach + 1), repeat=2)

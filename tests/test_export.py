@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import jsonschema
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from denoisebench import export
 from denoisebench.cells import Level, Status
+from denoisebench.cli import main
 from denoisebench.comparing.findings import Finding, Verdict
-from denoisebench.comparing.history import Point, changes, courses, read_history
+from denoisebench.comparing.findings_report import VERDICT_FORMATS, compare_junit
+from denoisebench.comparing.history import HistoryPoint, changes, courses, read_history
 from denoisebench.comparing.history_report import history_markdown, history_svg
 from denoisebench.machine.timing import reference_times
+from denoisebench.reporting.write import REPORT_FORMATS
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
@@ -59,7 +64,7 @@ def at_levels(results: Results, *levels: Level) -> Results:
 def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one(
     results: Results,
 ) -> None:
-    bigger, smaller = map(json.loads, export.github_action_benchmark(results))
+    bigger, smaller = map(json.loads, export.github_action_benchmark(results).values())
     for entry in (*bigger, *smaller):
         assert entry.keys() == {"name", "unit", "value"}
         assert math.isfinite(entry["value"])
@@ -72,13 +77,21 @@ def test_github_action_benchmark_gets_two_lists_and_each_figure_in_the_right_one
     assert len({e["name"] for e in (*bigger, *smaller)}) == len(bigger) + len(smaller)
 
 
+def bencher_of(results: Results) -> Any:
+    return json.loads(export.bencher(results)["bencher.json"])
+
+
 def test_bencher_gets_its_metric_format(results: Results) -> None:
-    found = json.loads(export.bencher(results))
+    found = bencher_of(results)
     measures = found["bm3d cpu sigma 25"]
     assert measures.keys() == {"psnr", "ssim", "saturation", "time", "memory"}
     assert measures["psnr"] == {"value": pytest.approx(30.03, abs=0.005)}
     jsonschema.validate(found, BENCHER_METRIC_FORMAT)
     assert "psnr" not in found["oracle cpu sigma 25"]  # infinite: JSON has no such number
+
+
+def junit_suite(results: Results) -> ElementTree.Element:
+    return ElementTree.fromstring(export.junit(results)["junit.xml"])[0]
 
 
 def test_junit_says_which_methods_failed_and_why(results: Results) -> None:
@@ -88,7 +101,7 @@ def test_junit_says_which_methods_failed_and_why(results: Results) -> None:
         else m
         for cell, m in results.measurements.items()
     }
-    suite = ElementTree.fromstring(export.junit_of_run(replace(results, measurements=measured)))[0]
+    suite = junit_suite(replace(results, measurements=measured))
     rows, levels = len(results.rows), len(results.levels)
     assert suite.attrib["tests"] == str(rows * levels)
     assert suite.attrib["failures"] == "3"
@@ -107,7 +120,7 @@ def test_junit_of_a_comparison_fails_on_what_was_asked_for() -> None:
         replace(judged, verdict=Verdict.FAILED),
         replace(judged, verdict=Verdict.NOT_COMPARABLE, reason="machine differs"),
     ]
-    suite = ElementTree.fromstring(export.junit_of_comparison(findings))[0]
+    suite = ElementTree.fromstring(compare_junit(findings))[0]
     assert [len(case) for case in suite] == [1, 1, 0, 1, 1]
     assert [case[0].tag for case in suite if len(case)] == [
         "failure",
@@ -123,10 +136,10 @@ def test_junit_of_a_comparison_fails_on_what_was_asked_for() -> None:
 def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results) -> None:
     told = at_levels(results, Level(25.0), Level(25.0, 50.0))
     names = {row.method for row in told.rows}
-    assert {f"{name} cpu sigma 25" for name in names} <= json.loads(export.bencher(told)).keys()
+    assert {f"{name} cpu sigma 25" for name in names} <= bencher_of(told).keys()
     [case, also] = [
         case.attrib["name"]
-        for case in ElementTree.fromstring(export.junit_of_run(told)).iter("testcase")
+        for case in junit_suite(told).iter("testcase")
         if case.attrib["name"].startswith("bm3d ")
     ]
     assert (case, also) == ("bm3d cpu sigma 25", "bm3d cpu sigma 25 told as 50")
@@ -136,10 +149,10 @@ def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results
         if cell.sigma == 25
     }
     run = replace(at_levels(results, Level(None)), measurements=recorded)
-    assert "bm3d cpu recorded noise" in json.loads(export.bencher(run))
-    assert len(json.loads(export.github_action_benchmark(run)[0])) > 0
-    assert "bm3d cpu recorded noise" in export.pytest_benchmark(run)
-    [course] = [c for c in courses([Point("a", run)], "psnr") if c.name.startswith("bm3d")]
+    assert "bm3d cpu recorded noise" in bencher_of(run)
+    assert len(json.loads(export.github_action_benchmark(run)["bigger-is-better.json"])) > 0
+    assert "bm3d cpu recorded noise" in export.pytest_benchmark(run)["pytest-benchmark.json"]
+    [course] = [c for c in courses([HistoryPoint("a", run)], "psnr") if c.name.startswith("bm3d")]
     assert course.name == "bm3d cpu recorded noise"
 
 
@@ -163,6 +176,13 @@ def test_pytest_benchmark_compares_what_we_export(bench: Bench, tmp_path: Path) 
         "pytest-benchmark.json",
     }
     assert (tmp_path / "junit.xml").is_file()
+
+
+def test_the_help_names_every_format() -> None:
+    formats = {"export": export.EXPORTS, "compare": VERDICT_FORMATS, "report": REPORT_FORMATS}
+    for verb, known in formats.items():
+        words = re.findall(r"[\w-]+", CliRunner().invoke(main, [verb, "--help"]).output)
+        assert known.keys() <= set(words)
 
 
 def test_an_unknown_format_is_refused(bench: Bench) -> None:
@@ -234,10 +254,12 @@ def test_a_mean_over_some_of_the_frames_is_no_figure(results: Results) -> None:
     known = results.measurements
     some = {c: m for c, m in known.items() if c.method != "bm3d" or c.frame != first}
     part = replace(results, measurements=some)
-    assert "bm3d cpu sigma 25" not in json.loads(export.bencher(part))
+    assert "bm3d cpu sigma 25" not in bencher_of(part)
     for metric in ("psnr", "ms", "time"):
         sessions = {m.session for m in some.values() if m.session}
-        run = Point("c", replace(part, reference_ns={session: [1_000_000] for session in sessions}))
+        run = HistoryPoint(
+            "c", replace(part, reference_ns={session: [1_000_000] for session in sessions})
+        )
         names = {course.name.split()[0] for course in courses([run], metric)}
         assert "bm3d" not in names
         assert "median" in names

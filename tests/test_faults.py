@@ -20,9 +20,9 @@ import pytest
 from PIL import Image
 
 from conftest import COMMAND
-from denoisebench.running.folder import RunFolder
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
+from denoisebench.running.run_folder import RunFolder
 from denoisebench.running.runner import carry_out
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run_words(photos: Path, methods: str, *more: str | Path) -> list[str | Path]
 
 
 def one_line(text: str) -> str:
-    """The last line on stderr: what the user is told."""
+    """Return the last line on stderr: what the user is told."""
     return text.strip().splitlines()[-1]
 
 
@@ -214,7 +214,7 @@ def test_a_method_whose_library_is_absent_fails_a_run_only_if_it_was_asked_for(
 
 @pytest.fixture
 def slow_run(photos: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run of 162 cells that takes a second or more, started in the background."""
+    """Return a run of 162 cells that takes a second or more, started in the background."""
     with start(photos, tmp_path) as process:
         yield process
         process.kill()
@@ -237,7 +237,7 @@ def start(photos: Path, tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def stored(folder: Path) -> pd.DataFrame:
-    """The measurements as SQLite holds them."""
+    """Return the measurements as SQLite holds them."""
     with closing(sqlite3.connect(folder / "run.sqlite")) as connection:
         return pd.read_sql("SELECT * FROM measurements", connection)
 
@@ -382,7 +382,7 @@ def undamaged(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def finished_run(undamaged: Path, tmp_path: Path) -> Path:
-    """The folder of a run, to be damaged."""
+    """Return the folder of a run, to be damaged."""
     return shutil.copytree(undamaged, tmp_path / "out")
 
 

@@ -223,7 +223,7 @@ def test_of_an_interlaced_frame_one_moment_is_used(tmp_path: Path) -> None:
 
 
 def coded(light: float, transfer: str) -> int:
-    """The 16-bit signal of a grey of so many cd/m², by ITU-R BT.2100."""
+    """Return the 16-bit signal of a grey of so many cd/m², by ITU-R BT.2100."""
     if transfer == PQ:
         power = (light / 10000) ** (2610 / 16384)
         signal = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
@@ -463,7 +463,7 @@ def test_frames_can_be_kept_whole_or_shrunk(plain: Path, tmp_path: Path) -> None
 
 @pytest.fixture(scope="session")
 def whole(plain: Path, panning: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a data set of both films was made."""
+    """Return a folder in which a data set of both films was made."""
     folder = tmp_path_factory.mktemp("whole")
     assert extract(plain, panning, "--name", "set", "--out", folder / "set", *FEW).exit_code == 0
     return folder
@@ -589,7 +589,7 @@ def test_damaged_frames_are_left_out(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def bad(films: Path, plain: Path) -> Path:
-    """A folder of files that are no films."""
+    """Return a folder of files that are no films."""
     folder = films / "bad"
     folder.mkdir()
     with av.open(str(folder / "song.m4a"), "w", format="mp4") as container:

@@ -33,7 +33,7 @@ def frame(height: int, width: int) -> torch.Tensor:
 
 
 def generator(name: str, width: int = 16) -> torch.nn.Module:
-    """A recipe's generator, narrow, with weights strong enough to carry far."""
+    """Return a recipe's generator, narrow, with weights strong enough to carry far."""
     torch.manual_seed(0)
     network = build_generator(replace(recipe.load(name).generator, width=width))
     with torch.no_grad():

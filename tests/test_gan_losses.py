@@ -161,7 +161,7 @@ def test_colour_cross_entropy_is_least_at_the_clean_colour_whatever_the_brightne
 
 
 def vgg(tmp_path: Path, **changes: torch.Tensor) -> Path:
-    """A file as torchvision names its layers, with random weights and layers that are not used."""
+    """Return a file with torchvision's layers and random weights, unused layers among them."""
     random = torch.Generator().manual_seed(0)
     weights = {"classifier.0.weight": torch.zeros(1)}
     for number, (inputs, outputs) in LAYERS.items():

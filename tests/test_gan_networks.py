@@ -24,7 +24,7 @@ SIGMA = torch.tensor([25 / 255])
 
 
 def seen(network: nn.Module, modules: list[nn.Module], *inputs: torch.Tensor) -> list[Any]:
-    """The shapes (C, H, W) that modules are given and return, in the order that they are called."""
+    """Return the shapes (C, H, W) that modules get and return, in the order of their calls."""
     shapes: list[Any] = []
     for module in modules:
         module.register_forward_hook(

@@ -37,7 +37,7 @@ def one_thread() -> Any:
 
 
 def tiny(name: str = "best", **schedule: Any) -> Recipe:
-    """A shipped recipe with networks and batches that take milliseconds."""
+    """Return a shipped recipe with networks and batches that take milliseconds."""
     shipped = recipe.load(name)
     generator = replace(shipped.generator, width=8)
     adversary = shipped.adversary

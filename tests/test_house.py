@@ -1,11 +1,16 @@
-"""The house: which room imports which, and which names are public."""
+"""The house: imports between rooms, names, docstrings, lengths of functions, and help texts."""
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, TypeGuard
+
+import click
+
+from denoisebench.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +50,7 @@ MODULES = modules()
 
 
 def imports(name: str) -> Iterator[str]:
-    """The project's modules that a module imports: also in functions, and for types alone."""
+    """Yield the project's modules that a module imports, also in functions and for types only."""
     for node in ast.walk(ast.parse(MODULES[name].read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
@@ -60,13 +65,13 @@ IMPORTS = {name: set(imports(name)) - {name} for name in MODULES}
 
 
 def room(module: str) -> str:
-    """The first part of a module's name below the package's."""
+    """Return the first part of a module's name below the package's."""
     _, *parts = module.split(".")
     return parts[0] if parts else "__init__"
 
 
 def arrows() -> set[tuple[str, str]]:
-    """The imports between rooms."""
+    """Return the imports between rooms."""
     pairs = {(room(name), room(other)) for name, others in IMPORTS.items() for other in others}
     return {(here, there) for here, there in pairs if here != there}
 
@@ -124,3 +129,111 @@ def test_no_verb_imports_another() -> None:
         others = {name.rpartition(".")[2] for name in IMPORTS[verb] if name in verbs}
         allowed = parts | ({"extract"} if verb.endswith(".data") else set())
         assert others <= allowed, verb
+
+
+# Stored results depend on the bytes of these files: they keep their words and names until results
+# are published anew.
+FROZEN = {
+    "denoisebench.metrics.saturation",
+    *(f"denoisebench.denoisers.gan.{name}" for name in ("inference", "networks", "recipe")),
+    *(
+        name
+        for name in MODULES
+        if name.startswith("denoisebench.denoisers.")
+        and name.count(".") == 2
+        and not name.endswith((".registry", ".gan"))
+    ),
+}
+QUESTIONS = ("How", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why")
+SHARED_NAMES = {
+    "FILES": "weights of a method, in frozen files",
+    "ResidualCnn": "a method and its network, in frozen files",
+    "add_noise": "the library's takes a name of a noise and calls the protocol's",
+    "load": "a run in the library, a recipe in a frozen file",
+    "log": "a module's logger",
+    "names": "of recipes in a frozen file, and of data sets",
+    "register": "the decorator of methods and that of metrics",
+}
+LONGEST_FUNCTION = 55
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_bytes())
+
+
+def texts(module: ast.Module) -> Iterator[str]:
+    """Yield the docstrings of a module, also those below constants."""
+    for node in ast.walk(module):
+        if isinstance(node, Definition | ast.Module):
+            for line in node.body:
+                if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant):
+                    yield str(line.value.value).strip()
+
+
+def public_names(module: ast.Module) -> set[str]:
+    """Return the names that a module defines at its top level, without a leading underscore."""
+    found: set[str] = set()
+    for node in module.body:
+        if isinstance(node, Definition):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {t.id for target in node.targets for t in ast.walk(target) if is_name(t)}
+        elif isinstance(node, ast.AnnAssign) and is_name(node.target):
+            found.add(node.target.id)
+    return {name for name in found if not name.startswith("_")}
+
+
+def is_name(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name)
+
+
+def test_docstrings_name_their_thing_and_ask_no_questions() -> None:
+    asking = [
+        f"{name}: {text.splitlines()[0]}"
+        for name in sorted(MODULES.keys() - FROZEN)
+        for text in texts(tree(name))
+        if text.split(maxsplit=1)[:1] and text.split(maxsplit=1)[0] in QUESTIONS
+    ]
+    assert asking == []
+
+
+def test_a_public_name_is_defined_in_one_module() -> None:
+    places = defaultdict[str, list[str]](list)
+    for module in MODULES:
+        for name in public_names(tree(module)):
+            places[name].append(module)
+    shared = {name for name, modules in places.items() if len(modules) > 1}
+    assert {name: places[name] for name in sorted(shared - SHARED_NAMES.keys())} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name in MODULES
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
+    assert median(lengths.values()) < 10
+
+
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command with its name, and all commands below it."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below is not None
+            yield from commands(below, f"{name} {word}")
+
+
+def test_every_command_and_option_is_explained_by_more_than_one_word() -> None:
+    helps = {}
+    for name, command in commands(main, "bench"):
+        helps[name] = command.help
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                helps[f"{name} {option.opts[0]}"] = option.help
+    assert {name: text for name, text in helps.items() if len((text or "").split()) < 2} == {}

@@ -120,14 +120,14 @@ def test_jpeg_is_close_to_what_was_saved(channels: int, progressive: bool) -> No
 
 
 def with_exif_chunk(png: bytes, exif: bytes) -> bytes:
-    """A PNG with an eXIf chunk after its header: no library writes one at 16 bits a channel."""
+    """Return a PNG with an eXIf chunk after its header; no library writes one in 16 bit."""
     body = b"eXIf" + exif.removeprefix(b"Exif\0\0")
     chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
     return png[:33] + chunk + png[33:]
 
 
 def oriented(kind: str, orientation: int) -> tuple[bytes, np.ndarray]:
-    """A file whose header says how to turn it, and the pixels as stored."""
+    """Return a file whose header says how to turn it, and the pixels as stored."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     blocks = np.kron(RGB, np.ones((8, 8, 1), np.uint8))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def pair(shape: tuple[int, int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """A smooth frame and a disturbed one."""
+    """Return a smooth frame and a disturbed one."""
     rng = np.random.default_rng(seed)
     ramp = np.add.outer(np.arange(shape[0]), 2 * np.arange(shape[1]))[..., None]
     clean = (ramp + 40 * np.arange(shape[2])) % 256
@@ -256,7 +256,7 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 
 @pytest.fixture(scope="module")
 def noisy_frames() -> list[np.ndarray]:
-    """A photograph, with more and more noise."""
+    """Return a photograph, with more and more noise."""
     frame = catalogue.open_dataset("stills").frames("test")[0]
     clean = frame.read()[:200, :200]
     return [clean] + [

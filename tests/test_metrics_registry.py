@@ -58,7 +58,7 @@ def ms(clean, estimate):
 
 @pytest.fixture
 def words(photos: Path) -> list[str]:
-    """A small run into the folder ``out``."""
+    """Return the words of a small run in the folder ``out``."""
     return [
         *("run", "--dataset", f"folder:{photos}", "--methods", "noisy,median", "--out", "out"),
         *("--sigma", "25"),

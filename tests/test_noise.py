@@ -23,7 +23,7 @@ ALL = tuple(noise.NOISES)
 
 
 def noisy(expression: str, clean: np.ndarray, sigma: float = SIGMA, **key: object) -> np.ndarray:
-    """The noisy frame on the 8-bit scale."""
+    """Return the noisy frame on the 8-bit scale."""
     drawn = protocol.add_noise(
         clean,
         sigma,

@@ -17,7 +17,7 @@ GREY = np.full((400, 300, 3), 128, np.uint8)
 
 
 def noise(sigma: float = 25, **key: object) -> np.ndarray:
-    """The noise alone, on the 8-bit scale."""
+    """Return the noise alone, on the 8-bit scale."""
     noisy = protocol.add_noise(GREY, sigma, **{**KEY, **key})  # type: ignore[arg-type]
     return 255 * (noisy.astype(np.float64) - protocol.as_float(GREY))
 

@@ -50,7 +50,7 @@ def run_pytest(folder: Path, *words: str) -> CompletedProcess[str]:
 
 @pytest.fixture
 def project(bench: Bench, photos: Path, tmp_path: Path) -> Path:
-    """A method, its test, and the baseline that its author committed."""
+    """Return a method, its test, and the baseline that its author committed."""
     (tmp_path / "mine.py").write_text(METHOD.format(width=1))
     (tmp_path / "test_mine.py").write_text(TEST.format(photos=photos))
     words = ["--plugin", "mine.py", "--methods", "mine", "--dataset", f"folder:{photos}"]

@@ -103,7 +103,7 @@ def test_addresses_are_pinned_and_digests_whole(path: Path) -> None:
 
 @pytest.fixture
 def unseen(tmp_path: Path, server: Server) -> Path:
-    """The manifest of three pictures, one of them with a name that is not ASCII."""
+    """Return the manifest of three pictures, one of them with a name that is not ASCII."""
     stems = ["a", "b", "größe"]
     for seed, stem in enumerate(stems):
         server.files[f"{stem}.png"] = png(picture(seed))
@@ -254,7 +254,7 @@ def test_two_frames_of_one_name_are_refused(second: dict[str, str], tmp_path: Pa
 
 @pytest.fixture
 def packed(tmp_path: Path, server: Server) -> Path:
-    """The manifest of three pairs in an archive, whose names it does not know."""
+    """Return the manifest of three pairs in an archive, whose names it does not know."""
     server.files["set.zip"] = pack(3)
     text = 'name = "x:pairs"\ntitle = "t"\nlicence = "l"\nfolder = "x/Pairs"\n'
     text += '[pairs]\nclean = "crops/*_mean.png"\nnoisy = "crops/*_real.png"\ncount = 3\n'
@@ -380,7 +380,7 @@ SIDD = ("ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb")
 
 @pytest.fixture
 def sidd(tmp_path: Path, server: Server) -> tuple[Path, np.ndarray, np.ndarray]:
-    """The manifest of two photographs of three blocks, and the noisy and clean blocks."""
+    """Return the manifest of two photographs of three blocks, with noisy and clean blocks."""
     made = np.random.default_rng(0).integers(0, 256, (2, 2, 3, 8, 8, 3), dtype=np.uint8)
     for name, blocks in zip(SIDD, made, strict=True):
         data = io.BytesIO()

@@ -15,9 +15,9 @@ from made_up import row
 
 from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.reporting.differences import Differences
+from denoisebench.reporting.formatting import interval
 from denoisebench.reporting.markdown import render
 from denoisebench.reporting.table import full_table
-from denoisebench.reporting.words import interval
 from denoisebench.statistics import mean_interval
 from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import load_run
@@ -34,7 +34,7 @@ SIGMAS = (15.0, 25.0)
 
 
 def ok(method: str, psnr: float, device: str = "cpu", **more: Any) -> list[Measurement]:
-    """A method's measurements: frame b scores 2 dB above a, sigma 25 scores 5 dB below 15."""
+    """Return a method's measurements: frame b is 2 dB above a, sigma 25 is 5 dB below 15."""
     return [
         Measurement(
             Cell(method, device, frame, sigma, 0),
@@ -60,7 +60,7 @@ def table1_markdown(found: Results) -> str:
 
 
 def body(markdown: str) -> dict[str, list[str]]:
-    """The Markdown table's rows: title without footnote marks, and cells."""
+    """Return the Markdown table's rows: title without footnote marks, and cells."""
     lines = [line for line in markdown.splitlines() if line.startswith("|")][2:]
     split = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {cells[0].split()[0]: cells[1:] for cells in split}

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from denoisebench.cells import Cell, Measurement, Status
-from denoisebench.reporting import words
+from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.figures import drawing, labels
@@ -36,7 +36,7 @@ def overlap(a: labels.Box, b: labels.Box) -> bool:
 @given(st.lists(SPOTS, min_size=1, max_size=8))
 @settings(max_examples=40, deadline=None)
 def test_names_stand_beside_their_points_and_cover_neither_names_nor_points(
-    spots: list[labels.Point],
+    spots: list[labels.Spot],
 ) -> None:
     spots = [
         (x, y)
@@ -74,19 +74,19 @@ def test_spread_names_keep_their_order_and_their_distance(heights: list[float], 
 @pytest.mark.parametrize(
     ("printed", "shown"),
     [
-        (words.decimals(2)(-0.004), "0.00"),
-        (words.decimals(2)(-math.inf), "−∞"),
-        (words.decimals(2)(None), "–"),
-        (words.decibels(-1.234), "−1.23"),
-        (words.decibels(0.0), "+0.00"),
-        (words.three_digits(12345.6), "12346"),
-        (words.three_digits(0.012345), "0.0123"),
-        (words.megabytes(0.2), "<1"),
-        (words.megabytes(None), "–"),
-        (words.pvalue(0.0004), "< 0.001"),
-        (words.counted(1, "frame"), "1 frame"),
-        (words.one_line("a\u202eb\n\x07 \u2066c"), "ab c"),
-        (words.one_line("👩\u200d🚀"), "👩🚀"),
+        (formatting.decimals(2)(-0.004), "0.00"),
+        (formatting.decimals(2)(-math.inf), "−∞"),
+        (formatting.decimals(2)(None), "–"),
+        (formatting.decibels(-1.234), "−1.23"),
+        (formatting.decibels(0.0), "+0.00"),
+        (formatting.three_digits(12345.6), "12346"),
+        (formatting.three_digits(0.012345), "0.0123"),
+        (formatting.megabytes(0.2), "<1"),
+        (formatting.megabytes(None), "–"),
+        (formatting.pvalue(0.0004), "< 0.001"),
+        (formatting.counted(1, "frame"), "1 frame"),
+        (formatting.one_line("a\u202eb\n\x07 \u2066c"), "ab c"),
+        (formatting.one_line("👩\u200d🚀"), "👩🚀"),
     ],
 )
 def test_figures_and_names_in_words(printed: str, shown: str) -> None:
@@ -145,7 +145,7 @@ def test_a_logarithmic_axis_has_numbers_however_short_it_is(times: tuple[float, 
 
 
 def figure_of_frames(frames: int, titles: dict[str, str]) -> drawing.Plot:
-    """The frames' figure of methods at one level, from a made-up run."""
+    """Return the frames' figure of methods at one level, from a made-up run."""
     names = [f"f{i}" for i in range(frames)]
     scores = np.random.default_rng(0).normal(30, 1, frames)
     measured = [

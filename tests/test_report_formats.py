@@ -58,7 +58,7 @@ def test_every_report_is_what_it_was(written: Path) -> None:
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """The figures and texts of a document by their place: resampling may differ by a digit."""
+    """Return the figures and texts of a document by place; resampling may differ by a digit."""
     if not isinstance(value, dict | list):
         return {path: value}
     parts = value.items() if isinstance(value, dict) else enumerate(value)

@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a made-up run, on disk."""
+    """Return the page of a made-up run, on disk."""
     folder: Path = make_run(tmp_path_factory.mktemp("runs") / "made-up")
     out = tmp_path_factory.mktemp("report")
     write_reports({"made-up": (folder, load_run(folder))}, out, ["html"])
@@ -48,7 +48,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The page, opened from disk. Whatever it complains of or asks for fails the test."""
+    """Open the page from disk; its errors and requests fail the test."""
     opened = browser.new_page(viewport={"width": 1200, "height": 900})
     opened.set_default_timeout(10_000)
     complaints: list[str] = []
@@ -144,7 +144,7 @@ def test_another_method_can_be_the_reference(page: Page) -> None:
 
 
 def row(page: Page) -> list[list[int]]:
-    """The colours of the first picture at half its height, at every hundredth of its width."""
+    """Return the first picture's colours at half its height, at each hundredth of its width."""
     pixels: list[list[int]] = page.evaluate(
         """() => {
           const shown = document.querySelector(".viewer canvas");

@@ -87,7 +87,7 @@ class Slow:
 
 @pytest.fixture
 def set12(documentary_root: Path) -> None:
-    """The real Set12, named to the command as a user does."""
+    """Return the real Set12, named to the command as a user does."""
     if not (documentary_root / "standard" / "Set12").is_dir():
         pytest.skip("Set12 is not on disk; DENOISEBENCH_DATA holds no folder standard/Set12")
 
@@ -104,15 +104,16 @@ def records(folder: Path) -> list[dict[str, str]]:
 
 
 def measured(psnr: dict[str, float], sigma: float = 25.0) -> Any:
-    """A finished plan of BM3D on frames of these names, and what it measured."""
-
+    """Return a finished plan of BM3D on frames of these names, and what it measured."""
     row = SimpleNamespace(method=SimpleNamespace(spec="bm3d"), device="cpu")
     cells = [Cell("bm3d", "cpu", frame, sigma, 0) for frame in psnr]
     plan = SimpleNamespace(rows=[row], cells=lambda row: [(cell, None) for cell in cells])
     return plan, {c: Measurement(c, Status.OK, psnr=psnr[c.frame]) for c in cells}
 
 
-def compared(psnr: dict[str, float], expectation: expectations.Expectation) -> verify.Comparison:
+def compared(
+    psnr: dict[str, float], expectation: expectations.Expectation
+) -> verify.FigureComparison:
     [comparison] = verify.compare_with_print(expectation.at((25.0,)), *measured(psnr))
     return comparison
 

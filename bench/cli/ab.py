@@ -57,7 +57,7 @@ def ab_command(
     """
     from denoisebench.comparing import ab as versions
     from denoisebench.comparing import launches as launcher
-    from denoisebench.comparing.render import About
+    from denoisebench.comparing.findings_report import About
     from denoisebench.store.manifest import BUSY_PERCENT
 
     launcher.check_words(run_options)

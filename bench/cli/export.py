@@ -8,13 +8,12 @@ from typing import Any
 import click
 
 from denoisebench.cli.types import CommaList
-
-_FORMATS = ("github-action-benchmark", "bencher", "junit", "pytest-benchmark")
+from denoisebench.export import EXPORTS
 
 
 def _format(item: Any) -> str:
-    if item not in _FORMATS:
-        raise ValueError(f"{item!r} is none of {', '.join(_FORMATS)}")
+    if item not in EXPORTS:
+        raise ValueError(f"{item!r} is none of {', '.join(EXPORTS)}")
     return str(item)
 
 
@@ -24,7 +23,7 @@ def _format(item: Any) -> str:
     "--format",
     "formats",
     type=CommaList("format,…", lambda text: text.split(","), _format),
-    default=",".join(_FORMATS),
+    default=",".join(EXPORTS),
     show_default=True,
     help="Formats to write, separated by commas.",
 )
@@ -38,23 +37,13 @@ def export_command(run: Path, formats: tuple[str, ...], out: Path | None) -> Non
     junit                    junit.xml
     pytest-benchmark         pytest-benchmark.json
     """
-    from denoisebench import export as sinks
     from denoisebench.files import make_folder, write_text
     from denoisebench.store.results import load_run
 
     results = load_run(run)
-    texts: dict[str, str] = {}
-    if "github-action-benchmark" in formats:
-        both = sinks.github_action_benchmark(results)
-        texts |= zip(("bigger-is-better.json", "smaller-is-better.json"), both, strict=True)
-    if "bencher" in formats:
-        texts["bencher.json"] = sinks.bencher(results)
-    if "junit" in formats:
-        texts["junit.xml"] = sinks.junit_of_run(results)
-    if "pytest-benchmark" in formats:
-        texts["pytest-benchmark.json"] = sinks.pytest_benchmark(results)
     folder = out or run
     make_folder(folder)
+    texts = {name: text for f in formats for name, text in EXPORTS[f](results).items()}
     for name, text in texts.items():
         write_text(folder / name, text)
     click.echo(f"Wrote {', '.join(texts)} to {folder}", err=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "json", "csv", "md"]),
     default="table",
     show_default=True,
+    help="Form of the list.",
 )
 @shared.plugins
 def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:

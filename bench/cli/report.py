@@ -8,12 +8,13 @@ import click
 
 from denoisebench.cli.types import METRICS, CommaList
 from denoisebench.errors import unknown
-from denoisebench.reporting import FORMATS
 
 
 def _format(item: object) -> str:
-    if item not in FORMATS:
-        raise ValueError(unknown("format", str(item), FORMATS))
+    from denoisebench.reporting.write import REPORT_FORMATS
+
+    if item not in REPORT_FORMATS:
+        raise ValueError(unknown("format", str(item), REPORT_FORMATS))
     return str(item)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
-from denoisebench.cli.types import METHODS, METRICS, SIGMAS, CommaList, FiniteRange
+from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 @click.option(
     "--sigma",
     "sigmas",
-    type=SIGMAS,
+    type=SIGMA_LIST,
     help="Standard deviations of the noise, on the 8-bit scale.  [default: 15,25,50]",
 )
 @click.option(
@@ -89,7 +89,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @click.option(
     "--told",
-    type=SIGMAS,
+    type=SIGMA_LIST,
     default=(),
     help="Sigmas that methods are told in place of the true or estimated one.",
 )

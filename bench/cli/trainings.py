@@ -55,7 +55,7 @@ _OPTIONS = (
         type=click.IntRange(0, 2**32 - 1),
         default=0,
         show_default=True,
-        help="Of the first weights, the crops and the noise.",
+        help="Seed of the first weights, the crops and the noise.",
     ),
     click.option("--threads", type=THREAD_COUNT, help="CPU threads.  [default: one per core]"),
     click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
-from denoisebench.cli.types import SIGMAS
+from denoisebench.cli.types import SIGMA_LIST
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sigma",
     "sigmas",
-    type=SIGMAS,
+    type=SIGMA_LIST,
     default="15,25,50",
     show_default=True,
     help="Standard deviations of the noise, on the 8-bit scale.",

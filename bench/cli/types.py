@@ -31,7 +31,8 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases ta
         self._convert = convert
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Any, ...]:
-        if isinstance(value, tuple):  # a default
+        """Convert a text to values; a tuple is a default and stays as it is."""
+        if isinstance(value, tuple):
             return value
         try:
             values = [self._convert(item) for item in self._split(value)]
@@ -46,6 +47,7 @@ class FiniteRange(click.FloatRange):
     """Range of finite numbers; click's own range lets nan pass."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Convert a text to a finite number in the range."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{number:g} is not a finite number", param, ctx)
@@ -58,6 +60,7 @@ class Setting(click.ParamType):  # type: ignore[type-arg]  # older releases take
     name = "key=value"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Convert a text to a pair of key and value."""
         if isinstance(value, tuple):
             return value
         key, sign, text = value.partition("=")
@@ -93,7 +96,7 @@ def _split_names(text: str) -> list[str]:
     return split_expressions(text)
 
 
-SIGMAS = CommaList("sigma,…", _at_commas, _sigma)
+SIGMA_LIST = CommaList("sigma,…", _at_commas, _sigma)
 METHODS = CommaList("method,…", _split_names, str)
 METRICS = CommaList("metric,…", _split_names, str)
 THREAD_COUNT = click.IntRange(1, 1024)

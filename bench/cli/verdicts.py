@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from denoisebench.comparing.findings import Finding
+    from denoisebench.comparing.findings_report import About
     from denoisebench.comparing.limits import ComparisonLimits
-    from denoisebench.comparing.render import About
-
-_FORMATS = {"md": "compare.md", "json": "compare.json", "junit": "compare.xml"}
 
 
 class _FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take none
@@ -36,8 +34,10 @@ class _FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take
 
 
 def _format(item: Any) -> str:
-    if item not in _FORMATS:
-        raise ValueError(f"{item!r} is none of {', '.join(_FORMATS)}")
+    from denoisebench.comparing.findings_report import VERDICT_FORMATS
+
+    if item not in VERDICT_FORMATS:
+        raise ValueError(f"{item!r} is none of {', '.join(VERDICT_FORMATS)}")
     return str(item)
 
 
@@ -116,19 +116,14 @@ def conclude(
     Raises:
         UsageError: the files cannot be written.
     """
-    from denoisebench import export as sinks
     from denoisebench.comparing.findings import exit_code
-    from denoisebench.comparing.render import compare_json, compare_markdown
+    from denoisebench.comparing.findings_report import VERDICT_FORMATS
     from denoisebench.files import make_folder, write_text
 
-    texts = {
-        "md": lambda: compare_markdown(findings, about),
-        "json": lambda: compare_json(findings, about),
-        "junit": lambda: sinks.junit_of_comparison(findings),
-    }
+    texts = {name: VERDICT_FORMATS[name][1](findings, about) for name in formats}
     if out is not None:
         make_folder(out)
-        for name in formats:
-            write_text(out / _FORMATS[name], texts[name]())
-    click.echo(texts[formats[0]](), nl=False)
+        for name, text in texts.items():
+            write_text(out / VERDICT_FORMATS[name][0], text)
+    click.echo(texts[formats[0]], nl=False)
     return exit_code(findings)

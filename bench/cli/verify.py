@@ -10,14 +10,14 @@ import click
 from click.core import ParameterSource
 
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
-from denoisebench.cli.types import METHODS, SIGMAS, CommaList
+from denoisebench.cli.types import METHODS, SIGMA_LIST, CommaList
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from denoisebench.running.plan import Plan
-    from denoisebench.verifying.agreement import Comparison
+    from denoisebench.verifying.agreement import FigureComparison
     from denoisebench.verifying.published import Expectation
 
 _EXIT_OFF = 1
@@ -46,7 +46,7 @@ _DATASETS = CommaList("data set,…", lambda text: text.split(","), lambda item:
 @click.option(
     "--sigma",
     "sigmas",
-    type=SIGMAS,
+    type=SIGMA_LIST,
     default=(),
     help="Standard deviations of the noise, on the 8-bit scale.  [default: all published]",
 )
@@ -100,7 +100,7 @@ def verify_command(
 def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
     """Carry out the plans one after the other, and return those that were completed."""
     from denoisebench.running import progress
-    from denoisebench.running.session import execute
+    from denoisebench.running.execution import execute
     from denoisebench.verifying.agreement import folder
 
     complete: list[Plan] = []
@@ -118,13 +118,13 @@ def _measure(plans: Sequence[Plan], out: Path) -> list[Plan]:
 
 def _comparisons(
     chosen: Sequence[Expectation], plans: Sequence[Plan], out: Path, complete: Sequence[Plan]
-) -> list[Comparison]:
+) -> list[FigureComparison]:
     """Compare every expectation with its measurements, in the order of the file."""
     from denoisebench.store.sqlite import STORE, Store
     from denoisebench.verifying import agreement as verification
 
     plan_of = {plan.options.dataset: plan for plan in plans}
-    found: list[Comparison] = []
+    found: list[FigureComparison] = []
     known = {}
     for plan in complete:
         with Store(verification.folder(out, plan) / STORE, read_only=True) as store:
@@ -140,7 +140,7 @@ def _comparisons(
     return found
 
 
-def _conclude(found: Sequence[Comparison], out: Path) -> int:
+def _conclude(found: Sequence[FigureComparison], out: Path) -> int:
     """Write and print the table, print a summary, and return the exit code."""
     from collections import Counter
 

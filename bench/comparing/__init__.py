@@ -1,1 +1,1 @@
-"""Compare two versions of a method: by stored runs, and by launches in turn."""
+"""Comparison of two versions of a method: by stored runs, and by launches in turn."""

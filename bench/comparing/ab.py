@@ -1,4 +1,4 @@
-"""Two versions launched in turn: is the second slower, larger or worse?"""
+"""Verdicts on two versions that were launched in turn: scores, memory and time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from denoisebench.comparing import decision, launches
 from denoisebench.comparing.findings import JUDGED, Finding, Verdict
 from denoisebench.comparing.judging import judge_memory
 from denoisebench.comparing.limits import FLOORS, ComparisonLimits
-from denoisebench.comparing.runs import compare_runs
+from denoisebench.comparing.stored_runs import compare_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,18 +26,25 @@ def judge(
     """Judge launches: scores by the first pair, memory and time by all.
 
     Args:
-        pairs: a first look.
-        limits: what counts as a change.
-        again: launches the named methods for a second look, before one is called slower.
+        pairs: the launches of a first look.
+        limits: the sizes of change that count.
+        again: function that launches the methods of the given specs for a second look. It is called
+            once, and only if the first look shows a method that is slower.
+
+    Returns:
+        A finding for each method, device, metric and noise level.
+
+    Raises:
+        UsageError: a comparison is to fail on what not both versions measured.
     """
     known = set(launches.common_rows(pairs))
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
     timed = [f for f in findings if f.metric == "time" and f.row in known and f.verdict in JUDGED]
-    first = {f.row: time_finding(f, pairs, limits) for f in timed}
+    first = {f.row: _time_finding(f, pairs, limits) for f in timed}
     if suspects := [f.method for f in first.values() if f.fails]:
         second = again(list(dict.fromkeys(suspects)))
         first |= {
-            row: _confirmed(f, time_finding(f, second, limits))
+            row: _confirmed(f, _time_finding(f, second, limits))
             for row, f in first.items()
             if f.fails
         }
@@ -46,8 +53,8 @@ def judge(
     ]
 
 
-def time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
-    """Judge a row's time by one look."""
+def _time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
+    """Judge a row's time by one look at its launches."""
     times = launches.launch_times(pairs, finding.row)
     count = times.shape[1]
     if count < decision.FEWEST_PAIRS:
@@ -77,7 +84,10 @@ def time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimi
 
 
 def _confirmed(first: Finding, second: Finding) -> Finding:
-    """The second look decides, and its figures stand: the first was chosen for being large."""
+    """Return the verdict of the second look, with its figures.
+
+    The first look's figures are not shown: it was chosen because they are large.
+    """
     assert first.change is not None
     if second.verdict in (Verdict.WORSE, Verdict.NOT_COMPARABLE):
         return second
@@ -86,7 +96,7 @@ def _confirmed(first: Finding, second: Finding) -> Finding:
 
 
 def _memory(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
-    """The finding, if it is of memory by the medians over launches."""
+    """Judge memory by its medians over launches; return other findings as they are."""
     if finding.metric != "memory" or finding.verdict not in JUDGED:
         return finding
     peaks = launches.launch_peaks(pairs, finding.row)

@@ -1,20 +1,20 @@
-"""When launches in turn say that one version is slower: the rule, as pure functions of times.
+"""The rule that decides from launches in turn whether a version is slower: pure functions.
 
-The unit is the launch of a process: where its memory comes to lie, and what the machine does just
-then, moves all times of a launch alike, so that repeats within one say nothing about it. Each
-launch of BASE is paired with its neighbour in time, a launch of HEAD. What drifts slowly is taken
-out by measuring each pair from the middle of it and its neighbours. HEAD is slower if the change is
+The unit is the launch of a process. The place of its memory and the state of the machine move all
+times of a launch alike, so repeats within one launch do not show this scatter. Each launch of BASE
+is paired with its neighbour in time, a launch of HEAD. Each pair is measured from the middle of it
+and its neighbours, which removes slow drift. HEAD is slower if the change is
 
-- significant: had the two launches of a pair changed places, the ranks would hardly ever have come
-  out as uneven (an exact test of the swaps within pairs, on aligned ranks: Hodges & Lehmann 1962,
-  "Rank methods for combination of independent experiments in analysis of variance"). Ranks, so that
-  a launch that went wrong counts as one launch, however wrong it went;
+- significant: if the launches of pairs are swapped at random, the ranks are rarely as uneven (an
+  exact test of the swaps within pairs, on aligned ranks: Hodges & Lehmann 1962, "Rank methods for
+  combination of independent experiments in analysis of variance"). With ranks, one bad launch
+  counts as one launch, however bad it is;
 - large: the median of all differences between a launch of HEAD and one of BASE (Hodges & Lehmann
-  1963, "Estimates of location based on rank tests") is at least the share asked for;
-- found again, by the same two tests, in a second look at launches of its own.
+  1963, "Estimates of location based on rank tests") is at least the share that is asked for;
+- found again, by the same two tests, in a second look at other launches.
 
-Both looks being independent, a change that is none passes the first test of both in the wrong
-direction in (0.05 / 2)² = 0.06 % of all cases, and the second one rarely after that.
+The two looks are independent: without a change, both find a significant slowdown in
+(0.05 / 2)² = 0.06 % of all cases, and the slowdown is rarely large enough then.
 """
 
 from __future__ import annotations
@@ -29,43 +29,50 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 SIGNIFICANT = 0.05
-"""Of each look, two-sided."""
+"""The largest p-value of a significant change, in each look; the test is two-sided."""
 
 FEWEST_PAIRS = 6
-"""Fewer cannot be significant, whatever they are: 2 / 2⁵ is above `SIGNIFICANT`."""
+"""The fewest pairs that can be significant: with 5, the smallest p-value is 2 / 2⁵ = 0.0625."""
 
-_ALL_SWAPS = 12  # pairs, up to which every way to swap them is tried
-_ROUNDING = 1e-9
+_ALL_SWAPS = 12  # the most pairs of which every way to swap them is tried
+_ROUNDING = 1e-9  # sums of ranks that differ by less are equal
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one series of paired launches says.
+    """Result of one series of paired launches, or of several in an array.
 
     Attributes:
-        log_change: (…,), estimate of ``log(head / base)``.
-        pvalue: (…,), of the test that there is no change.
+        log_change: estimate of ``log(head / base)``, (…,).
+        pvalue: p-value of the test that there is no change, (…,), in [0, 1].
     """
 
     log_change: np.ndarray
     pvalue: np.ndarray
 
     def slower(self, share: float) -> np.ndarray:
-        """Whether HEAD takes longer than BASE by that share of BASE's time, or more."""
+        """Return True, (…,), where HEAD takes longer than BASE by the share of its time or more."""
         found: np.ndarray = (self.pvalue <= SIGNIFICANT) & (self.log_change >= np.log1p(share))
         return found
 
     def faster(self, share: float) -> np.ndarray:
-        """Whether BASE takes longer than HEAD, by the same measure."""
+        """Return True, (…,), where BASE takes longer than HEAD by the share of its time or more."""
         found: np.ndarray = (self.pvalue <= SIGNIFICANT) & (self.log_change <= -np.log1p(share))
         return found
 
 
 def look(base: ArrayLike, head: ArrayLike) -> Look:
-    """Judge paired launches.
+    """Estimate and test the change of time between paired launches.
 
     Args:
-        base, head: times (…, pairs), above 0, neighbours in time paired.
+        base: times of BASE's launches, (…, pairs), above 0, in any unit.
+        head: times of HEAD's launches in the same unit; each is its pair's neighbour in time.
+
+    Examples:
+        >>> base = [10.0, 10.1, 9.9, 10.0, 10.2, 9.8]
+        >>> found = look(base, [1.2 * time for time in base])
+        >>> bool(found.slower(0.05)), bool(found.slower(0.50))
+        (True, False)
     """
     from scipy import stats
 
@@ -79,9 +86,9 @@ def look(base: ArrayLike, head: ArrayLike) -> Look:
 
 
 def _middle(both: np.ndarray) -> np.ndarray:
-    """The median of each pair and the pairs beside it: (…, pairs, 2) to (…, pairs).
+    """Return the median of each pair and the pairs beside it: (…, pairs, 2) to (…, pairs).
 
-    It does not know which launch was whose, so that a swap leaves it as it is.
+    A swap within a pair does not change it, as the test requires.
     """
     pairs = both.shape[-2]
     near = [both[..., max(0, i - 1) : i + 2, :] for i in range(pairs)]
@@ -90,7 +97,14 @@ def _middle(both: np.ndarray) -> np.ndarray:
 
 
 def _swap_test(differences: np.ndarray) -> np.ndarray:
-    """How often the sum of differences (…, pairs) is as far from 0 if their signs are drawn."""
+    """Return the share of sign changes that leave the sum of differences as far from 0.
+
+    Args:
+        differences: (…, pairs).
+
+    Returns:
+        p-values, (…,).
+    """
     sums = differences @ _signs(differences.shape[-1]).T
     found = np.abs(differences.sum(axis=-1, keepdims=True))
     shares: np.ndarray = np.mean(np.abs(sums) >= found - _ROUNDING, axis=-1)
@@ -99,8 +113,11 @@ def _swap_test(differences: np.ndarray) -> np.ndarray:
 
 @cache
 def _signs(pairs: int) -> np.ndarray:
-    """Ways to swap the launches of pairs, (ways, pairs) of -1 and 1, the one without swaps first:
-    all, or as many as twelve pairs have."""
+    """Return ways to swap the launches of pairs, as -1 and 1, (ways, pairs).
+
+    The way without swaps comes first. Up to twelve pairs, these are all ways; of more pairs, as
+    many ways as twelve have are drawn.
+    """
     if pairs <= _ALL_SWAPS:
         bits = np.arange(2**pairs)[:, None] >> np.arange(pairs) & 1
     else:

@@ -1,4 +1,4 @@
-"""What a comparison finds: a verdict for each method, metric and noise level."""
+"""Findings of a comparison: a verdict for each method, metric and noise level."""
 
 from __future__ import annotations
 
@@ -11,38 +11,43 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """The vocabulary is closed: exit codes and exports rely on it."""
+    """Verdict on HEAD. The vocabulary is closed: exit codes and exports rely on it."""
 
     WORSE = "worse"
-    FAILED = "failed"  # the method did, in HEAD
+    FAILED = "failed"  # the method failed in HEAD
     BETTER = "better"
     NOT_COMPARABLE = "not comparable"  # the reason names what differs
-    NEW = "new"  # BASE has nothing to compare with
-    MISSING = "missing"  # HEAD has nothing to compare
+    NEW = "new"  # BASE has no figures of it
+    MISSING = "missing"  # HEAD has no figures of it
     SAME = "same"
 
 
 JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
-"""The verdicts that rest on figures of both."""
+"""The verdicts that rest on figures of both versions."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One verdict, and what it rests on.
+    """One verdict and its grounds.
 
     Attributes:
-        method, title, device: a row of the runs.
-        metric, metric_title: a metric, or the cost ``time`` or ``memory``.
-        verdict: of HEAD against BASE; until it is judged, there is nothing to compare.
+        method: the method's spec, ``name[param=value,…]``.
+        title: the method's name in tables.
+        device: ``cpu`` or ``cuda``.
+        metric: name of a metric, or the cost ``time`` or ``memory``.
+        metric_title: its name in tables.
+        verdict: verdict on HEAD against BASE; ``not comparable`` until it is judged.
         level: the noise level in words; empty for costs, which take all levels together.
-        unit: of ``base`` and ``head``.
-        base, head: means over what was compared.
-        change: HEAD less BASE; for costs as a share of BASE.
-        low, high: the confidence interval of the change, where it has one.
-        limit: the size of a change that counts, in the terms of ``change``.
-        frames: how many frames (for times of launches: pairs of launches) were compared.
-        reason: what differs, what failed, or what else a reader must know.
-        gated: a comparison fails on it.
+        unit: unit of ``base`` and ``head``: the metric's, ms for time, MB for memory.
+        base: BASE's mean (of a cost, median or peak) over what was compared; None if nothing was.
+        head: the same of HEAD.
+        change: HEAD less BASE in the metric's unit; for costs as a share of BASE.
+        low: lower end of the confidence interval of ``change``; None where it has none.
+        high: upper end of that interval.
+        limit: size of a change that counts, in the terms of ``change``.
+        frames: number of frames (for times of launches: pairs of launches) that were compared.
+        reason: one line for the reader, such as what differs or what failed; may be empty.
+        gated: True if a comparison fails when this figure gets worse.
     """
 
     method: str
@@ -65,11 +70,12 @@ class Finding:
 
     @property
     def row(self) -> tuple[str, str]:
+        """Method and device; see `store.manifest.Row.key`."""
         return self.method, self.device
 
     @property
     def fails(self) -> bool:
-        """True for a regression that was asked to be one."""
+        """True for a regression on which the comparison fails."""
         return self.gated and self.verdict is Verdict.WORSE
 
 
@@ -79,8 +85,16 @@ EXIT_FAILED = 3
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0: fine; else the first that holds. 1: something gated got worse; 3: methods failed; 2:
-    something gated could not be judged of any method: what guards nothing must not pass for fine.
+    """Return the exit code of a comparison.
+
+    Returns:
+        The first that holds: 1 if a gated metric got worse, 3 if methods failed, 2 if a gated
+        metric could be judged of no method (a guard that guards nothing must not pass), else 0.
+
+    Examples:
+        >>> worse = Finding("bm3d", "BM3D", "cpu", "psnr", "PSNR", Verdict.WORSE, gated=True)
+        >>> exit_code([worse]), exit_code([])
+        (1, 0)
     """
     findings = list(findings)
     if any(finding.fails for finding in findings):
@@ -91,7 +105,7 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def unguarded(findings: Iterable[Finding]) -> set[str]:
-    """The gated metrics of which nothing could be compared, though both versions have it."""
+    """Return the gated metrics that could be judged of no method, though both versions have it."""
     gated = [f for f in findings if f.gated]
     judged = {f.metric for f in gated if f.verdict in JUDGED}
     return {f.metric for f in gated if f.verdict is Verdict.NOT_COMPARABLE} - judged

@@ -1,4 +1,4 @@
-"""The course of a figure over runs, and its changes: pure functions of stored runs."""
+"""Courses of a figure over stored runs, and the runs with which they changed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _COSTS = ("time", "ms", "memory")
-_PENALTY = 3.0  # times the variance and the logarithm of the length
+_PENALTY = 3.0  # the cost of a change, in units of the variance times the log of the length
 
 
 @dataclass(frozen=True)
-class Point:
-    """One point of a history.
+class HistoryPoint:
+    """One run of a history.
 
     Attributes:
-        label: the folder's name.
-        results: what it holds.
+        label: name of the run's folder.
+        results: the stored run.
     """
 
     label: str
@@ -38,21 +38,26 @@ class Point:
 
     @property
     def reference_ns(self) -> dict[int, float]:
-        """The reference work's median time by session, in ns; see `machine.timing`."""
+        """Median time of the reference work by session, in ns; see `machine.timing`."""
         timed = self.results.reference_ns.items()
         return {session: float(median(rounds)) for session, rounds in timed}
 
 
 @dataclass(frozen=True)
 class Course:
-    """A figure of one method over runs.
+    """Values of one method's figure over runs.
 
     Attributes:
-        name: the method, its device and, of a score, the noise level, in words.
-        values: one a run; nan where the run has none.
-        relative: changes are taken as shares of the values, as those of costs are.
+        name: method, device and, for a score, noise level, in words.
+        values: the figure in each run, (runs,); nan where the run has none.
+        relative: True if changes are shares of the values, as for costs; False if they are
+            differences, as for scores.
         size: the smallest change that matters, in the terms of `drift`.
-        changes: where it changed: indices of the first run after each change.
+        changes: indices of the first run after each change, ascending.
+
+    Examples:
+        >>> Course("bm3d cpu", np.array([10.0, 10.0, 12.0]), True, 0.05, [2]).drift
+        array([0. , 0. , 0.2])
     """
 
     name: str
@@ -63,7 +68,7 @@ class Course:
 
     @property
     def drift(self) -> np.ndarray:
-        """Each value's distance from the first, in its unit or as a share; nan where unknown."""
+        """Change of each value from the first, in its unit or as a share; nan where unknown."""
         finite = np.where(np.isfinite(self.values), self.values, math.nan)
         known = finite[np.isfinite(finite)]
         first = known[0] if len(known) else math.nan
@@ -74,13 +79,16 @@ class Course:
             return np.where(finite == first, 0.0, finite / first - 1)
 
 
-def read_history(folders: Sequence[Path]) -> list[Point]:
+def read_history(folders: Sequence[Path]) -> list[HistoryPoint]:
     """Read runs, and sort them by the time when they were measured.
 
+    Args:
+        folders: folders of runs, at least one.
+
     Raises:
-        UsageError: a folder holds no run, or not all were measured on the same.
+        UsageError: a folder holds no run, or the runs differ in protocol, data or noise draws.
     """
-    runs = [Point(folder.resolve().name, load_run(folder)) for folder in folders]
+    runs = [HistoryPoint(folder.resolve().name, load_run(folder)) for folder in folders]
     first = _measured_on(runs[0])
     for run in runs[1:]:
         if differ := [what for what, value in _measured_on(run).items() if value != first[what]]:
@@ -91,8 +99,8 @@ def read_history(folders: Sequence[Path]) -> list[Point]:
     return sorted(runs, key=lambda run: run.results.manifest.written or "")
 
 
-def _measured_on(run: Point) -> dict[str, object]:
-    """The conditions that must be the same in all runs, by their names."""
+def _measured_on(run: HistoryPoint) -> dict[str, object]:
+    """Return the conditions that must be the same in all runs, by their names."""
     manifest, data = run.results.manifest, run.results.manifest.dataset
     return {
         "protocol": manifest.protocol_digest,
@@ -102,14 +110,19 @@ def _measured_on(run: Point) -> dict[str, object]:
     }
 
 
-def courses(runs: Sequence[Point], metric: str) -> list[Course]:
-    """Follow a metric or a cost over runs: a course a method, device and, of scores, level.
+def courses(runs: Sequence[HistoryPoint], metric: str) -> list[Course]:
+    """Follow a metric or a cost over runs.
 
-    The costs are ``time`` as a ratio to the reference's, ``ms`` a frame on one machine, and the
-    peak ``memory`` in MB.
+    Args:
+        runs: the runs in the order of time, at least one.
+        metric: a metric's name, or a cost: ``time`` as a multiple of the reference work's time,
+            ``ms`` per frame on one machine, or the peak ``memory`` in MB.
+
+    Returns:
+        A course for each method and device; of a metric, for each noise level, too.
 
     Raises:
-        UsageError: there is no such metric, or ``ms`` of several machines.
+        UsageError: there is no such metric, or ``ms`` is asked of runs from several machines.
     """
     known = {m.name: m for run in runs for m in run.results.metrics}
     if metric not in known and metric not in _COSTS:
@@ -129,7 +142,8 @@ def courses(runs: Sequence[Point], metric: str) -> list[Course]:
     return [Course(name, v, True, share, found[name]) for name, v in values.items()]
 
 
-def _points(run: Point, metric: str) -> dict[str, float]:
+def _points(run: HistoryPoint, metric: str) -> dict[str, float]:
+    """Return a run's values by the name of their course."""
     if metric == "time":
         return _relative_times(run)
     # A mean over some of the frames is another figure.
@@ -147,8 +161,11 @@ def _points(run: Point, metric: str) -> dict[str, float]:
     return {name: median(values) for name, values in found.items()}
 
 
-def _relative_times(run: Point) -> dict[str, float]:
-    """A row's time over the reference's in the same process; the geometric mean over cells."""
+def _relative_times(run: HistoryPoint) -> dict[str, float]:
+    """Return each row's time over the reference's in the same process.
+
+    It is the geometric mean over cells; rows with a cell that has none are left out.
+    """
     found = {}
     references = run.reference_ns
     for row in run.results.rows:
@@ -165,23 +182,30 @@ def _relative_times(run: Point) -> dict[str, float]:
 def changes(values: np.ndarray, size: float) -> list[int]:
     """Find the runs with which a course changed its level.
 
-    The levels are the piecewise constant ones that cost least: the squared distances from them,
-    plus ``3 · variance · log(length)`` for each change (optimal partitioning: Jackson et al. 2005,
-    "An algorithm for optimal partitioning of data on an interval"). The variance is that of
-    successive differences, by their median, which changes do not move; or a quarter of the size
-    squared, where the course is smoother than it matters. A change by less than the size is none.
+    The levels are the piecewise constant ones of least cost: the squared distances from them, plus
+    ``3 · variance · log(length)`` for each change (optimal partitioning: Jackson et al. 2005, "An
+    algorithm for optimal partitioning of data on an interval"). The variance is estimated from the
+    median of successive differences, which changes of level do not move. It is at least the square
+    of a quarter of ``size``, so that a smooth course shows no changes too small to matter. Changes
+    smaller than ``size`` are left out.
 
     Args:
-        values: (runs,); nan where there is none.
+        values: the course, (runs,); nan where a run has no value.
         size: the smallest change that matters, in the unit of the values.
 
     Returns:
         Indices of the first run after each change, ascending.
+
+    Examples:
+        >>> changes(np.array([30.0, 30.0, 30.0, 29.5, 29.5, 29.5]), size=0.02)
+        [3]
     """
     where = np.flatnonzero(np.isfinite(values))
     course = values[where]
     if len(course) < 2:
         return []
+    # A normal variable's median distance from its mean is 0.6745 standard deviations; a
+    # difference of two values scatters by the square root of 2 more than one of them.
     step = float(np.median(np.abs(np.diff(course)))) / 0.6745 / math.sqrt(2)
     variance = max(step, size / 4) ** 2
     found = _partition(course, _PENALTY * variance * math.log(len(course)))
@@ -192,7 +216,7 @@ def changes(values: np.ndarray, size: float) -> list[int]:
 
 
 def _partition(course: np.ndarray, penalty: float) -> list[int]:
-    """The starts of all segments but the first, of the partition that costs least."""
+    """Return the starts of all segments but the first, of the partition of least cost."""
     sums = np.concatenate([[0.0], np.cumsum(course - course[0])])
     squares = np.concatenate([[0.0], np.cumsum((course - course[0]) ** 2)])
     costs, starts = [-penalty], [0]

@@ -1,4 +1,4 @@
-"""A history as Markdown and as a drawing: pure functions of its courses."""
+"""Histories as Markdown and as SVG: pure functions of their courses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from denoisebench.reporting.escaping import escape_markdown
-from denoisebench.reporting.words import NONE, counted, decimals, three_digits
+from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 _UNITS = {"psnr": "PSNR in dB", "ssim": "SSIM", "time": "Time as a multiple of the reference's"}
 _UNITS |= {"ms": "Time in ms a frame", "memory": "Peak memory in MB"}
 _HEIGHTS = "▁▂▃▄▅▆▇█"
-_WIDTH = 40  # runs, of which the table sketches the course
-_TICKS = 30
-_FLAT = 2  # sizes that a course must move by, or its sketch is flat
+_WIDTH = 40  # the most runs that a sketch in the table shows
+_TICKS = 30  # the most runs that are named on the axis
+_FLAT = 2  # a sketch spans at least so many sizes to each side: smaller changes look flat
 
 
 def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
-    """Render a row a course: its ends, its sketch, and the runs with which it changed."""
+    """Render a Markdown table: each course's ends, its sketch, and the runs with which it changed.
+
+    Args:
+        courses: the courses, of one metric.
+        labels: the runs' names, at least one.
+        metric: name of the metric or cost.
+    """
     headers = [
         "Method",
         escape_markdown(labels[0]),
@@ -53,10 +59,12 @@ def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: s
 
 
 def _figure(course: Course, value: float) -> str:
+    """Print a value of a course."""
     return three_digits(value) if course.relative else decimals(3)(value)
 
 
 def _amount(course: Course, drift: float) -> str:
+    """Print a change: a cost's in percent, a score's in its unit."""
     if math.isnan(drift):
         return NONE
     return f"{decimals(1, sign=True)(100 * drift)} %" if course.relative else _signed(drift)
@@ -78,7 +86,7 @@ def _change(course: Course, at: int, labels: Sequence[str]) -> str:
 
 
 def _sketch(drift: np.ndarray, size: float) -> str:
-    """A character a run, as high as the figure; flat where it moves less than matters."""
+    """Sketch a course, a character for each run; changes too small to matter look flat."""
     known = drift[np.isfinite(drift)]
     if not len(known):
         return ""
@@ -90,9 +98,14 @@ def _sketch(drift: np.ndarray, size: float) -> str:
 
 
 def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
-    """Draw the distance of each course from its first run, as SVG, the same every time.
+    """Draw each course's change since its first run, as SVG with the same bytes every time.
 
     Courses that changed have colours, with a ring at the run that changed them; others are grey.
+
+    Args:
+        courses: the courses, of one metric, at least one.
+        labels: the runs' names.
+        metric: name of the metric or cost.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The rules by which a figure is worse: scores, and times and memory of one launch each."""
+"""Rules that decide from two stored runs whether a score, a time or a memory peak is worse."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from denoisebench import statistics
 from denoisebench.comparing.findings import Finding, Verdict
 from denoisebench.comparing.limits import FLOORS, ComparisonLimits
-from denoisebench.reporting.words import decimals
+from denoisebench.reporting.formatting import decimals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from denoisebench.store.manifest import MetricRecord
 
-BROKEN_FRAME = 25
-"""A frame that loses so many times what its mean may lose (0.5 dB of PSNR) is no scatter: a loss
-that it alone brings about counts, though an interval over frames would put it down to chance."""
+_BROKEN_FRAME = 25
+"""A frame that loses this many times the limit (0.5 dB of PSNR) is broken, not scattered. Its loss
+counts, though the interval over frames may not exclude 0."""
 
 TIME_LEVEL = 0.99
-"""Of the interval of a change of time: times scatter, and there are many methods."""
+"""Level of the interval of a change of time: high, as times scatter and methods are many."""
 
 _signed = decimals(3, sign=True)
 
@@ -35,12 +35,19 @@ def judge_score(
     scored: Sequence[tuple[str, float, float]],
     limits: ComparisonLimits,
 ) -> Finding:
-    """Judge a score: worse if its mean lost as much as the limit, and not by chance of the frames.
+    """Judge a score.
+
+    It is worse if the mean over frames lost at least the limit, and either the loss is significant
+    or one frame alone lost 25 times the limit.
 
     Args:
-        finding: what is judged.
-        metric: the run's record of it.
-        scored: frame, BASE's score and HEAD's, one for each noise draw.
+        finding: the finding to complete.
+        metric: HEAD's record of the metric.
+        scored: frame id, BASE's score and HEAD's, an entry for each noise draw; not empty.
+        limits: the sizes of change that count.
+
+    Returns:
+        The finding with its verdict, means, change and interval, in the metric's unit.
     """
     gains = {
         frame: float(np.mean([_gain(metric, b, h) for f, b, h in scored if f == frame]))
@@ -49,7 +56,7 @@ def judge_score(
     interval = statistics.mean_interval(list(gains.values()))
     size = limits.score(metric)
     worst = min(gains, key=gains.__getitem__)
-    broken = gains[worst] <= -BROKEN_FRAME * size
+    broken = gains[worst] <= -_BROKEN_FRAME * size
     sign = 1 if metric.direction == "higher" else -1
     low, high = sorted([sign * interval.low, sign * interval.high])
     finding = replace(
@@ -73,6 +80,7 @@ def judge_score(
 
 
 def _gain(metric: MetricRecord, base: float, head: float) -> float:
+    """Return the change of a score, above 0 where HEAD is better."""
     before, now = (statistics.gains([score], metric.direction) for score in (base, head))
     return float(statistics.paired_differences(now, before)[0])
 
@@ -84,14 +92,19 @@ def judge_time(
     head: np.ndarray,
     limits: ComparisonLimits,
 ) -> Finding:
-    """Judge a time: worse if it is clearly longer on the same frames.
+    """Judge the times of one launch each: worse if the same frames take clearly longer.
 
-    Frames vouch for each other, not for the launch.
+    The frames show how a launch's times scatter, but not how launches do; the reason says so.
 
     Args:
-        finding: what is judged.
-        frames: of each pair of times.
-        base, head: times (pairs,) in ns.
+        finding: the finding to complete.
+        frames: frame id of each pair of times.
+        base: BASE's times in ns, (pairs,), above 0.
+        head: HEAD's times in ns, (pairs,), above 0.
+        limits: the sizes of change that count.
+
+    Returns:
+        The finding with its verdict, times in ms, and change as a share.
     """
     interval = statistics.mean_interval(np.log(head) - np.log(base), TIME_LEVEL)
     share = limits.share("time", finding.method)
@@ -120,8 +133,18 @@ def judge_memory(finding: Finding, base: float, head: float, limits: ComparisonL
     """Judge a peak of memory: worse if it grew by the limit's share.
 
     Args:
-        finding: what is judged.
-        base, head: peaks in bytes.
+        finding: the finding to complete.
+        base: BASE's peak in bytes.
+        head: HEAD's peak in bytes.
+        limits: the sizes of change that count.
+
+    Returns:
+        The finding with its verdict, peaks in MB, and change as a share.
+
+    Examples:
+        >>> peak = Finding("bm3d", "BM3D", "cpu", "memory", "memory", unit="MB")
+        >>> judge_memory(peak, 100e6, 130e6, ComparisonLimits()).verdict.value
+        'worse'
     """
     share = limits.share("memory")
     verdict = Verdict.SAME

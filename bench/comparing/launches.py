@@ -1,4 +1,4 @@
-"""Launches two versions in turn: each is another ``bench run``, in a process of its own."""
+"""Launches of two versions in turn; each launch is a ``bench run`` in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy as np
 from denoisebench.cells import Status
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_text
-from denoisebench.store.manifest import MANIFEST
+from denoisebench.store.manifest import MANIFEST_FILE
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-_OURS = ("--out", "--fresh", "--resume")
-_MEASURED = (0, 3)  # exit codes of a run that came to its end
+_OURS = ("--out", "--fresh", "--resume")  # options that a launch sets itself
+_MEASURED = (0, 3)  # exit codes of a finished run: all well, or methods failed
 _START = "from denoisebench.cli import main; main()"
 
 RowKey = tuple[str, str]
@@ -31,11 +31,11 @@ RowKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Version:
-    """An installed denoisebench with its methods.
+    """Installed version of denoisebench with its methods.
 
     Attributes:
-        name: what it is called here: base or head.
-        command: starts its ``bench``.
+        name: ``base`` or ``head``.
+        command: the words that start its ``bench``.
     """
 
     name: str
@@ -43,10 +43,14 @@ class Version:
 
 
 def version(name: str, environment: Path) -> Version:
-    """Find the command in a virtual environment's folder, or take its python or bench.
+    """Find the version that is installed in a virtual environment.
+
+    Args:
+        name: ``base`` or ``head``.
+        environment: the environment's folder, or its python or bench.
 
     Raises:
-        UsageError: there is none, or it does not answer.
+        UsageError: there is no bench, or it does not answer.
     """
     folder = "Scripts" if sys.platform == "win32" else "bin"
     path = environment / folder / "bench" if environment.is_dir() else environment
@@ -67,10 +71,13 @@ def version(name: str, environment: Path) -> Version:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Check that options of ``bench run`` name methods, and set nothing that is ours to set.
+    """Check that options of ``bench run`` name methods and leave our own options alone.
+
+    Args:
+        words: the options, as on a command line.
 
     Raises:
-        UsageError: they do not.
+        UsageError: no methods are named, or ``--out``, ``--fresh`` or ``--resume`` is set.
     """
     if not any(word.partition("=")[0] in ("--methods", "--config") for word in words):
         raise UsageError("say what to launch after --, such as: -- --methods 'nlm-*' --frames 2")
@@ -81,7 +88,7 @@ def check_words(words: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two launches, next to each other in time."""
+    """Two launches next to each other in time, as stored runs."""
 
     base: Results
     head: Results
@@ -97,17 +104,20 @@ def in_turn(
     *,
     resume: bool = False,
 ) -> list[Pair]:
-    """Launch both versions so often, in the order base, head, head, base, and so on.
+    """Launch both versions in turn, in the order base, head, head, base, and so on.
 
     Args:
+        base: the version to compare with.
+        head: the version that is judged.
         words: options of ``bench run``.
-        pairs: launches of each.
+        pairs: number of launches of each version.
         out: folder for the launches' runs.
-        tell: is told of each launch.
-        resume: keep the pairs that the folder has; half a pair has lost its neighbour in time.
+        tell: function that gets a line before each launch.
+        resume: True to keep the complete pairs that the folder holds. Half a pair is launched
+            again, since its neighbour in time is gone.
 
     Raises:
-        UsageError: a launch cannot be carried out, or there is nothing like it to go on from.
+        UsageError: a launch cannot be carried out, or the folder holds other launches.
     """
     _note({base.name: base.command, head.name: head.command, "run": words}, out, resume=resume)
     found = []
@@ -122,7 +132,7 @@ def in_turn(
 
 
 def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> None:
-    """Record what is launched, and check on resuming that it is the same as before."""
+    """Record the launched commands; on resuming, check that they are the same as before."""
     make_folder(out)
     note = out / "launches.json"
     text = json.dumps(launched, indent=1) + "\n"
@@ -132,10 +142,16 @@ def _note(launched: dict[str, Sequence[str]], out: Path, *, resume: bool) -> Non
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file() and load_run(folder).manifest.state == "complete"
+    """Return True if the folder holds a run that came to its end."""
+    return (folder / MANIFEST_FILE).is_file() and load_run(folder).manifest.state == "complete"
 
 
 def _launch(version: Version, words: Sequence[str], out: Path) -> None:
+    """Launch a version; its output goes to a log in the folder.
+
+    Raises:
+        UsageError: the run did not come to its end.
+    """
     make_folder(out)
     log = out / "launch.log"
     with log.open("wb") as output:
@@ -153,13 +169,13 @@ def _launch(version: Version, words: Sequence[str], out: Path) -> None:
 
 
 def median_busy_percent(pairs: Sequence[Pair]) -> float:
-    """Return the share of the machine that other work took, in percent; median over launches."""
+    """Return the share of the machine that other work took, in percent: median over launches."""
     runs = [run for pair in pairs for run in (pair.base, pair.head)]
     return median(run.manifest.busy_percent for run in runs)
 
 
 def common_rows(pairs: Sequence[Pair]) -> list[RowKey]:
-    """List the rows that both versions have."""
+    """List the rows that both versions have, in HEAD's order."""
     first = pairs[0]
     base = {row.key for row in first.base.rows}
     return [row.key for row in first.head.rows if row.key in base]
@@ -168,8 +184,13 @@ def common_rows(pairs: Sequence[Pair]) -> list[RowKey]:
 def launch_times(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
     """Return a row's time in each launch: the geometric mean over cells of the median call.
 
+    Args:
+        pairs: the launches.
+        row: method and device.
+
     Returns:
-        float (2, pairs) in ns, base first; only the pairs of which both launches have all cells.
+        Times in ns, float (2, pairs), base first; only pairs of which both launches measured all
+        cells.
     """
     found = [(_time(pair.base, row), _time(pair.head, row)) for pair in pairs]
     whole = [pair for pair in found if None not in pair]
@@ -177,6 +198,7 @@ def launch_times(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
 
 
 def _time(results: Results, row: RowKey) -> float | None:
+    """Return a row's time in one launch, in ns; None if a cell has none."""
     measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
     if not measured or any(m.status is not Status.OK for m in measured):
         return None
@@ -184,12 +206,21 @@ def _time(results: Results, row: RowKey) -> float | None:
 
 
 def launch_peaks(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
-    """Return a row's peak memory in each launch: float (2, pairs) in bytes, base first."""
+    """Return a row's peak memory in each launch.
+
+    Args:
+        pairs: the launches.
+        row: method and device.
+
+    Returns:
+        Peaks in bytes, float (2, pairs), base first; only pairs of which both launches have one.
+    """
     found = [(_peak(pair.base, row), _peak(pair.head, row)) for pair in pairs]
     whole = [pair for pair in found if None not in pair]
     return np.array(whole, float).reshape(-1, 2).T
 
 
 def _peak(results: Results, row: RowKey) -> int | None:
+    """Return a row's peak memory in one launch, in bytes; None if it was not measured."""
     measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
     return max((m.peak for m in measured if m.peak is not None), default=None)

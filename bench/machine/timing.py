@@ -53,6 +53,7 @@ class WallClock:
     """Clock for work that is done when the call returns."""
 
     def time(self, call: Callable[[], _Output]) -> tuple[_Output, int, int | None]:
+        """See `Clock.time`."""
         start = perf_counter_ns()
         output = call()
         return output, perf_counter_ns() - start, None
@@ -67,6 +68,7 @@ class CudaClock:
         self._cuda = torch.cuda
 
     def time(self, call: Callable[[], _Output]) -> tuple[_Output, int, int | None]:
+        """See `Clock.time`."""
         first, last = (self._cuda.Event(enable_timing=True) for _ in range(2))
         self._cuda.synchronize()
         start = perf_counter_ns()

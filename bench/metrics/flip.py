@@ -27,7 +27,8 @@ def flip(clean: np.ndarray, estimate: np.ndarray) -> float:
     shown as grey RGB.
 
     Args:
-        clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
+        clean: the clean frame, uint8 (H, W, C), C = 3 (RGB) or 1.
+        estimate: the estimate, of the same shape and type.
 
     Raises:
         ValueError: they are not such frames of one shape.

@@ -81,7 +81,8 @@ def lpips(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     heads, version 0.1. Runs on the CPU. Grey frames are shown as grey RGB.
 
     Args:
-        clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
+        clean: the clean frame, uint8 (H, W, C), C = 3 (RGB) or 1.
+        estimate: the estimate, of the same shape and type.
 
     Returns:
         The distance; None for a frame with a side below 31 pixels.

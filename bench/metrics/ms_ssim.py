@@ -34,7 +34,8 @@ def ms_ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     are scored one by one, then averaged.
 
     Args:
-        clean, estimate: uint8 (H, W, C).
+        clean: the clean frame, uint8 (H, W, C).
+        estimate: the estimate, of the same shape and type.
 
     Returns:
         The score; None for a frame with a side below 176 pixels.

@@ -29,7 +29,8 @@ def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
     ``10 log10(255² / MSE)``, MSE over all pixels and channels (Gong, Liu & Lv 2020, Eq. 15–16).
 
     Args:
-        clean, estimate: uint8 (H, W, C).
+        clean: the clean frame, uint8 (H, W, C).
+        estimate: the estimate, of the same shape and type.
 
     Raises:
         ValueError: they are not such frames of one shape.
@@ -65,7 +66,8 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     then over the channels.
 
     Args:
-        clean, estimate: uint8 (H, W, C).
+        clean: the clean frame, uint8 (H, W, C).
+        estimate: the estimate, of the same shape and type.
 
     Returns:
         The score; None for a frame with a side below 11 pixels.
@@ -97,7 +99,8 @@ def ssim_terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute SSIM's two factors for each window that lies inside the image.
 
     Args:
-        x, y: float64 (H, W) in [0, 255], at least as large as the window.
+        x: an image, float64 (H, W) in [0, 255], at least as large as the window.
+        y: the other image, of the same shape and type.
 
     Returns:
         The luminance term and the contrast–structure term, float64 (H - 10, W - 10).

@@ -31,7 +31,8 @@ def psnr_y(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     No border is cropped.
 
     Args:
-        clean, estimate: uint8 (H, W, C), C = 3 (RGB) or 1.
+        clean: the clean frame, uint8 (H, W, C), C = 3 (RGB) or 1.
+        estimate: the estimate, of the same shape and type.
 
     Returns:
         The score, infinite for the same luma; None for grey frames (C = 1), whose luma PSNR

@@ -80,6 +80,7 @@ class WhiteGaussian:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
+        """See `Noise.add`."""
         generator.standard_normal(out.shape, dtype=np.float32, out=out)
         out *= np.float32(sigma)
         out += clean
@@ -103,6 +104,7 @@ class Gaussian8Bit:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
+        """See `Noise.add`."""
         WhiteGaussian().add(clean, sigma, generator, out)
         out[:] = as_float(quantise(out))
 
@@ -140,6 +142,7 @@ class PoissonGaussian:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
+        """See `Noise.add`."""
         WhiteGaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
         photon = 2 * self.shot * sigma**2  # the intensity of one photon
         if photon > 0:
@@ -180,6 +183,7 @@ class Correlated:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
+        """See `Noise.add`."""
         height, width, channels = clean.shape
         window = self.window
         padding = len(window) - 1
@@ -232,6 +236,7 @@ class Uneven:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
+        """See `Noise.add`."""
         generator.standard_normal(out.shape, dtype=np.float32, out=out)
         out *= (sigma * np.sqrt(self.variance(clean.shape[1]))).astype(np.float32)[:, np.newaxis]
         out += clean
@@ -277,6 +282,7 @@ class Jpeg:
     def add(
         self, clean: np.ndarray, sigma: float, generator: np.random.Generator, out: np.ndarray
     ) -> None:
+        """See `Noise.add`."""
         from PIL import Image
 
         if max(clean.shape) > _JPEG_SIDE:

@@ -75,16 +75,19 @@ class Drawn:
 
     @property
     def noise(self) -> str:
+        """See `Observation.noise`."""
         return noise_spec(self.model)
 
     @property
     def words(self) -> str:
+        """See `Observation.words`."""
         if self.model == WHITE_GAUSSIAN:
             return "the same noise for every method"
         return f"noise `{self.noise}`: {self.model.words}, the same for every method"
 
     @property
     def telling(self) -> str:
+        """See `Observation.telling`."""
         if self.model == WHITE_GAUSSIAN:
             return ""
         return "methods that need a sigma are told the root mean square of the frame's noise"

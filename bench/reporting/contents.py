@@ -1,4 +1,4 @@
-"""The contents of a report: its sections in their order, and a run's table, summary and plots."""
+"""Contents of a report: the sections in their order, and a run's table, summary and plots."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Section:
     """One section of a report.
 
     Attributes:
-        kind: names it; its figures have the same `Plot.kind`.
-        title: its heading.
+        kind: the section's name; its figures have the same `Plot.kind`.
+        title: the heading.
         link: its name in the page's contents.
-        words: how to read it.
-        always: shown even if the run has nothing for it.
+        words: sentences that help to read it; may be empty.
+        always: True to show it even if the run has no data for it.
     """
 
     kind: str
@@ -95,10 +95,10 @@ class Contents:
     """A run's table, summary and plots, computed lazily and cached.
 
     Attributes:
-        name: of the run.
-        folder: of the run.
+        name: the run's name.
+        folder: the run's folder.
         results: the stored run.
-        against: the method that others are compared with; see `summarise`.
+        against: spec of the method with which the others are compared; see `summarise`.
     """
 
     name: str

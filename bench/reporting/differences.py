@@ -1,4 +1,4 @@
-"""Paired differences in PSNR between a run's methods, each computed once."""
+"""Paired differences in PSNR between the methods of a run; each pair is computed once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """A method's mean difference in PSNR from a reference, at one noise level.
+    """Mean difference of a method's PSNR from a reference's, at one noise level.
 
     Attributes:
-        level: index of the level.
+        level: index of the noise level.
         method: the method's spec.
-        mean: in dB.
-        low, high: 95 % confidence interval in dB; None where there is a single frame, from which
-            nobody knows how frames differ.
+        mean: mean difference over frames in dB; may be infinite; None where it is not a number.
+        low: lower end of the 95 % confidence interval in dB; None for a single frame, which does
+            not show how frames differ.
+        high: upper end of the interval.
         win_rate: share of frames, in [0, 1], on which the method is better.
         p: Wilcoxon's p-value, corrected by Holm's method over the methods of the level.
         frames: number of frames that were compared.
+
+    Examples:
+        >>> Difference(0, "bm3d", 0.3, -0.1, 0.7, 0.8, 0.2, 10).is_tie
+        True
     """
 
     level: int
@@ -52,7 +57,7 @@ class Difference:
 
     @property
     def is_tie(self) -> bool:
-        """True if these frames can show no difference."""
+        """True if the frames show no difference: the interval holds 0, or there is none."""
         if self.low is None or self.high is None or not self.is_bounded:
             return True
         return self.low <= 0 <= self.high
@@ -60,7 +65,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Statistics of one method's differences from another."""
+    """Statistics of one method's differences from another's PSNR."""
 
     interval: statistics.Interval
     win_rate: float
@@ -69,6 +74,7 @@ class _Pair:
 
     @classmethod
     def of(cls, differences: np.ndarray) -> _Pair:
+        """Compute the statistics of differences in dB, (frames,)."""
         return cls(
             statistics.mean_interval(differences),
             statistics.win_rate(differences),
@@ -85,10 +91,10 @@ class _Pair:
 
 
 class Differences:
-    """Computes the differences of all methods from any reference, each pair once.
+    """Differences of all methods of a run from any reference, computed when asked for.
 
     Args:
-        results: the run. Methods compete where they scored every cell of a level.
+        results: the stored run. A method competes at the levels at which it scored every cell.
     """
 
     def __init__(self, results: Results) -> None:
@@ -97,22 +103,32 @@ class Differences:
         self._pairs: dict[tuple[int, str, str], _Pair] = {}
 
     def psnr(self, level: int) -> dict[str, np.ndarray]:
-        """PSNR by frame of the methods that compete at a level, by method."""
+        """Return the PSNR in dB, (frames,), of each method that competes at a level.
+
+        Args:
+            level: index of the noise level.
+        """
         if level not in self._psnr:
             metric = next((m for m in self._results.metrics if m.name == "psnr"), None)
             self._psnr[level] = {} if metric is None else self._scores(level, metric)
         return self._psnr[level]
 
     def _scores(self, level: int, metric: MetricRecord) -> dict[str, np.ndarray]:
+        """Return the scores of the contestants, in the order of the run."""
         found = frame_scores(self._results, self._results.levels[level], metric)
         return {m: found[m] for m in self._results.contestants if m in found}
 
     def against(self, reference: str) -> list[Difference]:
-        """Compare all methods with a reference, level by level."""
+        """Compare all methods with a reference, level by level.
+
+        Args:
+            reference: spec of the method with which the others are compared.
+        """
         levels = range(len(self._results.levels))
         return [line for level in levels for line in self._at(level, reference)]
 
     def _at(self, level: int, reference: str) -> list[Difference]:
+        """Compare the methods with the reference at one level; empty where it does not compete."""
         psnr = self.psnr(level)
         rivals = [method for method in psnr if method != reference]
         if reference not in psnr or not rivals:
@@ -125,6 +141,7 @@ class Differences:
         ]
 
     def _pair(self, level: int, method: str, reference: str) -> _Pair:
+        """Return the statistics of a pair, from its other side if they are known."""
         if (level, reference, method) in self._pairs:
             return self._pairs[level, reference, method].turned
         key = level, method, reference
@@ -136,6 +153,7 @@ class Differences:
 
 
 def _difference(level: int, method: str, pair: _Pair, p: float) -> Difference:
+    """Return a pair's statistics as a difference, with its corrected p-value."""
     single = pair.frames == 1
     low, high = (None, None) if single else (pair.interval.low, pair.interval.high)
     mean = pair.interval.mean

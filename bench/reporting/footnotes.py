@@ -1,10 +1,10 @@
-"""Sentences under a table: how to read its figures, and how they were measured."""
+"""Sentences under a table that explain its figures and the way they were measured."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from denoisebench.reporting.words import counted
+from denoisebench.reporting.formatting import counted
 from denoisebench.store.manifest import BUSY_PERCENT
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ _BEST_IN_WORDS = {
 
 
 def legend(results: Results, figures: Collection[str]) -> list[str]:
-    """Explain how to read the figures: what they are means of, their units, and what is bold.
+    """Explain the figures of a table: the data, the units, the bold type and further metrics.
 
     Args:
+        results: the stored run.
         figures: the columns of `table1` that the table shows.
     """
     units = " ".join(_units(results, figures))
@@ -31,6 +32,7 @@ def legend(results: Results, figures: Collection[str]) -> list[str]:
 
 
 def _data(results: Results) -> str:
+    """Name the data and the noise."""
     manifest = results.manifest
     data, seeds = manifest.dataset, manifest.seeds
     draws = "one noise draw each" if seeds == 1 else f"{seeds} noise draws each"
@@ -43,7 +45,7 @@ def _data(results: Results) -> str:
 
 
 def _told(results: Results) -> list[str]:
-    """The sigma that methods were told, where it is not the true one."""
+    """Explain the sigma that methods were told, where it is not the true one."""
     if any(level.told is not None for level in results.levels):
         return ["told is the sigma that was given to methods that need one"]
     telling = results.manifest.noise.telling
@@ -52,6 +54,7 @@ def _told(results: Results) -> list[str]:
 
 
 def _units(results: Results, figures: Collection[str]) -> list[str]:
+    """Explain the units and the columns that are no means of metrics."""
     sentences = [
         "PSNR in dB; MB is peak memory." if "psnr_mean" in figures else "MB is peak memory."
     ]
@@ -71,7 +74,7 @@ def _units(results: Results, figures: Collection[str]) -> list[str]:
 
 
 def _metric(metric: MetricRecord) -> str:
-    """Explain a further metric's column, or why there is none."""
+    """Explain a further metric's column, or say why there is none."""
     if metric.unavailable:
         return f"{metric.title}: unavailable: {metric.unavailable}."
     unit = f" in {metric.unit}" if metric.unit else ""
@@ -81,7 +84,7 @@ def _metric(metric: MetricRecord) -> str:
 
 
 def origin(results: Results) -> list[str]:
-    """Tell how the figures were measured, and how to do it again."""
+    """Name the protocol, machine and versions of a run, and the command that repeats it."""
     manifest = results.manifest
     machine = manifest.environment
     libraries = ", ".join(f"{name} {v}" for name, v in machine.libraries.items())

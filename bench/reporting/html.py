@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no network, no other file, no library."""
+"""The report as one HTML page that needs no network, no other file and no library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from denoisebench.reporting import words
+from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.summary import costs
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from denoisebench.reporting.table import Column, Table
 
 _TICKS = 5
-"""About so many on the axis of the differences."""
+"""Approximate number of ticks on the axis of the differences."""
 
 
 def table_html(table: Table) -> str:
@@ -37,46 +37,52 @@ def table_html(table: Table) -> str:
 
 
 def page(runs: Iterable[Contents]) -> str:
-    """Render the page, as HTML."""
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
-            style=Markup(_asset("page.css")),
-            script=Markup(_asset("page.js")),
-            devices=words.DEVICE_NAMES,
-        )
+    """Render the HTML page of one or more runs."""
+    template = _environment().get_template("page.html")
+    return template.render(
+        runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
+        style=Markup(_asset("page.css")),
+        script=Markup(_asset("page.js")),
+        devices=formatting.DEVICE_NAMES,
     )
 
 
 def _environment() -> jinja2.Environment:
-    """The templates' own filters; texts from elsewhere are escaped."""
+    """Return the environment of our templates: their filters, and escaping of all other text."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
-        finalize=lambda value: words.one_line(value) if type(value) is str else value,
+        finalize=lambda value: formatting.one_line(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"code": _code, "grouped": _grouped_columns, "counted": words.counted}
-    environment.filters |= {"digits": words.three_digits, "decibels": words.decibels}
-    environment.filters |= {"hundredths": words.decimals(2), "interval": words.interval}
-    environment.filters |= {"percent": words.percent, "pvalue": words.pvalue}
-    environment.filters |= {"megabytes": words.megabytes}
+    environment.filters |= {
+        "code": _code,
+        "grouped": _grouped_columns,
+        "counted": formatting.counted,
+    }
+    environment.filters |= {"digits": formatting.three_digits, "decibels": formatting.decibels}
+    environment.filters |= {"hundredths": formatting.decimals(2), "interval": formatting.interval}
+    environment.filters |= {"percent": formatting.percent, "pvalue": formatting.pvalue}
+    environment.filters |= {"megabytes": formatting.megabytes}
     return environment
 
 
 def _asset(name: str) -> str:
-    """A file of ours: what it holds is trusted."""
+    """Read one of the page's own files; its content is trusted."""
     return (resources.files("denoisebench.reporting") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _section(run: Contents, id: str) -> dict[str, Any]:
-    """Collect the template's view of a run."""
+    """Collect the values that the template needs for a run.
+
+    Args:
+        run: the run.
+        id: the section's id on the page.
+    """
     of = run.summary
     plots = {
         section.kind: [
@@ -105,19 +111,19 @@ def _section(run: Contents, id: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Forest:
-    """The differences of all methods from one, the reference."""
+    """Differences of all methods from a reference."""
 
     reference: str
     lines: list[Difference]
 
     @property
     def axis(self) -> _Axis:
-        """The axis that all of them share."""
+        """The axis that all lines share."""
         return _axis(self.lines)
 
 
 def _forests(run: Contents) -> list[_Forest]:
-    """A forest for each reference, so that the reader can choose it."""
+    """Return a forest for each possible reference; the reader chooses one on the page."""
     first = run.summary.reference
     listed = [m.method for m in run.summary.methods]
     others = [m for m in run.results.contestants if m != first]
@@ -127,18 +133,19 @@ def _forests(run: Contents) -> list[_Forest]:
 
 
 def _place(line: Difference) -> tuple[int, bool, float]:
-    """Sort by level, then from the best mean to the worst; unknown means come last."""
+    """Return a key that sorts by level, then from best to worst mean; unknown means come last."""
     mean = math.nan if line.mean is None else line.mean
     return line.level, math.isnan(mean), -mean
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The axis that all differences from a reference share, in dB.
+    """Axis that all differences from a reference share.
 
     Attributes:
-        low, high: its ends.
-        ticks: evenly spaced.
+        low: left end in dB.
+        high: right end in dB.
+        ticks: evenly spaced values in dB.
     """
 
     low: float
@@ -146,18 +153,18 @@ class _Axis:
     ticks: list[float]
 
     def at(self, value: float) -> str:
-        """Place a value, in per cent of the axis."""
+        """Return a value's place on the axis in percent, as text."""
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}"
 
     @property
     def style(self) -> str:
-        """The places of the ticks and of zero, for the style sheet."""
+        """Places of the ticks and of zero, for the style sheet."""
         step = 100 * (self.ticks[1] - self.ticks[0]) / (self.high - self.low)
         return f"--first: {self.at(self.ticks[0])}%; --step: {step:.4f}%; --zero: {self.at(0)}%"
 
 
 def _axis(lines: Iterable[Difference]) -> _Axis:
-    """An axis that holds zero and all that is finite."""
+    """Return an axis that holds zero and all finite ends of the differences."""
     from matplotlib.ticker import MaxNLocator
 
     ends = [end for line in lines for end in (line.mean, line.low, line.high)]
@@ -169,20 +176,20 @@ def _axis(lines: Iterable[Difference]) -> _Axis:
 
 
 def _grouped(failures: Iterable[Failure]) -> list[tuple[Failure, int]]:
-    """The first of the failures that are alike, and their count."""
+    """Group equal failures: return the first of each group, and their number."""
     counts = Counter((f.method, f.device, f.status, f.reason) for f in failures)
     first = {(f.method, f.device, f.status, f.reason): f for f in reversed([*failures])}
     return [(first[alike], count) for alike, count in counts.items()]
 
 
 def _grouped_columns(columns: Iterable[Column]) -> list[tuple[str, list[Column]]]:
-    """Neighbours that share a group, together."""
+    """Group neighbouring columns that share a head."""
     return [(group, list(same)) for group, same in groupby(columns, lambda c: c.group)]
 
 
 def _code(text: str) -> Markup:
     """Mark text between backticks as code."""
-    parts = words.one_line(text).split("`")
+    parts = formatting.one_line(text).split("`")
     wrapped = (
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)

@@ -1,11 +1,11 @@
-r"""Table 1 for LaTeX: a ``table*`` of the booktabs package, to be ``\input``."""
+r"""Table 1 for LaTeX: a ``table*`` with the booktabs package, for ``\input``."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from denoisebench.reporting.words import one_line
+from denoisebench.reporting.formatting import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +42,10 @@ _ESCAPES = {
     "²": r"\textsuperscript{2}",
 }
 _LAST_LATIN = "\u017f"
-"""LaTeX sets the letters up to here without further packages."""
-
+"""Last letter that LaTeX sets without further packages."""
 
 _LONG_TITLE = 48
-"""Letters; a longer title is broken into lines."""
+"""Number of letters above which a title is broken into lines."""
 
 _PREAMBLE = (
     r"\usepackage[T1]{fontenc}",
@@ -55,9 +54,9 @@ _PREAMBLE = (
 
 
 def table1_latex(table: Table) -> str:
-    """Render the table with footnotes and legend; its origin stands in comments above it.
+    """Render the table with its footnotes and legend; comments above it name its origin.
 
-    A table that is wider than the page is made smaller. It needs the packages booktabs and
+    A table that is wider than the page is made smaller. The text needs the packages booktabs and
     graphicx, and T1 fonts.
     """
     comments = ["Table 1, by bench report. In the preamble:", *_PREAMBLE, *table.origin]
@@ -65,6 +64,7 @@ def table1_latex(table: Table) -> str:
 
 
 def _float(table: Table) -> Iterator[str]:
+    """Yield the lines of the ``table*`` environment."""
     yield r"\begin{table*}"
     yield r"\centering\footnotesize"
     yield r"\setlength{\tabcolsep}{3pt}"
@@ -94,7 +94,7 @@ def _float(table: Table) -> Iterator[str]:
 
 
 def _head(columns: list[Column]) -> Iterator[str]:
-    """The groups' heads, each above a rule, then the columns' own."""
+    """Yield the groups' heads with a rule below each, then the columns' own heads."""
     cells, rules, start = [""], [], 2
     for group, same in groupby(columns, lambda c: c.group):
         named = [bool(column.name) for column in same]
@@ -113,12 +113,14 @@ def _head(columns: list[Column]) -> Iterator[str]:
 
 
 def _row(line: Line) -> str:
+    """Write one row of the table."""
     notes = ",".join(map(str, line.notes))
     mark = rf"\textsuperscript{{{notes}}}" if notes else ""
     return " & ".join([escape_latex(line.title) + mark, *map(_cell, line.entries)]) + r" \\"
 
 
 def _cell(entry: TableEntry | None) -> str:
+    """Write one figure; the best are bold."""
     if entry is None:
         return "--"
     text = escape_latex(entry.text)
@@ -126,7 +128,12 @@ def _cell(entry: TableEntry | None) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Escape text for LaTeX; letters that it lacks become question marks."""
+    r"""Escape text for LaTeX; letters that it lacks become question marks.
+
+    Examples:
+        >>> print(escape_latex("50 % of my_method"))
+        50 \% of my\_method
+    """
     return "".join(
         _ESCAPES.get(letter, letter if " " <= letter <= _LAST_LATIN else "?")
         for letter in one_line(text).replace("`", "")

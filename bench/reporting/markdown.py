@@ -1,4 +1,4 @@
-"""Table 1 and the report as Markdown for GitHub; figures are SVG files beside it."""
+"""Table 1 and the report as Markdown for GitHub; figures are SVG files beside the report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.words import NONE, interval, percent, pvalue
+from denoisebench.reporting.formatting import NONE, interval, percent, pvalue
 
 if TYPE_CHECKING:
     from denoisebench.reporting.contents import Contents
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from denoisebench.reporting.table import Table, TableEntry
 
 PLOTS = "plots"
-"""Folder of the figures, beside the report."""
+"""Name of the folder with the figures, beside the report."""
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -42,19 +42,21 @@ def render(table: Table) -> str:
 
 
 def _cell(entry: TableEntry | None) -> str:
+    """Write one figure; the best are bold."""
     if entry is None:
         return NONE
     return f"**{entry.text}**" if entry.best else entry.text
 
 
 def _mark(note: int) -> str:
+    """Write a number in superscript."""
     return str(note).translate(_SUPERSCRIPTS)
 
 
 def overview(contents: Contents) -> str:
-    """Render Table 1, the figures, and the paired differences as a table.
+    """Render Table 1, links to the figures, and the table of paired differences.
 
-    The figures are expected in the folder `PLOTS` beside the file.
+    The links point to files in the folder `PLOTS` beside the report.
     """
     parts = [f"# {escape_markdown(contents.name)}", render(contents.table).rstrip("\n")]
     for section in SECTIONS:
@@ -68,10 +70,12 @@ def overview(contents: Contents) -> str:
 
 
 def _alt(plot: Plot) -> str:
+    """Write a figure's text for readers who do not see it."""
     return escape_markdown(f"{plot.title}. {plot.alt}").replace("[", "\\[").replace("]", "\\]")
 
 
 def _differences(run: Summary) -> str:
+    """Write the table of the differences from the reference."""
     titles = {method: escape_markdown(title) for method, title in run.titles.items()}
     rows = [
         [

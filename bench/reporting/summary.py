@@ -1,7 +1,7 @@
-"""A run as one document: what every report shows, and what scripts read as JSON.
+"""Summary of a run: one document that every report shows and that scripts read as JSON.
 
-Its JSON Schema is published by ``bench schema``. In JSON, infinite figures are the strings ``inf``
-and ``-inf``; what is not known is null.
+``bench schema`` prints its JSON Schema. In JSON, infinite figures are the strings ``inf`` and
+``-inf``; unknown figures are null.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ if TYPE_CHECKING:
     from denoisebench.store.manifest import DatasetRecord, EnvironmentRecord, MetricRecord, Row
     from denoisebench.store.results import Results
 
-SCHEMA = "denoisebench-report-1"
+_SCHEMA = "denoisebench-report-1"
 
 
 @dataclass(frozen=True)
 class LevelSummary:
-    """A noise level, and its name in reports."""
+    """Noise level with its name in reports.
+
+    Attributes:
+        sigma: strength of the drawn noise on the 8-bit scale; None where noise was recorded.
+        told: see `cells.Level`.
+        label: the name in reports.
+    """
 
     sigma: float | None
     told: float | None
@@ -43,7 +49,7 @@ class LevelSummary:
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """A method, as its card describes it."""
+    """Method with its card; see `store.manifest.Row`."""
 
     method: str
     title: str
@@ -61,14 +67,15 @@ class MethodSummary:
 
 @dataclass(frozen=True)
 class RowSummary:
-    """A method on a device at one noise level.
+    """Figures of a method on a device at one noise level.
+
+    Fields that are not listed here are the columns of `columns.TABLE1_COLUMNS`.
 
     Attributes:
-        level: index of the level.
-        scores: means by metric; None where there is none.
-        load_ms: median time to import and build the method.
-        psnr_by_frame: mean over noise draws, in dB.
-        status, note, frames and the others: see `columns.TABLE1_COLUMNS`.
+        level: index of the noise level.
+        scores: mean scores by metric; None where there is no mean.
+        load_ms: median time to import and build the method, in milliseconds.
+        psnr_by_frame: mean PSNR over noise draws in dB, by frame.
     """
 
     method: str
@@ -100,13 +107,13 @@ class RowSummary:
 
     @property
     def finite_psnr_by_frame(self) -> dict[str, float]:
-        """The frames' PSNR where it has a place on an axis."""
+        """PSNR in dB of the frames where it has a place on an axis."""
         return {f: psnr for f, psnr in self.psnr_by_frame.items() if math.isfinite(psnr)}
 
 
 @dataclass(frozen=True)
 class Best:
-    """The methods in bold of one metric at one level."""
+    """Methods that are bold in the table, of one metric at one noise level."""
 
     metric: str
     level: int
@@ -115,7 +122,13 @@ class Best:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Average ranks by PSNR at one level, 1 is best, with Nemenyi's critical difference."""
+    """Average ranks by PSNR at one noise level.
+
+    Attributes:
+        level: index of the noise level.
+        average: mean rank over frames by method; 1 is best.
+        critical_difference: Nemenyi's critical difference, in ranks.
+    """
 
     level: int
     average: dict[str, float]
@@ -124,7 +137,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that failed, and why."""
+    """Cell that failed, with its status and reason; see `cells.Measurement`."""
 
     method: str
     device: str
@@ -138,7 +151,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class CostSummary:
-    """Times and memory of a method on a device: medians over levels."""
+    """Times and memory of a method on a device: medians over noise levels."""
 
     method: str
     device: str
@@ -152,17 +165,22 @@ class CostSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """One run.
+    """Summary of one run.
+
+    Fields that are not listed here are those of `store.manifest.RunManifest`.
 
     Attributes:
-        name: of the run.
-        command, written, state, threads, busy_percent, environment, protocol, dataset, seeds: see
-            `store.manifest.Manifest`.
+        name: the run's name.
         noise: the noise's spec.
-        methods: in the order of Table 1.
-        reference: the method that others are compared with; None where none can be compared.
-        table: a row a method, device and level, methods in the order of Table 1.
-        remarks: what must stand under the table.
+        levels: the noise levels; other fields refer to them by index.
+        methods: the methods in the order of Table 1.
+        reference: spec of the method with which the others are compared; None if there is none.
+        table: the figures of each method, device and noise level, methods in that order.
+        best: the methods in bold, by metric and level.
+        differences: the paired differences from the reference.
+        ranks: average ranks at the levels where at least two methods and two frames compete.
+        failures: the cells that failed.
+        remarks: sentences that must stand under the table.
     """
 
     name: str
@@ -204,14 +222,15 @@ class Summary:
 
 
 def document(summaries: Iterable[Summary]) -> dict[str, Any]:
-    """Put several runs into one document, ready for JSON; each stands for itself.
+    """Put several runs into one document, ready for JSON.
 
-    What was measured under different conditions is not merged.
+    Each run has its own entry: figures under different conditions are never merged.
     """
-    return {"schema": SCHEMA, "runs": [_document(summary) for summary in summaries]}
+    return {"schema": _SCHEMA, "runs": [_document(summary) for summary in summaries]}
 
 
 def _document(summary: Summary) -> dict[str, Any]:
+    """Return a run's entry; the metrics' keys are internal."""
     content = asdict(summary)
     for metric in content["metrics"]:
         del metric["key"]
@@ -225,11 +244,12 @@ def summarise(
     """Summarise a run; measurements have six significant digits.
 
     Args:
-        name: of the run.
+        name: the run's name.
+        results: the stored run.
         table: its Table 1.
-        differences: of its methods.
-        against: the method that others are compared with; the best by PSNR if it is None, or if the
-            run does not have it.
+        differences: the differences between its methods.
+        against: spec of the method with which the others are compared; if it is None or not in the
+            run, the best by PSNR is taken.
     """
     manifest = results.manifest
     order = [line.method for line in table.lines]
@@ -262,22 +282,24 @@ def summarise(
 
 
 def _level(level: Level, results: Results) -> LevelSummary:
+    """Summarise a noise level."""
     return LevelSummary(level.sigma, level.told, head(level, results) or "recorded")
 
 
 def _method(row: Row) -> MethodSummary:
+    """Summarise a method."""
     return MethodSummary(**{f.name: getattr(row, f.name) for f in fields(MethodSummary)})
 
 
 def _best_by_psnr(results: Results, differences: Differences, order: Iterable[str]) -> str | None:
-    """The first in the table that can be compared at some level."""
+    """Return the first method in the table that can be compared at some level."""
     levels = range(len(results.levels))
     comparable = {method for level in levels for method in differences.psnr(level)}
     return next((method for method in order if method in comparable), None)
 
 
 def _best(results: Results, table: Table) -> list[Best]:
-    """The methods that the table has in bold, by metric and level."""
+    """Return the methods that the table has in bold, by metric and level."""
     return [
         Best(
             column.metric.name,
@@ -294,6 +316,7 @@ def _best(results: Results, table: Table) -> list[Best]:
 
 
 def _ranks(results: Results, differences: Differences) -> list[Ranks]:
+    """Rank the methods at each level at which two methods and two frames compete."""
     found = []
     for level in range(len(results.levels)):
         psnr = differences.psnr(level)
@@ -307,6 +330,7 @@ def _ranks(results: Results, differences: Differences) -> list[Ranks]:
 
 
 def _rows(results: Results, order: list[str]) -> list[RowSummary]:
+    """Summarise each method, device and level, in the order of the methods."""
     tidy, frames = table1(results), frames_table(results)
     timed = frames.astype({"load_ms": float}).dropna(subset="load_ms")
     loads = timed.groupby(["method", "device"])["load_ms"].median()
@@ -332,6 +356,15 @@ _FIGURES = (
 def _row(
     results: Results, line: pd.Series[Any], level: Level, number: int, load_ms: float | None
 ) -> RowSummary:
+    """Summarise a line of `table1`.
+
+    Args:
+        results: the stored run.
+        line: the line.
+        level: its noise level.
+        number: index of the level.
+        load_ms: median time to import and build the method, in milliseconds.
+    """
     known = [metric for metric in results.metrics if not metric.unavailable]
     return RowSummary(
         method=line["method"],
@@ -348,7 +381,7 @@ def _row(
 
 
 def _by_frame(results: Results, key: tuple[str, str], level: Level) -> dict[str, float]:
-    """Mean PSNR over noise draws of the frames that were scored."""
+    """Return the mean PSNR over noise draws in dB, of the frames that were scored."""
     row = next(row for row in results.rows if row.key == key)
     found: dict[str, list[float]] = {}
     for m in results.measured(row, level):
@@ -359,6 +392,7 @@ def _by_frame(results: Results, key: tuple[str, str], level: Level) -> dict[str,
 
 
 def _rounded(line: Difference) -> Difference:
+    """Round a difference to six significant digits."""
     return replace(
         line,
         mean=digits(line.mean),
@@ -370,13 +404,14 @@ def _rounded(line: Difference) -> Difference:
 
 
 def _failure(m: Measurement) -> Failure:
+    """Summarise a failed cell."""
     cell = m.cell
     where = cell.sigma, cell.told, cell.seed
     return Failure(cell.method, cell.device, cell.frame, *where, m.status.value, m.reason)
 
 
 def costs(summary: Summary) -> list[CostSummary]:
-    """Summarise times and memory, a row a method and device."""
+    """Summarise times and memory: an entry for each method and device."""
     names = [f.name for f in fields(CostSummary)][2:]
     rows: dict[tuple[str, str], list[RowSummary]] = {}
     for row in summary.table:
@@ -390,21 +425,31 @@ def costs(summary: Summary) -> list[CostSummary]:
 
 
 def _median(values: Iterable[float | None]) -> float | None:
+    """Return the median of the known values; None if there is none."""
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
 
 def digits(value: Any) -> float | None:
-    """Round a measurement to six significant digits; None where there is none (nan)."""
+    """Round a measurement to six significant digits; None and nan become None.
+
+    Examples:
+        >>> digits(29.52631578), digits(math.nan)
+        (29.5263, None)
+    """
     if value is None or math.isnan(number := float(value)):
         return None
     return float(f"{number:.6g}")
 
 
 def plain(value: Any) -> Any:
-    """Turn records into what JSON can say: dictionaries, lists, text and finite numbers.
+    """Turn values into dictionaries, lists, texts and finite numbers, which JSON can write.
 
     Measurements keep six significant digits.
+
+    Examples:
+        >>> plain({"psnr": math.inf, "ssim": np.float64(0.91234567)})
+        {'psnr': 'inf', 'ssim': 0.912346}
     """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""The paper's Table 1, in no format yet: a row a method, with footnotes, legend and origin."""
+"""Table 1, for all formats: a row for each method, with footnotes, legend and origin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from denoisebench.cells import Status
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.reporting import footnotes
-from denoisebench.reporting.words import DEVICE_NAMES, decimals, megabytes, three_digits
+from denoisebench.reporting.formatting import DEVICE_NAMES, decimals, megabytes, three_digits
 from denoisebench.store.scores import best_methods
 from denoisebench.store.tables import table1
 
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table: a figure of some rows.
+    """One column of the table: a figure at a noise level or on a device.
 
     Attributes:
         group: the head that it shares with its neighbours: a metric's title or a device's name.
-        name: its own head below the group's.
+        name: its own head below the group's; may be empty.
         figure: the column of `table1` that it shows.
-        shown: prints a value.
-        direction: ``higher``, ``lower`` or ``zero`` (the closest to it) is best; None if none is.
-        level, device: of the rows; None takes the first of each method, or all.
-        metric: the one whose mean it shows.
+        shown: function that prints a value.
+        direction: best value: ``higher``, ``lower`` or ``zero`` (the closest to it); None if the
+            column has no best value.
+        level: noise level of the shown rows; None takes all levels.
+        device: device of the shown rows; None takes the first device of each method.
+        metric: metric whose mean it shows; None for other figures.
     """
 
     group: str
@@ -47,10 +49,17 @@ class Column:
 
     @property
     def header(self) -> str:
+        """Both heads in one line."""
         return f"{self.group} {self.name}".strip()
 
     def values(self, table: pd.DataFrame) -> dict[str, float]:
-        """The figure by method. Scores come from its first device, times from all levels."""
+        """Return the figure by method, where it is known.
+
+        A score comes from the method's first device; a time is the median over noise levels.
+
+        Args:
+            table: lines of `table1`.
+        """
         if self.level is not None:
             table = table[at_level(table, self.level)]
         if self.device is not None:
@@ -62,7 +71,13 @@ class Column:
 
 @dataclass(frozen=True)
 class TableEntry:
-    """One figure of the table, as it is printed; ``best`` if none is better."""
+    """One figure of the table.
+
+    Attributes:
+        value: the figure.
+        text: the figure as it is printed.
+        best: True if no other method is better.
+    """
 
     value: float
     text: str
@@ -74,8 +89,11 @@ class Line:
     """One row of the table.
 
     Attributes:
+        method: the method's spec.
+        title: the method's name in tables.
+        is_control: True for a control, which does not compete.
         notes: numbers of its footnotes, from 1.
-        entries: one a column; None where there is no figure.
+        entries: the figures, one for each column; None where there is none.
     """
 
     method: str
@@ -87,12 +105,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """The whole table.
+    """The whole table. In its sentences, text between backticks is code.
 
     Attributes:
-        footnotes: the rows refer to them by number.
-        legend: sentences on how to read the figures. Text between backticks is code.
-        origin: sentences on the protocol, machine, versions and command, likewise.
+        columns: the columns, without the methods' titles.
+        lines: the rows, from best to worst mean PSNR, then the controls.
+        footnotes: the footnotes; rows refer to them by number, from 1.
+        legend: sentences that explain the figures.
+        origin: sentences on protocol, machine, versions and command.
     """
 
     columns: list[Column]
@@ -103,9 +123,9 @@ class Table:
 
 
 def full_table(results: Results) -> Table:
-    """Build the table: metrics' means by noise level, the paper's PSNR, times and memory.
+    """Build the table: mean scores by noise level, the paper's PSNR, times and memory.
 
-    Failed methods keep their row, without figures and with a footnote.
+    A failed method keeps its row, without figures and with a footnote.
     """
     table = table1(results)
     rows = {row.method: row for row in results.rows}
@@ -130,19 +150,20 @@ def full_table(results: Results) -> Table:
 
 
 def at_level(table: pd.DataFrame, level: Level) -> pd.Series[bool]:
-    """Select the rows of `table1` that are of a level."""
+    """Return a mask of the lines of `table1` at a noise level, (lines,)."""
 
     def equal(column: pd.Series[float], value: float | None) -> pd.Series[bool]:
+        """Compare, where nan stands for None."""
         return column.isna() if value is None else column == value
 
     return equal(table["sigma"], level.sigma) & equal(table["told"], level.told)
 
 
 def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str, TableEntry]:
-    """The column's entries by method.
+    """Return the column's entries by method.
 
     A figure that prints like the best is best, too; so is a score that is not significantly worse.
-    Controls do not compete, nor do means over a part of the cells.
+    Controls and means over a part of the cells do not compete.
     """
     values = column.values(table)
     shown = {method: column.shown(value) for method, value in values.items()}
@@ -160,11 +181,15 @@ def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str,
 
 
 def _is_judged(column: Column) -> bool:
-    """True if statistics find its ties; a signed mean is not a mean of distances from 0."""
+    """Return True if ties in the column are found by statistics.
+
+    Of a metric that is best at 0 they are not: a signed mean is no mean of distances from 0.
+    """
     return column.metric is not None and column.direction != "zero"
 
 
 def _nearest_to_zero(values: Iterable[float]) -> float:
+    """Return the value that is nearest to 0."""
     return min(values, key=abs)
 
 
@@ -176,6 +201,7 @@ _BEST: dict[str, Callable[[Iterable[float]], float]] = {
 
 
 def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
+    """Return the columns of all scores, then those of times and memory by device."""
     of_scores = [
         column
         for metric in results.metrics
@@ -195,7 +221,7 @@ def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
 
 
 def _score_columns(metric: MetricRecord, results: Results, table: pd.DataFrame) -> list[Column]:
-    """A metric's means, a column a noise level; beside PSNR's, its gain and the paper's."""
+    """Return a column of means for each noise level; for PSNR also its gain and the paper's."""
     direction = metric.direction
     shown = decimals(metric.decimals, sign=direction == "zero")
     heads = {level: head(level, results) for level in results.levels}
@@ -215,7 +241,10 @@ def _score_columns(metric: MetricRecord, results: Results, table: pd.DataFrame) 
 
 
 def head(level: Level, results: Results) -> str:
-    """Name a level in a column's head, with the sigma that is told where some level has one."""
+    """Name a noise level in a column's head; empty for recorded noise.
+
+    If methods are told a sigma at some level, every level's name has the told sigma, too.
+    """
     told = level.told
     if told is None and any(other.told is not None for other in results.levels):
         told = level.sigma
@@ -224,7 +253,7 @@ def head(level: Level, results: Results) -> str:
 
 
 def _shows_paper(results: Results, table: pd.DataFrame) -> bool:
-    """The paper's noise was white and Gaussian, of a known sigma."""
+    """Return True if the paper's PSNR can be shown: its noise was white, of a known sigma."""
     is_alike = results.manifest.noise.spec == WHITE_GAUSSIAN.name and all(
         at.told is None for at in results.levels
     )
@@ -232,9 +261,10 @@ def _shows_paper(results: Results, table: pd.DataFrame) -> bool:
 
 
 def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
-    """Methods from best to worst mean PSNR, then the controls.
+    """Sort the methods from best to worst mean PSNR, then the controls.
 
-    Those that lack it at some level come after those that have it at more: it falls with sigma.
+    A method that lacks PSNR at some levels comes after those that have it at more levels, since
+    PSNR falls with sigma.
     """
     controls = {row.method for row in results.rows if row.is_control}
     scored = table.dropna(subset="psnr_mean").drop_duplicates(["method", "sigma", "told"])
@@ -242,13 +272,14 @@ def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
     levels, means = by_method.count(), by_method.mean()
 
     def rank(method: str) -> tuple[bool, int, float]:
+        """Return the key of a method; the smallest comes first."""
         return method in controls, -levels.get(method, 0), -means.get(method, 0.0)
 
     return sorted(dict.fromkeys(map(str, table["method"])), key=rank)
 
 
 def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
-    """Footnotes of a row: those of its card, and what went wrong and where."""
+    """Return the footnotes of a method: those of its card, and its failures with their places."""
     rows = [row for row in results.rows if row.method == method]
     notes = [note for row in rows for note in _card_notes(row)]
     everywhere = table[table["method"] == method]
@@ -261,13 +292,13 @@ def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
 
 
 def _card_notes(row: Row) -> list[str]:
-    """A licence that restricts, and the note of the method's author."""
+    """Return the notes of a method's card: a licence that restricts, and the author's note."""
     licence = f"Licence: {row.licence}." if "non-commercial" in row.licence else ""
     return list(filter(None, [licence, row.note]))
 
 
 def _where(line: pd.Series[Any]) -> str:
-    """The device and the level of noise of a line of the tidy table."""
+    """Name device and noise level of a line of `table1`."""
     sigma = f" σ={line['sigma']:g}" if pd.notna(line["sigma"]) else ""
     told = f" told {line['told']:g}" if pd.notna(line["told"]) else ""
     return f"{DEVICE_NAMES[line['device']]}{sigma}{told}"

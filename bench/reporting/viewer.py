@@ -1,4 +1,4 @@
-"""The kept pictures of a run, as the page's script takes them."""
+"""Kept pictures of a run, in the form that the page's script needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.cells import NOISY
+from denoisebench.cells import NOISY_CONTROL
+from denoisebench.reporting.formatting import one_line
 from denoisebench.reporting.summary import plain
-from denoisebench.reporting.words import one_line
 from denoisebench.store import crops
 
 if TYPE_CHECKING:
@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from denoisebench.store.manifest import Row
     from denoisebench.store.results import Results
 
-PICTURE_BYTES = 3_000_000
-"""How much of what a run kept goes onto the page; as text it takes a third more."""
+_PICTURE_BYTES = 3_000_000
+"""Most bytes of pictures on the page; as base64 text they take a third more."""
 
 
-def viewer(run: Contents, limit: int = PICTURE_BYTES) -> dict[str, Any] | None:
-    """Collect what the page's script needs, ready for JSON; None if the run kept no pictures.
+def viewer(run: Contents, limit: int = _PICTURE_BYTES) -> dict[str, Any] | None:
+    """Collect the pictures and scores that the page's script needs, ready for JSON.
 
-    A scene is a frame at a level of noise. Frames that are some method's worst or best come first,
-    and the middle level of noise does.
+    A scene is a frame at a noise level. If the limit leaves scenes out, those at the middle level
+    are taken first, and of a level those that are some method's worst or best frame.
 
     Args:
-        limit: bytes of pictures.
+        run: the run.
+        limit: most bytes of pictures.
+
+    Returns:
+        None if the run kept no pictures.
     """
     middle = len(run.results.levels) // 2
     album, scenes, left_out = _Album(limit), [], 0
@@ -60,20 +64,26 @@ def viewer(run: Contents, limit: int = PICTURE_BYTES) -> dict[str, Any] | None:
 
 @dataclass
 class _Album:
-    """Pictures as the page holds them, each once, up to a limit of bytes."""
+    """Pictures on the page, each once, up to a limit of bytes.
+
+    Attributes:
+        limit: most bytes of pictures.
+        pictures: data URLs of the pictures.
+    """
 
     limit: int
     pictures: list[str] = field(default_factory=list)
     _numbers: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, contents: dict[str, bytes]) -> dict[str, int] | None:
-        """The pictures' numbers; None if there is no room for all of them."""
+        """Add files by name and return their numbers; None if there is no room for all."""
         new = {content for content in contents.values() if content not in self._numbers}
         if sum(map(len, new)) + sum(map(len, self._numbers)) > self.limit:
             return None
         return {what: self._number(content) for what, content in contents.items()}
 
     def _number(self, content: bytes) -> int:
+        """Return a picture's number; a new one is added."""
         if content not in self._numbers:
             self._numbers[content] = len(self.pictures)
             text = base64.b64encode(content).decode()
@@ -82,7 +92,7 @@ class _Album:
 
 
 def _scenes(run: Contents, middle: int) -> list[tuple[int, str]]:
-    """Level and frame of all scenes, the most telling first."""
+    """Return level and frame of all scenes, those to show first."""
     mentions = [frame for line in extremes(run.summary) for frame in (line.worst, line.best)]
     frames = [frame.id for frame in run.results.manifest.dataset.frames]
     frames.sort(key=lambda frame: -mentions.count(frame))
@@ -92,10 +102,14 @@ def _scenes(run: Contents, middle: int) -> list[tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Extremes:
-    """A method's worst and best frame by PSNR at one level.
+    """Worst and best frame of a method by PSNR, at one noise level.
 
     Attributes:
-        psnr: of every frame, in dB.
+        level: index of the noise level.
+        method: the method's spec.
+        psnr: PSNR in dB by frame.
+        worst: id of the frame with the lowest PSNR.
+        best: id of the frame with the highest PSNR.
     """
 
     level: int
@@ -106,7 +120,7 @@ class Extremes:
 
 
 def extremes(summary: Summary) -> list[Extremes]:
-    """Find each method's worst and best frame, level by level; the first device counts."""
+    """Find each method's worst and best frame at each level, on the first of its devices."""
     found: dict[tuple[int, str], Extremes] = {}
     for row in summary.table:
         if row.finite_psnr_by_frame:
@@ -115,18 +129,19 @@ def extremes(summary: Summary) -> list[Extremes]:
 
 
 def _extremes(row: RowSummary) -> Extremes:
+    """Find the worst and best frame of a row that has a finite PSNR."""
     psnr = row.finite_psnr_by_frame
     worst, best = (end(psnr, key=psnr.__getitem__) for end in (min, max))
     return Extremes(row.level, row.method, psnr, worst, best)
 
 
 def leaders(summary: Summary) -> list[str]:
-    """Name the two methods that are best by PSNR; fewer where fewer have one."""
+    """Return the two methods of highest PSNR; fewer if fewer have a PSNR."""
     return list(dict.fromkeys(row.method for row in summary.competing if row.psnr))[:2]
 
 
 def _kept(folder: Path, results: Results, level: int, frame: str) -> dict[str, bytes]:
-    """The crops of a frame at a level that were kept: noisy, clean, and by method."""
+    """Return the kept crops of a frame at a level, as files: noisy, clean, and by method."""
     files: dict[str, Path] = {}
     for row in results.rows:
         cell = _first_cell(results, row, level, frame)
@@ -141,12 +156,13 @@ def _kept(folder: Path, results: Results, level: int, frame: str) -> dict[str, b
 
 
 def _first_cell(results: Results, row: Row, level: int, frame: str) -> Cell:
+    """Return the cell of a frame's first noise draw."""
     cells = results.cells(row, results.levels[level])
     return next(cell for cell in cells if cell.frame == frame and cell.seed == 0)
 
 
 def _psnr_of(summary: Summary, level: int, frame: str) -> dict[str, Any]:
-    """The whole frame's PSNR by method, ready for JSON; also of the noisy frame."""
+    """Return the whole frame's PSNR by method and of the noisy frame, ready for JSON."""
     rows = [row for row in reversed(summary.table) if row.level == level]
     found = {row.method: plain(row.psnr_by_frame.get(frame)) for row in rows}
-    return found | {crops.NOISY_FRAME: found.get(NOISY)}
+    return found | {crops.NOISY_FRAME: found.get(NOISY_CONTROL)}

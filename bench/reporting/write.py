@@ -1,8 +1,13 @@
-"""Writes a run's tables and reports; called at the end of a run, and by ``bench report``."""
+"""Write a run's tables and reports, at the end of a run and for ``bench report``.
+
+To add a format, write a function and enter it in `REPORT_FORMATS`.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench.errors import UsageError, unknown
@@ -15,7 +20,6 @@ from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
     from denoisebench.store.results import Results
 
@@ -24,6 +28,10 @@ PAGE = "report.html"
 
 def write_tables(results: Results, out: Path) -> str:
     """Write ``frames.csv``, ``table1.csv`` and ``table1.md``; return the Markdown.
+
+    Args:
+        results: the stored run.
+        out: folder for the files; created if it is absent.
 
     Raises:
         UsageError: they cannot be written.
@@ -43,13 +51,17 @@ def write_reports(
 ) -> str:
     """Write reports of runs; return the Markdown of their tables.
 
-    The page and the JSON hold all runs. Tables are a run's own: those of several runs go into a
-    folder each.
+    The page and the JSON hold all runs. The tables of several runs go into a folder for each run.
 
     Args:
         runs: folder and content of each run, by name.
-        formats: of `denoisebench.reporting.FORMATS`.
-        against: the method that others are compared with; None takes each run's best by PSNR.
+        out: folder for the files; created if it is absent.
+        formats: names in `REPORT_FORMATS`.
+        against: spec of the method with which the others are compared; None takes each run's best
+            by PSNR.
+
+    Returns:
+        The tables, one after the other; empty if ``md`` is not among the formats.
 
     Raises:
         UsageError: they cannot be written, or no run has ``against`` among its contestants.
@@ -59,35 +71,43 @@ def write_reports(
         raise UsageError(f"--against: {unknown('method', against, known)}")
     contents = [Contents(name, *run, against) for name, run in runs.items()]
     make_folder(out)
-    for run in contents:
-        _write_own(run, out if len(contents) == 1 else out / run.name, formats)
-    if "json" in formats:
-        from denoisebench.reporting.summary import document
-
-        found = document(run.summary for run in contents)
-        text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(out / "report.json", text + "\n")
-    if "html" in formats:
-        from denoisebench.reporting.html import page
-
-        write_text(out / PAGE, page(contents))
+    for name, write in REPORT_FORMATS.items():
+        if name in formats:
+            write(contents, out)
     return "\n".join(render(run.table) for run in contents) if "md" in formats else ""
 
 
-def _write_own(run: Contents, out: Path, formats: Collection[str]) -> None:
-    """Write the files that each run has for itself."""
-    if {"csv", "latex", "md"} & set(formats):
-        make_folder(out)
-    if "csv" in formats:
-        _write_csv(run.results, out)
-    if "latex" in formats:
-        from denoisebench.reporting.latex import table1_latex
+def _write_page(runs: Sequence[Contents], out: Path) -> None:
+    """Write the page, which holds all runs."""
+    from denoisebench.reporting.html import page
 
-        write_text(out / "table1.tex", table1_latex(run.table))
-    if "md" in formats:
-        write_text(out / "table1.md", render(run.table))
-        _write_overview(run, out)
-        write_strip(run.results, run.folder, out)
+    write_text(out / PAGE, page(runs))
+
+
+def _write_json(runs: Sequence[Contents], out: Path) -> None:
+    """Write the document of all runs, as `bench schema` describes it."""
+    from denoisebench.reporting.summary import document
+
+    found = document(run.summary for run in runs)
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(out / "report.json", text + "\n")
+
+
+def _write_markdown(run: Contents, out: Path) -> None:
+    """Write the table, the overview with its figures, and the strip of crops."""
+    write_text(out / "table1.md", render(run.table))
+    make_folder(out / PLOTS)
+    for plot in run.plots:
+        write_text(out / PLOTS / f"{plot.name}.svg", plot.svg)
+    write_text(out / "report.md", overview(run))
+    write_strip(run.results, run.folder, out)
+
+
+def _write_latex(run: Contents, out: Path) -> None:
+    """Write the table for LaTeX."""
+    from denoisebench.reporting.latex import table1_latex
+
+    write_text(out / "table1.tex", table1_latex(run.table))
 
 
 def _write_csv(results: Results, out: Path) -> None:
@@ -96,8 +116,26 @@ def _write_csv(results: Results, out: Path) -> None:
     write_text(out / "table1.csv", table1(results).to_csv(index=False, float_format="%.6g"))
 
 
-def _write_overview(run: Contents, out: Path) -> None:
-    make_folder(out / PLOTS)
-    for plot in run.plots:
-        write_text(out / PLOTS / f"{plot.name}.svg", plot.svg)
-    write_text(out / "report.md", overview(run))
+_Writer = Callable[[Sequence[Contents], Path], None]
+
+
+def _for_each(write: Callable[[Contents, Path], None]) -> _Writer:
+    """Return a writer that writes each run alone; several runs have a folder each."""
+
+    def write_all(runs: Sequence[Contents], out: Path) -> None:
+        for run in runs:
+            folder = out if len(runs) == 1 else out / run.name
+            make_folder(folder)
+            write(run, folder)
+
+    return write_all
+
+
+REPORT_FORMATS: dict[str, _Writer] = {
+    "html": _write_page,
+    "md": _for_each(_write_markdown),
+    "latex": _for_each(_write_latex),
+    "csv": _for_each(lambda run, out: _write_csv(run.results, out)),
+    "json": _write_json,
+}
+"""The formats of a report: functions that write runs into a folder."""

@@ -1,1 +1,1 @@
-"""Carry out a run: plan it, supervise the methods' processes, score, and save."""
+"""Runs: planning, supervision of the methods' processes, scoring and saving."""

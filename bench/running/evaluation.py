@@ -1,4 +1,4 @@
-"""The loop behind every score: noise, denoise, quantise. It serves run, tune and train."""
+"""The loop behind every score (noise, denoise, quantise), shared by run, tune and train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class NoEstimate(Exception):  # noqa: N818 - an outcome of the method, not a fault of ours
-    """A cell has no estimate; the status and reason say why."""
+    """Outcome of a cell that has no estimate.
+
+    Attributes:
+        status: a status other than ``ok``.
+        reason: one line that says why there is none.
+    """
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -29,11 +34,11 @@ class NoEstimate(Exception):  # noqa: N818 - an outcome of the method, not a fau
 
 @dataclass(frozen=True)
 class Scene:
-    """A cell's frames, made when they are first asked for.
+    """Clean and noisy frame of a cell, made when they are first asked for.
 
     Attributes:
         cell: the cell.
-        frame: its frame.
+        frame: its frame in the data set.
     """
 
     cell: Cell
@@ -43,7 +48,7 @@ class Scene:
 
     @cached_property
     def clean(self) -> np.ndarray:
-        """The clean frame, uint8 (H, W, C); the noisy one where nobody knows the clean one."""
+        """The clean frame, uint8 (H, W, C); the noisy one if nobody knows the clean one."""
         return self._read(self.frame)
 
     @property
@@ -58,18 +63,20 @@ class Scene:
 
     @cached_property
     def _observed(self) -> tuple[np.ndarray, float]:
+        """The noisy frame, and the sigma of its noise on the 8-bit scale."""
         noisy = np.empty(self.clean.shape, np.float32)
         return noisy, self._observation.observe(self.cell, self.frame, self.clean, noisy)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A cell's outcome.
+    """Outcome of a cell.
 
     Attributes:
-        scene: its frames.
-        estimate: rounded to 8 bit, as it is scored, uint8 (H, W, C); None if there is none.
-        failure: why there is none.
+        scene: the cell with its frames.
+        estimate: the estimate as it is scored, rounded to 8 bit, uint8 (H, W, C); None if there is
+            none.
+        failure: status and reason if there is no estimate; else None.
     """
 
     scene: Scene
@@ -77,7 +84,14 @@ class Evaluation:
     failure: NoEstimate | None = None
 
     def score(self, metric: Callable[[np.ndarray, np.ndarray], float | None]) -> float | None:
-        """Score the estimate; None where there is none, or the metric is not defined."""
+        """Score the estimate.
+
+        Args:
+            metric: function of the clean frame and the estimate, both uint8 (H, W, C).
+
+        Returns:
+            None if there is no estimate, or the metric is not defined for the frame.
+        """
         return None if self.estimate is None else metric(self.scene.clean, self.estimate)
 
 
@@ -89,9 +103,13 @@ def evaluate(
     """Denoise cells one after the other.
 
     Args:
-        cells: with their frames; neighbours of the same frame share the clean one.
+        cells: cells with their frames; a frame that several neighbours share is read once.
         observation: the source of the noisy frames.
-        denoise: returns the estimate, float32 (H, W, C), or raises `NoEstimate`.
+        denoise: function that returns the estimate of a scene, float32 (H, W, C), or raises
+            `NoEstimate`.
+
+    Yields:
+        The outcome of each cell, in the order of ``cells``.
     """
     read = _Reader()
     for cell, frame in cells:
@@ -103,7 +121,7 @@ def evaluate(
 
 
 class _Reader:
-    """Reads frames, and keeps the last one."""
+    """Reader of frames that keeps the last one."""
 
     _last: tuple[str, np.ndarray] | None = None
 

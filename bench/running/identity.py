@@ -1,4 +1,4 @@
-"""Identities of cells: the keys under which scores and times may be used again."""
+"""Identities of cells: the keys under which stored scores and times may be reused."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 
 class Identities:
-    """Computes the two identities of cells.
+    """The two identities of each cell of a plan.
 
-    The quality key covers all that decides the scores, and allows reuse; the timing key adds all
-    that decides the times, which are never reused across it.
+    The quality key covers everything that decides the scores: scores under the same key may be
+    reused. The timing key adds everything that decides the times: times under another key are never
+    reused or compared.
+
+    Args:
+        plan: the run.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -30,7 +34,7 @@ class Identities:
         self._machine = environment.machine_id()
 
     def of(self, row: PlannedRow, cell: Cell, frame: Frame) -> tuple[str, str]:
-        """The quality key and the timing key of a cell."""
+        """Return the quality key and the timing key of a cell, 16 hex digits each."""
         quality = value_digest(
             self._method(row.method),
             row.device,
@@ -45,6 +49,7 @@ class Identities:
         return quality, timing
 
     def _method(self, method: Method) -> dict[str, Any]:
+        """Return a method's part of the quality key: parameters, code, libraries and weights."""
         if method.spec not in self._quality:
             card = method.card
             identity = {
@@ -61,6 +66,6 @@ class Identities:
 
 
 def _further(cell: Cell, frame: Frame) -> list[Any]:
-    """Optional parts of the quality key: a forced sigma, a recorded noisy frame."""
+    """Return the optional parts of the quality key: a forced sigma, a recorded noisy frame."""
     told = [] if cell.told is None else [{"told": cell.told}]
     return told + ([{"noisy": frame.noisy_digest}] if frame.noisy_digest else [])

@@ -1,4 +1,4 @@
-"""The cells left to measure: those whose stored measurements are missing or stale."""
+"""Jobs of a run: the cells whose stored measurements are missing or stale."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A cell to measure, with the identities that its measurement will carry.
+    """Cell to measure, with the identities that its measurement will carry.
 
     Attributes:
-        known: what was measured of it before.
+        cell: the cell.
+        frame: its frame.
+        quality_key: see `Identities`.
+        timing_key: see `Identities`.
+        known: the stored measurement of the cell; None if there is none.
     """
 
     cell: Cell
@@ -32,9 +36,9 @@ class Job:
     known: Measurement | None
 
     def is_done(self, scorer: Scorer) -> bool:
-        """True if what is known holds: it is ok, of the same identities, and has all its scores.
+        """Return True if the stored measurement is ok, of the same identities, and complete.
 
-        Estimates are not stored: where a further score is missing, the cell is measured again.
+        Estimates are not stored: if a further score is missing, the cell is measured again.
         """
         known = self.known
         return (
@@ -45,13 +49,13 @@ class Job:
         )
 
     def outcome(self, status: Status, reason: str = "") -> Measurement:
-        """A measurement of this cell without scores and times."""
+        """Return a measurement of this cell without scores and times."""
         return Measurement(
             self.cell, status, reason, quality_key=self.quality_key, timing_key=self.timing_key
         )
 
     def known_scores(self, output_digest: str) -> Mapping[str, Score]:
-        """The further scores that were measured before, of the same estimate of the same frame."""
+        """Return the stored further scores, if they are of the same estimate of the same frame."""
         same = self.quality_key, output_digest
         if self.known is None or (self.known.quality_key, self.known.output_digest) != same:
             return {}
@@ -61,14 +65,17 @@ class Job:
 def pending(
     plan: Plan, measured: Mapping[Cell, Measurement], scorer: Scorer
 ) -> dict[PlannedRow, list[Job]]:
-    """List the jobs of each row that are not done, or are to be done again.
+    """List the jobs of each row that are not done, or must be done again.
 
     Args:
-        measured: what the run's folder holds.
+        plan: the run.
+        measured: the stored measurements of the run's folder.
+        scorer: the further metrics.
     """
     identities = Identities(plan)
 
     def jobs(row: PlannedRow) -> list[Job]:
+        """Return a job for each of the row's cells."""
         return [
             Job(cell, frame, *identities.of(row, cell, frame), measured.get(cell))
             for cell, frame in plan.cells(row)

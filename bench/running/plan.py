@@ -1,4 +1,4 @@
-"""The plan of a run: the methods, frames and noise levels that its options name, as cells."""
+"""Plan of a run: its options, resolved to methods, frames, noise levels and cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench import protocol
-from denoisebench.cells import NOISY, Cell, Level, told_to
+from denoisebench.cells import NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Method
     from denoisebench.protocol.observation import Observation
 
+DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
+"""Sigmas of a run that names none, on the 8-bit scale."""
 
-SIGMAS = (15.0, 25.0, 50.0)
-
-LARGEST_SIGMA = 255.0
+_LARGEST_SIGMA = 255.0
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,33 @@ class RunOptions:
     """Options of ``bench run``, with their defaults.
 
     Attributes:
-        methods: expressions, see `registry.select`.
-        dataset: what to open; None takes the default.
-        split: which of its splits.
-        noise: the noise to draw, see `protocol.noise`; None is white Gaussian, or the frames' own.
-        sigmas: its strength on the 8-bit scale; None is `SIGMAS`, or the frames' own.
-        told: sigmas that methods are told in its place; empty is the true one, or an estimate.
-        seeds: number of noise draws.
+        methods: expressions that name methods, see `registry.select`.
+        dataset: expression that names a data set, see `catalogue.open_dataset`; None takes the
+            default one.
+        split: name of the split.
+        noise: spec of the noise to draw, see `protocol.noise`; None draws white Gaussian noise, or
+            takes the frames' recorded noise.
+        sigmas: standard deviations of the noise on the 8-bit scale; None takes `DEFAULT_SIGMAS`, or
+            the recorded noise.
+        told: sigmas, on the 8-bit scale, that methods are told in place of the true one or its
+            estimate; empty for none.
+        seeds: number of noise draws for each frame and sigma.
         frames: number of frames, spread evenly over the split; None takes all.
-        metrics: expressions, see `select_metrics`: what the table shows.
+        metrics: expressions that name the metrics to score and show, see `select_metrics`.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
-        timeout: seconds for a cell, and for loading a method.
-        memory_limit: GB that a method's process may hold; None is 80 % of what is free.
-        threads: for every library; None is the number of cores.
+        timeout: time limit of a cell, and of loading a method, in seconds.
+        memory_limit: resident memory that a method's process may hold, in GB; None takes 80 % of
+            what is free.
+        threads: number of threads of every library; None takes the number of cores.
         plugins: Python files with further methods.
-        force: expressions of methods to measure again.
+        force: expressions that name methods to measure again.
         keep_images: number of frames, spread evenly, whose crops are kept for the report.
-        out: the run's folder; None is one in ``results``, see `Plan.default_name`.
-        fresh: set aside what the folder holds.
+        out: the run's folder; None takes one in ``results``, see `Plan.default_name`.
+        fresh: True to set aside what the folder holds.
+
+    Examples:
+        >>> RunOptions(methods=("bm3d", "nlm-*"), sigmas=(25.0,)).command
+        "bench run --methods 'bm3d,nlm-*' --sigma 25"
     """
 
     methods: tuple[str, ...] = ("all",)
@@ -100,16 +109,18 @@ class RunOptions:
 
 
 def _word(value: object) -> str:
-    """A value as it is typed: 25 for 25.0, and no digit lost."""
+    """Write a value as it is typed: 25 for 25.0, without loss of digits."""
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A method on a device: one supervised process, one row of the table.
+    """Method on a device: one supervised process, one row of the table.
 
     Attributes:
-        asked_by_name: False if a pattern such as ``all`` brought it in.
+        method: the method with its parameters.
+        device: ``cpu`` or ``cuda``.
+        asked_by_name: False if only a pattern such as ``all`` names it.
     """
 
     method: Method
@@ -119,12 +130,20 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, before it is carried out.
+    """Run that is yet to be carried out.
 
     Attributes:
-        levels: of noise, with the sigmas that methods are told.
-        rows: with the control `noisy` among them where the noise was recorded: it alone scores the
-            noisy frames.
+        options: the options that were resolved.
+        dataset: the source of the frames.
+        frames: the chosen frames, in the data set's order.
+        observation: the source of the noisy frames.
+        levels: noise levels, with the sigmas that methods are told.
+        rows: the methods on their devices. If the noise was recorded, the control `noisy` is among
+            them, since it alone scores the noisy frames.
+        metrics: the metrics to score and show; empty if nobody knows the clean frames.
+        forced: specs of the methods to measure again.
+        threads: number of threads of every library.
+        rules: rules of timing.
     """
 
     options: RunOptions
@@ -139,7 +158,7 @@ class Plan:
     rules: TimingRules
 
     def cells(self, row: PlannedRow) -> Iterator[tuple[Cell, Frame]]:
-        """A row's cells, each frame's together."""
+        """Yield a row's cells with their frames; cells of the same frame are neighbours."""
         for frame in self.frames:
             for level in told_to(row.method.card.blind, self.levels):
                 for seed in range(self.options.seeds):
@@ -147,17 +166,17 @@ class Plan:
 
     @property
     def protocol(self) -> str:
-        """The digest under which its scores stand."""
+        """Digest of the protocol under which the scores stand."""
         return protocol.digest(self.observation.noise)
 
     @property
     def folder(self) -> Path:
-        """The run's folder."""
+        """Folder of the run."""
         return self.options.out or Path("results", self.default_name)
 
     @property
     def default_name(self) -> str:
-        """The default name of the run's folder."""
+        """Default name of the run's folder."""
         parts = [self.dataset.name]
         if self.options.split != "test":
             parts.append(self.options.split)
@@ -167,14 +186,21 @@ class Plan:
 
     @property
     def size(self) -> int:
+        """Number of cells."""
         return sum(1 for row in self.rows for _ in self.cells(row))
 
 
 def make_plan(options: RunOptions) -> tuple[Plan, str]:
-    """Resolve the options; return the plan, and one line that says which frames it takes and why.
+    """Resolve the options of a run.
+
+    Args:
+        options: the options.
+
+    Returns:
+        The plan, and one line for the user: the data set, and the reason if it was chosen here.
 
     Raises:
-        UsageError: something asked for does not exist or cannot be had.
+        UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
     for plugin in options.plugins:
@@ -215,13 +241,14 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
 
 
 def _check_numbers(options: RunOptions) -> None:
-    """Refuse numbers that no run can have; comparisons let nan pass, so they are turned round.
+    """Check that the numbers of the options are in their ranges.
 
     Raises:
-        UsageError: a number is out of its range.
+        UsageError: a number is out of its range, or nan.
     """
+    # The conditions are negated because every comparison with nan is false.
     for sigma in (*(options.sigmas or ()), *options.told):
-        if not 0 <= sigma <= LARGEST_SIGMA:
+        if not 0 <= sigma <= _LARGEST_SIGMA:
             raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
     for name in ("seeds", "frames", "timeout", "memory_limit", "threads"):
         value = getattr(options, name)
@@ -230,8 +257,12 @@ def _check_numbers(options: RunOptions) -> None:
 
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
-    """Every sigma with everything that is told of it."""
-    sigmas: tuple[float | None, ...] = options.sigmas or SIGMAS
+    """Combine every sigma with every sigma that methods are told.
+
+    Raises:
+        UsageError: the options set sigmas or seeds of recorded noise.
+    """
+    sigmas: tuple[float | None, ...] = options.sigmas or DEFAULT_SIGMAS
     if observation.noise == protocol.RECORDED:
         if options.sigmas is not None:
             raise UsageError(
@@ -250,13 +281,19 @@ def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> 
 
 
 def _with_noisy(rows: list[PlannedRow]) -> list[PlannedRow]:
-    if any(row.method.spec == NOISY for row in rows):
+    """Return the rows with the control `noisy` among them."""
+    if any(row.method.spec == NOISY_CONTROL for row in rows):
         return rows
-    [noisy] = registry.select([NOISY])
+    [noisy] = registry.select([NOISY_CONTROL])
     return [PlannedRow(noisy, noisy.card.devices[0], False), *rows]
 
 
 def _rows(options: RunOptions) -> list[PlannedRow]:
+    """Return the methods on the devices on which they run.
+
+    Raises:
+        UsageError: there is none, or a method that was asked for by name cannot run there.
+    """
     methods = registry.select(options.methods)
     named = [e for e in options.methods if not registry.is_pattern(e)]
     by_name = {method.spec for method in registry.select(named)}
@@ -273,10 +310,10 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
 
 
 def _check_importable(method: Method) -> None:
-    """Refuse a method that no worker process can import.
+    """Check that a worker process can import a method.
 
     Raises:
-        UsageError: it is defined in a notebook or a script.
+        UsageError: the method is defined in a notebook or a script.
     """
     if method.module == "__main__":
         file = f"{re.sub(r'[^A-Za-z0-9_]', '_', method.card.name)}.py"
@@ -288,6 +325,7 @@ def _check_importable(method: Method) -> None:
 
 
 def _devices(method: Method, wanted: str, asked_by_name: bool) -> Sequence[str]:
+    """Return the devices on which a method will run."""
     if wanted == "cuda" and not environment.has_cuda():
         raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
     if wanted in method.card.devices:

@@ -17,36 +17,46 @@ if TYPE_CHECKING:
     from denoisebench.running.plan import PlannedRow
 
 HEARTBEAT_S = 30
-"""A sign of life at least so often, where no bar moves."""
+"""Longest silence in seconds where no bar moves."""
 
 
 class Progress(Protocol):
-    """Told by the runner what happens."""
+    """Observer of a run; the runner calls it as the run goes on."""
 
     def begin(self, total: int, done: int) -> None:
-        """The run has so many cells, of which so many were measured before."""
+        """Begin a run.
+
+        Args:
+            total: number of cells.
+            done: number of cells that were measured before.
+        """
         ...
 
     def row(self, row: PlannedRow, cells: int) -> None:
-        """A method's turn comes, with so many cells to measure."""
+        """Begin a method.
+
+        Args:
+            row: the method on its device.
+            cells: number of its cells to measure, above 0.
+        """
         ...
 
     def cell(self, measurement: Measurement) -> None:
-        """A cell has been measured and saved."""
+        """Note that a cell has been measured and saved."""
         ...
 
     def end(self) -> None:
-        """The run is over, one way or the other."""
+        """End the run, whether it is complete or not."""
         ...
 
 
 def for_stderr() -> Progress:
-    """A live display if stderr is a terminal, else plain lines."""
-    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+    """Return a live display if stderr is a terminal, else plain lines."""
+    return _LiveProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 def live_bar() -> Bar:
-    """A bar on stderr: how much is done, the time left, and what is said beside it."""
+    """Return a bar on stderr that shows progress, times and a description beside it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -70,7 +80,7 @@ def live_bar() -> Bar:
 
 
 class _RowTally:
-    """The measurements of one method so far."""
+    """Measurements of one method so far."""
 
     def __init__(self, row: PlannedRow, cells: int) -> None:
         self.title = f"{row.method.spec} on {row.device}"
@@ -78,6 +88,7 @@ class _RowTally:
         self.seen: list[Measurement] = []
 
     def line(self) -> str:
+        """Write one line: cells, mean PSNR by noise level, median time and failures."""
         ok = [m for m in self.seen if m.status is Status.OK]
         parts = [f"{self.title}: {len(ok)} of {self.cells} cells"]
         parts += [
@@ -97,7 +108,7 @@ class _RowTally:
 
 
 class PlainProgress:
-    """A line for each method, and a sign of life now and then."""
+    """Plain lines on stderr: one for each method, and one at least every half minute."""
 
     def __init__(self) -> None:
         self._tally: _RowTally | None = None
@@ -105,14 +116,17 @@ class PlainProgress:
         self._spoke = time.monotonic()
 
     def begin(self, total: int, done: int) -> None:
+        """See `Progress.begin`."""
         self._done, self._total = done, total
         before = f", {done} measured before" if done else ""
         self._say(f"{total} cells{before}")
 
     def row(self, row: PlannedRow, cells: int) -> None:
+        """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
 
     def cell(self, measurement: Measurement) -> None:
+        """See `Progress.cell`."""
         assert self._tally is not None
         self._done += 1
         self._tally.seen.append(measurement)
@@ -120,7 +134,8 @@ class PlainProgress:
         if finished or time.monotonic() - self._spoke > HEARTBEAT_S:
             self._say(f"[{self._done}/{self._total}] {self._tally.line()}")
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """See `Progress.end`."""
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -128,19 +143,23 @@ class PlainProgress:
 
 
 class Silent:
-    """Shows nothing."""
+    """Observer that shows nothing."""
 
-    def begin(self, total: int, done: int) -> None: ...
+    def begin(self, total: int, done: int) -> None:
+        """See `Progress.begin`."""
 
-    def row(self, row: PlannedRow, cells: int) -> None: ...
+    def row(self, row: PlannedRow, cells: int) -> None:
+        """See `Progress.row`."""
 
-    def cell(self, measurement: Measurement) -> None: ...
+    def cell(self, measurement: Measurement) -> None:
+        """See `Progress.cell`."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """See `Progress.end`."""
 
 
-class LiveProgress:
-    """A bar with the current method, its last score and the time left."""
+class _LiveProgress:
+    """Live bar on stderr with the current method, its last score and the time left."""
 
     def __init__(self) -> None:
         self._bar = live_bar()
@@ -148,14 +167,17 @@ class LiveProgress:
         self._tally: _RowTally | None = None
 
     def begin(self, total: int, done: int) -> None:
+        """See `Progress.begin`."""
         self._bar.start()
         self._task = self._bar.add_task("", total=total, completed=done)
 
     def row(self, row: PlannedRow, cells: int) -> None:
+        """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
         self._bar.update(self._task, description=self._tally.title)
 
     def cell(self, measurement: Measurement) -> None:
+        """See `Progress.cell`."""
         assert self._tally is not None
         self._tally.seen.append(measurement)
         last = (
@@ -168,4 +190,5 @@ class LiveProgress:
             self._bar.console.print(self._tally.line(), markup=False, highlight=False)
 
     def end(self) -> None:
+        """See `Progress.end`."""
         self._bar.stop()

@@ -1,4 +1,4 @@
-"""The coordinator: has each method denoise the noisy frames, scores the estimates, and saves."""
+"""Coordinator of a run: it has methods denoise noisy frames, scores the estimates and saves."""
 
 from __future__ import annotations
 
@@ -29,26 +29,33 @@ if TYPE_CHECKING:
 
     from denoisebench.cells import Measurement
     from denoisebench.running.evaluation import Evaluation, Scene
-    from denoisebench.running.folder import RunFolder
     from denoisebench.running.jobs import Job
     from denoisebench.running.plan import Plan, PlannedRow
     from denoisebench.running.progress import Progress
+    from denoisebench.running.run_folder import RunFolder
     from denoisebench.running.worker import Reply
 
-LOSSES_IN_A_ROW = 2
-"""A method that has lost so many processes in a row is given up: each may cost a whole timeout."""
+_LOSSES_IN_A_ROW = 2
+"""A method that loses this many processes in a row is given up: each loss may take a timeout."""
 
 
 @dataclass
 class Costs:
-    """Sums of wall time in nanoseconds; the harness's own is the rest of the whole.
+    """Wall time of a run by kind of work, in nanoseconds.
+
+    The rest of ``wall`` is the harness's own time.
 
     Attributes:
         load: starting workers, loading methods, reading frames, making noise.
-        call: the method's calls, warm-up included.
-        score: rounding, metrics and digests.
+        call: the methods' calls, warm-up included.
+        score: metrics, digests and the kept crops.
         cells: number of cells that were measured.
-        wall: the whole.
+        wall: the whole run.
+
+    Examples:
+        >>> costs = Costs(load=1_000_000, call=3_000_000, cells=2, wall=5_000_000)
+        >>> costs.summary()["harness_ms_per_cell"]
+        0.5
     """
 
     load: int = 0
@@ -59,7 +66,7 @@ class Costs:
 
     @contextmanager
     def counted(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to one of the sums."""
+        """Add the time spent inside the context to a sum, such as ``load``."""
         start = perf_counter_ns()
         try:
             yield
@@ -82,11 +89,19 @@ class Costs:
 def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
     """Measure every cell of the plan that the folder does not hold already.
 
-    Each measurement is saved before the next begins, so that an interruption loses at most the
-    one in flight. Failures are measurements too; nothing that a method does raises here.
+    Each measurement is saved before the next begins, so an interruption loses at most one. Failures
+    are measurements, too; nothing that a method does raises here.
+
+    Args:
+        plan: the run.
+        folder: its folder, open.
+        progress: observer of the run.
+
+    Returns:
+        The wall time by kind of work.
 
     Raises:
-        UsageError: frames or the store cannot be read or written any more.
+        UsageError: frames or the store can no longer be read or written.
     """
     costs = Costs()
     with costs.counted("wall"):
@@ -109,7 +124,7 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
 
 
 class _RowRun:
-    """Measures one method on one device, in as few worker processes as it takes."""
+    """Measurement of one method on one device, in as few worker processes as possible."""
 
     def __init__(
         self,
@@ -133,7 +148,7 @@ class _RowRun:
         self._reply: Reply | None = None
 
     def measure(self, jobs: Sequence[Job]) -> Generator[Measurement]:
-        """Yield one measurement for each job, whatever happens to the method."""
+        """Yield one measurement for each job, in order, whatever happens to the method."""
         cells = ((job.cell, job.frame) for job in jobs)
         evaluations = evaluate(cells, self._plan.observation, self._denoise)
         try:
@@ -147,10 +162,10 @@ class _RowRun:
                 self._worker.kill()
 
     def _denoise(self, scene: Scene) -> np.ndarray:
-        """Have the worker denoise a frame.
+        """Have the worker denoise a frame; return the estimate, float32 (H, W, C).
 
         Raises:
-            NoEstimate: it could not be tried, or failed.
+            NoEstimate: the method could not be tried, or failed.
         """
         if self._given_up is not None:
             raise NoEstimate(Status.UNAVAILABLE, self._given_up)
@@ -169,13 +184,14 @@ class _RowRun:
         return worker.frame("estimate", scene.noisy.shape)
 
     def _count_loss(self, lost: WorkerLost) -> None:
+        """Count a lost process, and give the method up after too many in a row."""
         self._worker = None
         self._losses += 1
-        if self._losses == LOSSES_IN_A_ROW:
+        if self._losses == _LOSSES_IN_A_ROW:
             self._given_up = f"not tried after {self._losses} losses in a row: {lost.reason}"
 
     def _loaded(self, scene: Scene) -> Worker:
-        """The worker with the method loaded and the frames in the shared memory.
+        """Return a worker with the method loaded and the frames in the shared memory.
 
         Raises:
             NoEstimate: the method is not for this frame, or cannot be loaded.
@@ -196,7 +212,7 @@ class _RowRun:
         return worker
 
     def _measurement(self, job: Job, evaluation: Evaluation) -> Measurement:
-        """The measurement of an estimate: its scores, times, memory and digests."""
+        """Return the measurement of an estimate: its scores, times, memory and digests."""
         scene, estimate, reply = evaluation.scene, evaluation.estimate, self._reply
         assert estimate is not None
         assert reply is not None
@@ -225,7 +241,7 @@ class _RowRun:
     def _scored(
         self, outcome: Measurement, job: Job, clean: np.ndarray, estimate: np.ndarray
     ) -> Measurement:
-        """The outcome with its scores, where there is a clean frame to score against."""
+        """Add the scores to an outcome, if there is a clean frame to score against."""
         if not job.frame.has_clean:
             return outcome
         known = job.known_scores(outcome.output_digest)
@@ -237,6 +253,7 @@ class _RowRun:
         )
 
     def _start(self) -> Worker:
+        """Start a worker, and enter its session in the store."""
         options = self._plan.options
         method, device = self._row.method, self._row.device
         log = f"{re.sub(r'[^A-Za-z0-9.=_-]', '_', method.spec)[:150]}-{device}.log"
@@ -260,8 +277,10 @@ class _RowRun:
 
 
 def _memory_limit(gigabytes: float | None) -> float:
+    """Return the memory limit in bytes; None takes 80 % of what is free."""
     return memory.available_memory() * 0.8 if gigabytes is None else gigabytes * 1e9
 
 
 def _digest(frame: np.ndarray) -> str:
+    """Return the first 16 hex digits of the sha256 of a frame's bytes."""
     return hashlib.sha256(frame.data).hexdigest()[:16]

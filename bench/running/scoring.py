@@ -1,4 +1,4 @@
-"""Scores estimates by the metrics that were asked for beyond the protocol's PSNR and SSIM."""
+"""Scoring by the metrics that were asked for beyond the protocol's PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -17,37 +17,47 @@ if TYPE_CHECKING:
 
 
 class Scorer:
-    """The further metrics that can be had here; the others are left out.
+    """Further metrics of a run that are available on this machine.
 
-    A metric that fails on a frame costs its own score, and nothing else.
+    If a metric fails on a frame, only its own score is missing, with the reason.
+
+    Args:
+        metrics: metrics of the run; the protocol's and unavailable ones are left out.
     """
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = [m for m in metrics if m.name not in PROTOCOL and m.unavailable is None]
 
     def is_complete(self, known: Mapping[str, Score]) -> bool:
-        """Return True if no score is missing among these."""
+        """Return True if no score is missing, failed, or under another definition.
+
+        Args:
+            known: scores by metric.
+        """
         return all(_holds(known, metric) for metric in self._metrics)
 
     def score(
         self, clean: np.ndarray, estimate: np.ndarray, known: Mapping[str, Score]
     ) -> dict[str, Score]:
-        """Complete the known scores.
+        """Return the known scores of an estimate, with the missing ones computed.
 
         Args:
-            clean, estimate: uint8 (H, W, C).
-            known: what was known of this very estimate.
+            clean: the clean frame, uint8 (H, W, C).
+            estimate: the estimate, uint8 (H, W, C).
+            known: known scores of the same estimate, by metric.
         """
         missing = [metric for metric in self._metrics if not _holds(known, metric)]
         return dict(known) | {m.name: _score(m, clean, estimate) for m in missing}
 
 
 def _holds(known: Mapping[str, Score], metric: Metric) -> bool:
+    """Return True if a metric's score is known under its definition and did not fail."""
     score = known.get(metric.name)
     return score is not None and score.key == metric.key and not score.reason
 
 
 def _score(metric: Metric, clean: np.ndarray, estimate: np.ndarray) -> Score:
+    """Score an estimate; an error becomes the score's reason."""
     try:
         return Score(metric(clean, estimate), metric.key)
     except (Exception, SystemExit) as error:  # a stranger's metric may raise anything

@@ -1,4 +1,4 @@
-"""Starts a worker process, waits for its replies within limits, and says how it died."""
+"""Supervision of a worker process: start, replies within limits, and the cause of its death."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class WorkerLimits:
     """Limits of a worker process.
 
     Attributes:
-        seconds: for loading the method, and for each cell.
-        memory: resident bytes.
+        seconds: time limit for loading the method, and for each cell.
+        memory: resident memory in bytes.
     """
 
     seconds: float
@@ -41,19 +41,22 @@ class WorkerLimits:
 
 
 class WorkerLost(NoEstimate):
-    """The worker process is gone, or had to be killed; the status and reason say how."""
+    """Outcome of a cell whose worker process died or was killed; the reason says how."""
 
 
 class Worker:
-    """One supervised process for one method on one device.
+    """Supervised process for one method on one device.
 
     Args:
-        task: what to run.
-        limits: of its time and memory.
-        size: values in the largest frame that it will be given.
+        task: the work of the process.
+        limits: limits of its time and memory.
+        size: number of values in the largest frame, H · W · C.
+
+    Attributes:
+        ready: the state after loading; a method that cannot be loaded has a ``problem`` there.
 
     Raises:
-        WorkerLost: from the constructor and `denoise`; the process is then gone.
+        WorkerLost: by the constructor and `denoise`: the process is gone.
     """
 
     def __init__(self, task: worker.Task, limits: WorkerLimits, size: int) -> None:
@@ -82,38 +85,53 @@ class Worker:
             raise
 
     def frame(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
-        """A float32 frame shared with the process: ``noisy``, ``clean`` or ``estimate``."""
+        """Return a frame in the shared memory, float32 (H, W, C).
+
+        Args:
+            name: ``noisy``, ``clean`` or ``estimate``.
+            shape: (H, W, C).
+        """
         return self._frames.view(name, shape)
 
     def denoise(self, shape: tuple[int, int, int], sigma: float) -> worker.Reply:
-        """Have the noisy frame that was put into the shared memory denoised.
+        """Have the process denoise the noisy frame in the shared memory.
 
         Args:
-            shape: the frame's (H, W, C).
-            sigma: on the [0, 1] scale.
+            shape: the frame's shape, (H, W, C).
+            sigma: standard deviation of the noise on the [0, 1] scale; nan for a blind method.
 
         Returns:
-            If its status is ok, the estimate lies in the shared memory.
+            The reply. If its status is ok, the estimate lies in the shared memory.
+
+        Raises:
+            WorkerLost: the process died, or was killed because it reached a limit.
         """
-        with contextlib.suppress(OSError):  # it is gone, and the reply says how
+        with contextlib.suppress(OSError):  # the process is gone; reading the reply tells how
             self._connection.send(worker.CellRequest(sigma, shape))
         reply: worker.Reply = self._reply()
         return reply
 
     def _reply(self) -> Any:
-        """The next message, once it comes; the limits are watched meanwhile."""
+        """Return the next message of the process, which must stay within its limits."""
         try:
             return self._awaited()
         except (EOFError, OSError) as error:
             raise self._lost() from error
 
     def _awaited(self) -> Any:
+        """Wait for the next message, and kill the process when it reaches a limit.
+
+        Raises:
+            WorkerLost: it was killed.
+            EOFError: it is gone.
+            OSError: the connection is broken.
+        """
         deadline = time.monotonic() + self._limits.seconds
         while True:
-            lives = self._process.is_alive()  # asked first: its last words may be in the pipe
+            lives = self._process.is_alive()  # asked first: a last message may be in the pipe
             if self._connection.poll(_POLL_S):
                 return self._connection.recv()
-            if not lives:  # and what it started keeps the pipe open
+            if not lives:  # its own child processes may keep the pipe open
                 raise EOFError
             if time.monotonic() > deadline:
                 self.kill()
@@ -125,6 +143,7 @@ class Worker:
                 raise WorkerLost(Status.KILLED, f"used more than {limit} (--memory-limit)")
 
     def _resident(self) -> int:
+        """Return the process's resident memory in bytes; 0 if it is gone."""
         import psutil
 
         try:
@@ -133,7 +152,7 @@ class Worker:
             return 0
 
     def _lost(self) -> WorkerLost:
-        """The process hung up: let it end, and read how."""
+        """Wait for the end of a process that hung up, and describe its death."""
         self._process.join(5)
         code = self._process.exitcode
         self.kill()
@@ -146,10 +165,10 @@ class Worker:
         return WorkerLost(Status.KILLED, f"its process exited with code {code}")
 
     def kill(self) -> None:
-        """End the process and all that it started; idle or not, it has nothing left to save."""
+        """End the process and all processes that it started; it never has anything to save."""
         self._connection.close()
         if self._process.pid is not None and hasattr(os, "killpg"):
-            # It has no group of its own before its first line, nor when it is gone.
+            # The process has no group of its own before its first line, nor after its end.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
@@ -160,7 +179,7 @@ class Worker:
 def _main_hidden() -> Iterator[None]:
     """Keep a new process from importing the user's script, as multiprocessing would.
 
-    A worker needs nothing of it, and a script without a guard would start runs of its own.
+    A worker does not need the script, and a script without a guard would start runs again.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -171,6 +190,7 @@ def _main_hidden() -> Iterator[None]:
 
 
 def _signal_name(number: int) -> str:
+    """Return the name of a signal, such as SIGKILL."""
     try:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal

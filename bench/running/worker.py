@@ -1,6 +1,6 @@
-"""The process that runs one method: it gets noisy frames and returns estimates and times.
+"""Process that runs one method: it gets noisy frames and returns estimates and times.
 
-It never sees a clean frame, but for a control that must, and never scores.
+It never scores, and it sees clean frames only for a control that needs them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """The work of a worker process.
+    """Work of a worker process.
 
     Attributes:
-        module: defines the method; imported where neither a plugin nor a package announces it.
+        method: the method's spec, ``name[param=value,…]``.
+        device: ``cpu`` or ``cuda``.
+        plugins: Python files with further methods.
+        threads: number of threads of every library.
+        rules: rules of timing.
+        log: file for the method's output.
+        module: name of the module that defines the method, to import if no plugin and no package
+            announces it.
     """
 
     method: str
@@ -55,11 +62,11 @@ class Task:
 
 
 class SharedFrames:
-    """Memory that the coordinator and a worker both see, so that no frame goes through a pipe.
+    """Memory that the coordinator and a worker share, so that no frame goes through a pipe.
 
     Args:
-        context: of the process that will be started.
-        size: values in the largest frame.
+        context: context that will start the process.
+        size: number of values in the largest frame, H · W · C.
     """
 
     def __init__(self, context: SpawnContext, size: int) -> None:
@@ -67,14 +74,24 @@ class SharedFrames:
         self._arrays = {name: context.RawArray("f", size) for name in names}
 
     def view(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
-        """A float32 frame (H, W, C) in that memory."""
+        """Return a frame in the shared memory, float32 (H, W, C).
+
+        Args:
+            name: ``noisy``, ``clean`` or ``estimate``.
+            shape: (H, W, C).
+        """
         frame = np.frombuffer(self._arrays[name], np.float32, math.prod(shape))
         return frame.reshape(shape)
 
 
 @dataclass(frozen=True)
 class CellRequest:
-    """One cell to work on; its noisy frame lies in the shared memory."""
+    """Request to denoise the noisy frame in the shared memory.
+
+    Attributes:
+        sigma: standard deviation of the noise on the [0, 1] scale; nan for a blind method.
+        shape: the frame's shape, (H, W, C).
+    """
 
     sigma: float
     shape: tuple[int, int, int]
@@ -82,7 +99,14 @@ class CellRequest:
 
 @dataclass(frozen=True)
 class Ready:
-    """The state after loading: thread counts, the reference work's times, or what went wrong."""
+    """State of a worker after loading its method.
+
+    Attributes:
+        load_ns: time to import and build the method.
+        threads: thread counts of the libraries, see `machine.threads.thread_counts`.
+        problem: one line on the error if the method cannot be loaded; else None.
+        reference_ns: times of the reference work, see `machine.timing`.
+    """
 
     load_ns: int
     threads: dict[str, Any]
@@ -92,7 +116,17 @@ class Ready:
 
 @dataclass(frozen=True)
 class Reply:
-    """A cell's outcome; if it is ok, the estimate lies in the shared memory."""
+    """Outcome of a request; if it is ok, the estimate lies in the shared memory.
+
+    Attributes:
+        status: the outcome.
+        reason: one line that says why it is not ok; else empty.
+        busy_ns: time of all calls together, warm-up included.
+        samples: times and memory of the calls; None if the status is not ok.
+        transfer_ns: time to move the frame to the device and the estimate back; empty on the CPU.
+        peak_device_memory: bytes allocated on the device above the level before the call; None
+            where it is not measured.
+    """
 
     status: Status
     reason: str = ""
@@ -120,9 +154,9 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
 
 
 def _detach(log: Path) -> None:
-    """Leave the terminal to the coordinator: output goes to the log, Ctrl-C goes by.
+    """Leave the terminal to the coordinator: send output to the log, and ignore Ctrl-C.
 
-    A process group of its own lets the coordinator kill whatever the method started, too.
+    The process gets a group of its own, so that the coordinator can kill all that a method starts.
     """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
@@ -143,16 +177,24 @@ def _be_first_out_of_memory() -> None:
 
 
 def _die_with_parent() -> None:
+    """Wait for the coordinator's end, and end this process and all that it started."""
     parent = parent_process()
     if parent is not None:
         parent.join()
         if hasattr(os, "killpg"):
-            os.killpg(0, signal.SIGKILL)  # and with it whatever the method started
+            os.killpg(0, signal.SIGKILL)  # the group: this process and all that the method started
         os._exit(1)
 
 
 def load_method(task: Task) -> tuple[Denoiser, Card]:
-    """Build a task's method; plugins may raise anything."""
+    """Build a task's method, and load what it needs.
+
+    Returns:
+        The method and its card.
+
+    Raises:
+        BaseException: whatever a plugin raises.
+    """
     for plugin in task.plugins:
         registry.load_file(plugin)
     if task.module is not None and task.method.partition("[")[0] not in registry.cards():
@@ -167,14 +209,14 @@ def load_method(task: Task) -> tuple[Denoiser, Card]:
 
 
 def _explain(error: BaseException) -> str:
-    """One line for the table; the traceback goes to the log."""
+    """Return one line for the table, and write the traceback to the log."""
     traceback.print_exception(error)
     sys.stderr.flush()
     return plugins.describe_error(error)
 
 
 class _Session:
-    """A loaded method on its device."""
+    """Loaded method on its device."""
 
     def __init__(self, denoiser: Denoiser, card: Card, task: Task) -> None:
         self.denoiser = denoiser
@@ -186,10 +228,15 @@ class _Session:
     def run(
         self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float
     ) -> tuple[Reply, np.ndarray | None]:
-        """Time the method on one frame, and check what it returned and what it touched.
+        """Time the method on one frame, and check its estimate and that its input is unchanged.
+
+        Args:
+            noisy: float32 (H, W, C).
+            clean: float32 (H, W, C) for a control that sees it; else None.
+            sigma: on the [0, 1] scale.
 
         Returns:
-            The reply, and the estimate if it is ok.
+            The reply, and the estimate, float32 (H, W, C), if it is ok.
         """
         device = self.device
         given, upload_ns = device.upload(noisy)
@@ -218,11 +265,12 @@ class _Session:
 
 
 def _refused(reason: str, busy_ns: int) -> tuple[Reply, None]:
+    """Return the reply for an output that is not valid."""
     return Reply(Status.INVALID_OUTPUT, reason, busy_ns), None
 
 
 def _difference(output: Any, given: Any) -> str | None:
-    """The difference in kind between output and input, arrays or tensors; or None."""
+    """Name the difference in type, shape or dtype between output and input; None if none."""
     if not isinstance(output, type(given)):
         return f"returned {type(output).__name__}, not {type(given).__name__}"
     if output.shape != given.shape:
@@ -233,6 +281,11 @@ def _difference(output: Any, given: Any) -> str | None:
 
 
 def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> None:
+    """Serve one request: read the noisy frame, write the estimate, and reply.
+
+    Raises:
+        EOFError: the coordinator hung up.
+    """
     request: CellRequest = connection.recv()
     noisy = frames.view("noisy", request.shape)
     clean = frames.view("clean", request.shape) if session.card.sees_clean else None

@@ -1,1 +1,1 @@
-"""A run's folder on disk: everything that reads or writes it."""
+"""Stored runs: everything that reads or writes the files of a run's folder."""

@@ -1,7 +1,7 @@
-"""Crops of a few frames, kept as cells are scored: scores alone do not show a method's faults.
+"""Crops of a few frames, kept as cells are scored, since scores do not show a method's faults.
 
-They are lossless. A lossy WebP's own error, about 5 levels on an estimate and 18 on a noisy frame
-at sigma 25, is as large as what there is to see.
+The files are lossless. A lossy WebP has an error of about 5 levels on an estimate and 18 on a noisy
+frame at sigma 25, which is as large as the differences between methods.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
     from denoisebench.cells import Cell
 
 CROPS_FOLDER = "pictures"
-CROP_SIDE = 128
-"""Pixels; about 30 kB a picture."""
+"""Name of the folder with the crops, in a run's folder."""
+_CROP_SIDE = 128
+"""Side of a crop in pixels; a file takes about 30 kB."""
 
 CLEAN_FRAME = "clean frame"
 NOISY_FRAME = "noisy frame"
+"""Names of the pictures that are no method's."""
 
 
 class Pictures:
-    """Keeps crops of some frames of a run: the clean one, the noisy ones and all estimates.
+    """Crops of some frames of a run: the clean one, the noisy ones and all estimates.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         frames: ids of the frames to keep; of several noise draws, the first is kept.
     """
 
@@ -49,15 +51,16 @@ class Pictures:
     def keep(
         self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray, estimate: np.ndarray
     ) -> None:
-        """Keep the crops of a cell, if its frame is among those to keep.
+        """Write the crops of a cell, if its frame is among those to keep.
 
         Args:
-            clean: uint8 (H, W, C), C = 3 (RGB) or 1; None where nobody knows it.
-            noisy: float32, in the range [0, 1] and beyond.
-            estimate: uint8.
+            cell: the cell.
+            clean: the clean frame, uint8 (H, W, C), C = 3 (RGB) or 1; None if nobody knows it.
+            noisy: the noisy frame, float32 (H, W, C), in [0, 1] and beyond.
+            estimate: the estimate, uint8 (H, W, C).
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: a file cannot be written.
         """
         if cell.frame not in self._frames or cell.seed != 0:
             return
@@ -71,44 +74,50 @@ class Pictures:
         write_bytes(estimate_file(self._folder, cell), encode_crop(estimate[crop]))
 
     def _write_once(self, path: Path, pixels: np.ndarray) -> None:
-        """Every method's cells share it."""
+        """Write a crop that the cells of all methods share, unless it is written already."""
         if path not in self._written:
             write_bytes(path, encode_crop(pixels))
             self._written.add(path)
 
 
 def clean_file(folder: Path, frame: str) -> Path:
-    """Name the file of a clean frame's crop."""
+    """Return the path of a clean frame's crop."""
     return _file(folder, CLEAN_FRAME, frame)
 
 
 def noisy_file(folder: Path, cell: Cell) -> Path:
-    """Name the file of the crop of a cell's noisy frame, clipped and rounded."""
+    """Return the path of the crop of a cell's noisy frame, clipped and rounded."""
     return _file(folder, NOISY_FRAME, cell.frame, cell.sigma)
 
 
 def estimate_file(folder: Path, cell: Cell) -> Path:
-    """Name the file of the crop of a cell's estimate."""
+    """Return the path of the crop of a cell's estimate."""
     parts = vars(replace(cell, method="", frame=""))
     return _file(folder, cell.method, cell.frame, *parts.values())
 
 
 def _file(folder: Path, what: str, frame: str, *parts: object) -> Path:
-    """A name that people can read and that no two pictures share."""
+    """Return a path that people can read and that no two pictures share."""
     digest = hashlib.sha256(json.dumps([what, frame, *parts]).encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9.=_-]", "_", f"{frame}-{what}")[:120]
     return folder / CROPS_FOLDER / f"{readable}-{digest}.webp"
 
 
-def detail(frame: np.ndarray, side: int = CROP_SIDE) -> tuple[slice, slice]:
-    """Find the square with the strongest gradients: methods differ most there.
+def detail(frame: np.ndarray, side: int = _CROP_SIDE) -> tuple[slice, slice]:
+    """Find the square with the strongest gradients, where methods differ most.
 
     Args:
         frame: uint8 (H, W, C).
-        side: of the square in pixels; less where the frame is smaller.
+        side: side of the square in pixels; it is cut to the frame's height and width.
 
     Returns:
-        Its rows and columns.
+        Rows and columns of the square.
+
+    Examples:
+        >>> frame = np.zeros((8, 8, 1), np.uint8)
+        >>> frame[6, 6] = 255
+        >>> detail(frame, side=3)
+        (slice(5, 8, None), slice(5, 8, None))
     """
     grey = frame.astype(np.float64).mean(axis=2)
     rows, columns = min(side, grey.shape[0]), min(side, grey.shape[1])
@@ -127,6 +136,11 @@ def encode_crop(pixels: np.ndarray) -> bytes:
 
     Args:
         pixels: uint8 (H, W, C), C = 3 (RGB) or 1.
+
+    Examples:
+        >>> crop = np.full((4, 6, 3), 200, np.uint8)
+        >>> bool(np.all(decode_crop(encode_crop(crop)) == crop))
+        True
     """
     from PIL import Image
 

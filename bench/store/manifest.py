@@ -1,4 +1,4 @@
-"""A run's manifest, ``manifest.json``: what was run, on what and how, as frozen dataclasses."""
+"""Manifest of a run, ``manifest.json``, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -17,28 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+"""Name of the manifest in a run's folder."""
+_MANIFEST_VERSION = 1
 
 BUSY_PERCENT = 15
-"""Other work above this share of the processor is reported, and stands under the table."""
+"""Share of the processor, in percent, above which other work is reported under the table."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method on a device: one row of the table.
+    """Method on a device: one row of the table.
 
     Attributes:
         method: the method's spec, ``name[param=value,…]``.
         name: the method's name, without parameters.
-        title: its name in tables.
+        title: the method's name in tables.
         device: ``cpu`` or ``cuda``.
-        family, blind, reference, licence, note: see `denoisers.registry.Card`.
+        family: see `denoisers.registry.Card`, as for the next four.
+        blind: True if the method is told no sigma.
+        reference: the publication.
+        licence: the licence of the code that does the work.
+        note: the author's note for readers of the table.
         parameters: all parameters with their values.
-        asked_by_name: False if a pattern such as ``all`` brought it in.
-        problem: why its plugin could not be imported.
+        asked_by_name: False if only a pattern such as ``all`` names it.
+        problem: one line on the error if its plugin could not be imported; else None.
+
+    Examples:
+        >>> Row("bm3d", "bm3d", "BM3D", "cpu", "patch").label(Level(25.0))
+        'bm3d cpu sigma 25'
     """
 
     method: str
@@ -56,7 +65,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Method and device: unique in a run, and the same in every run."""
+        """Method and device; unique in a run, and the same in every run."""
         return self.method, self.device
 
     @property
@@ -65,14 +74,14 @@ class Row:
         return self.family == "control"
 
     def label(self, level: Level | None = None) -> str:
-        """Name the row in words, for one noise level if given; the same in every run."""
+        """Name the row in words, with its noise level if one is given; the same in every run."""
         name = f"{self.method} {self.device}"
         return name if level is None else f"{name} {level.as_told_to(self.blind)}"
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """A frame of the run; see `datasets.Frame`."""
+    """Frame of a run; see `datasets.Frame`."""
 
     id: str
     digest: str | None = None
@@ -83,7 +92,7 @@ class FrameRecord:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """The frames of the run, and their source."""
+    """Frames of a run, and their source; see `datasets.Dataset`."""
 
     name: str
     title: str
@@ -94,7 +103,7 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class NoiseRecord:
-    """The noise of the run; see `protocol.observation.Observation`."""
+    """Noise of a run; see `protocol.observation.Observation`."""
 
     spec: str
     words: str
@@ -103,11 +112,12 @@ class NoiseRecord:
 
 @dataclass(frozen=True)
 class MetricRecord:
-    """A metric of the run; see `metrics.registry.Metric`.
+    """Metric of a run; fields that are not listed here are those of `metrics.registry.Metric`.
 
     Attributes:
-        unavailable: why it could not be computed, or None.
-        key: identity of its definition; None where the protocol's digest takes its place.
+        unavailable: one line that says why it could not be computed; else None.
+        key: identity of its definition; None for the protocol's metrics, which the protocol's
+            digest identifies.
     """
 
     name: str
@@ -122,13 +132,13 @@ class MetricRecord:
 
     @property
     def column(self) -> str:
-        """Name of the column of ``table1.csv`` that holds its mean."""
+        """Name of the column of ``table1.csv`` with its mean."""
         return f"{self.name}_mean"
 
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """Machine and software of the run; see `machine.environment.describe`."""
+    """Machine and software of a run; see `machine.environment.describe`."""
 
     denoisebench: str
     python: str
@@ -142,22 +152,25 @@ class EnvironmentRecord:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What was run, on what, and how.
+class RunManifest:
+    """Description of a run: methods, data, noise, protocol, machine and state.
 
     Attributes:
-        written: when, as ISO 8601 in UTC.
         command: the command that repeats the run.
-        options: what was asked for; see `running.plan.RunOptions`.
-        threads: thread count of every library.
-        timing: see `machine.timing.TimingRules`; None in runs of older versions.
+        options: the options of the run; see `running.plan.RunOptions`.
+        threads: number of threads of every library.
         protocol: everything that changes a score, in words, with its ``version`` and ``digest``.
-        levels: of noise, in the table's order.
-        rows: in the order of the run.
+        noise: the noise.
+        levels: the noise levels, in the table's order.
+        dataset: the frames and their source.
+        rows: the methods on their devices, in the order of the run.
         metrics: the metrics to show.
-        busy_percent: share of the processor that other work took before the run.
+        environment: machine and software.
+        busy_percent: share of the processor that other work took before the run, in percent.
+        timing: see `machine.timing.TimingRules`; None in runs of older versions.
+        written: time of writing, as ISO 8601 in UTC; None if it is not known.
         state: ``running``, ``interrupted`` or ``complete``.
-        costs: sums of wall time by kind of work; None until the run is complete.
+        costs: sums of wall time, see `running.runner.Costs`; None until the run is complete.
     """
 
     command: str
@@ -178,12 +191,12 @@ class Manifest:
 
     @property
     def seeds(self) -> int:
-        """Count the noise draws of each frame."""
+        """Number of noise draws of each frame and sigma."""
         return int(self.options["seeds"])
 
     @property
     def protocol_digest(self) -> str:
-        """Digest of the protocol that the scores stand under."""
+        """Digest of the protocol under which the scores stand."""
         return str(self.protocol["digest"])
 
     @property
@@ -197,22 +210,24 @@ class Manifest:
         Raises:
             UsageError: it cannot be written.
         """
-        content = {"manifest": MANIFEST_VERSION} | asdict(self)
-        write_text(folder / MANIFEST, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        content = {"manifest": _MANIFEST_VERSION} | asdict(self)
+        write_text(folder / MANIFEST_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> RunManifest:
     """Read the manifest of a run's folder.
 
     Raises:
         UsageError: there is none, or it is damaged.
     """
-    path = folder / MANIFEST
+    path = folder / MANIFEST_FILE
     if not path.is_file():
-        raise UsageError(f"{folder} holds no run ({MANIFEST} is missing); give the folder of a run")
+        raise UsageError(
+            f"{folder} holds no run ({MANIFEST_FILE} is missing); give the folder of a run"
+        )
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["manifest"] != MANIFEST_VERSION:
+        if content["manifest"] != _MANIFEST_VERSION:
             raise UsageError(f"{path} was written by another version of bench; pass --fresh")
         return _manifest(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -222,8 +237,11 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def _manifest(content: dict[str, Any]) -> Manifest:
-    """The manifest of stored JSON; what older versions did not write gets its meaning of then."""
+def _manifest(content: dict[str, Any]) -> RunManifest:
+    """Build a manifest from stored JSON.
+
+    An entry that an older version did not write gets the value that it had in that version.
+    """
     parts = {
         "noise": _record(NoiseRecord, content.get("noise", _OLDER_NOISE)),
         "levels": tuple(_levels(content)),
@@ -232,7 +250,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         "metrics": tuple(_record(MetricRecord, m) for m in content.get("metrics", _protocols())),
         "environment": _record(EnvironmentRecord, content["environment"]),
     }
-    return _record(Manifest, content | parts)
+    return _record(RunManifest, content | parts)
 
 
 _OLDER_NOISE = {
@@ -243,7 +261,7 @@ _OLDER_NOISE = {
 
 
 def _levels(content: dict[str, Any]) -> list[Level]:
-    """The noise levels; older manifests know sigmas alone."""
+    """Return the noise levels; older manifests hold sigmas only."""
     stored = content.get("levels")
     if stored is None:
         return [Level(float(sigma)) for sigma in content["options"]["sigmas"]]
@@ -251,17 +269,18 @@ def _levels(content: dict[str, Any]) -> list[Level]:
 
 
 def _dataset(content: dict[str, Any]) -> DatasetRecord:
+    """Build the record of a data set from stored JSON."""
     frames = [_record(FrameRecord, f | {"shape": tuple(f["shape"])}) for f in content["frames"]]
     return _record(DatasetRecord, content | {"frames": tuple(frames)})
 
 
 def _protocols() -> list[dict[str, Any]]:
-    """The protocol's metrics, which older runs scored without saying so."""
+    """Return the protocol's metrics, which older runs scored but did not record."""
     return [metric.description for metric in select_metrics(PROTOCOL)]
 
 
-def _record(kind: type[T], content: Mapping[str, Any]) -> T:
-    """A record from JSON; entries that it does not know are left out.
+def _record(kind: type[_T], content: Mapping[str, Any]) -> _T:
+    """Build a record from stored JSON; unknown entries are left out.
 
     Raises:
         TypeError: an entry is missing.

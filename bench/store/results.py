@@ -1,4 +1,4 @@
-"""A stored run: its manifest, and the measurements of the cells that it planned."""
+"""Stored runs: the manifest, and the measurements of the planned cells."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement, Score
-    from denoisebench.store.manifest import Manifest, MetricRecord, Row
+    from denoisebench.store.manifest import MetricRecord, Row, RunManifest
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as it is stored.
+    """Stored run.
 
     Attributes:
-        manifest: what was run.
-        measurements: what is known of each cell.
-        reference_ns: rounds of the reference work by session; see `machine.timing`.
+        manifest: the description of the run.
+        measurements: the measured cells; planned cells that are not measured yet are absent.
+        reference_ns: times of the reference work in ns, by session; see `machine.timing`.
     """
 
-    manifest: Manifest
+    manifest: RunManifest
     measurements: dict[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Results:
 
     @property
     def further_metrics(self) -> list[MetricRecord]:
-        """The metrics beyond the protocol's, which every run scores."""
+        """The metrics to show beyond the protocol's, which every run scores."""
         return [metric for metric in self.metrics if metric.name not in PROTOCOL]
 
     @property
@@ -65,26 +65,26 @@ class Results:
         return list(dict.fromkeys(row.method for row in self.rows if not row.is_control))
 
     def showing(self, expressions: Iterable[str]) -> Results:
-        """Select the metrics to show; PSNR, which orders the methods, is always shown.
+        """Return the run with only some metrics to show; PSNR, which orders methods, is among them.
 
         Args:
             expressions: ``all``, names, or globs over names.
 
         Raises:
-            UsageError: an expression means none of the run's metrics.
+            UsageError: an expression names none of the run's metrics.
         """
         known = [metric.name for metric in self.metrics]
         chosen = {"psnr"}
         for expression in expressions:
             names = matching(expression, known)
-            if not names and expression != "all":  # frames that nobody knows clean have none
+            if not names and expression != "all":  # without clean frames there are no metrics
                 raise UsageError(f"--metrics: {unknown('metric', expression, known)}")
             chosen.update(names)
         shown = tuple(metric for metric in self.metrics if metric.name in chosen)
         return replace(self, manifest=replace(self.manifest, metrics=shown))
 
     def cells(self, row: Row, level: Level | None = None) -> list[Cell]:
-        """List the cells that were planned for a row, at one level or at all."""
+        """List the cells that were planned for a row, at one noise level or at all levels."""
         levels = told_to(row.blind, [level] if level else self.levels)
         return [
             at.cell(row.method, row.device, frame.id, seed)
@@ -94,12 +94,16 @@ class Results:
         ]
 
     def measured(self, row: Row, level: Level | None = None) -> list[Measurement]:
-        """List what was measured of a row, at one level or at all."""
+        """List the measurements of a row, at one noise level or at all levels."""
         known = self.measurements
         return [known[cell] for cell in self.cells(row, level) if cell in known]
 
     def failures(self) -> list[Measurement]:
-        """List what went wrong; a method that is not installed and was not asked for did not."""
+        """List the measurements that failed.
+
+        A method that is not installed is no failure, unless the user asked for it by name or its
+        plugin could not be imported.
+        """
         return [
             m
             for row in self.rows
@@ -115,10 +119,10 @@ class Results:
 
 
 def load_run(folder: Path) -> Results:
-    """Read a run's folder.
+    """Read the run in a folder, complete or not.
 
     Raises:
-        UsageError: it holds no run, or a damaged one.
+        UsageError: the folder holds no run, or a damaged one.
     """
     manifest = read_manifest(folder)
     with Store(folder / STORE, read_only=True) as store:
@@ -126,19 +130,23 @@ def load_run(folder: Path) -> Results:
 
 
 def load_finished(folder: Path) -> Results:
-    """Read a run that came to its end: what an unfinished one lacks would not be missed.
+    """Read a complete run; a comparison would not notice the missing cells of another.
 
     Raises:
-        UsageError: the folder holds no run, or one that was interrupted.
+        UsageError: the folder holds no run, or one that is not complete.
     """
     return finished(folder, load_run(folder))
 
 
 def finished(folder: Path, results: Results) -> Results:
-    """Return a run that came to its end.
+    """Return a run if it is complete.
+
+    Args:
+        folder: the run's folder, for the message.
+        results: the stored run.
 
     Raises:
-        UsageError: it was interrupted.
+        UsageError: the run is not complete.
     """
     if results.manifest.state != "complete":
         planned = sum(len(results.cells(row)) for row in results.rows)
@@ -150,13 +158,13 @@ def finished(folder: Path, results: Results) -> Results:
 
 
 def score(m: Measurement, metric: MetricRecord) -> Score | None:
-    """Find a further metric's score, if it was measured under the definition that the run names."""
+    """Return a further metric's score; None if there is none under the run's definition of it."""
     found = m.scores.get(metric.name)
     return found if found is not None and found.key == metric.key else None
 
 
 def score_value(m: Measurement, metric: MetricRecord) -> float | None:
-    """Find the value of any metric's score; None where there is none."""
+    """Return the value of any metric's score, in its unit; None where there is none."""
     if metric.name in PROTOCOL:
         return m.psnr if metric.name == "psnr" else m.ssim
     found = score(m, metric)

@@ -1,4 +1,4 @@
-"""Scores by frame, as statistics take them: the same frames for every method, paired."""
+"""Scores by frame, paired for statistics: the same frames for every method."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 
 def frame_scores(results: Results, level: Level, metric: MetricRecord) -> dict[str, np.ndarray]:
-    """Collect the scores of the methods that scored every cell of a level, by method.
+    """Collect the scores of the methods that scored every cell of a noise level.
 
-    Of a method that ran on several devices, the first device's count.
+    If a method ran on several devices, its first device's scores are taken.
+
+    Args:
+        results: the stored run.
+        level: the noise level.
+        metric: a metric of the run.
 
     Returns:
-        (frames,), means over noise draws; frames for which the metric is not defined are left out.
+        By method, the mean over noise draws of each frame, float (frames,), in the metric's unit.
+        Frames for which the metric is not defined are left out.
     """
     found: dict[str, np.ndarray] = {}
     for row in results.rows:
@@ -38,7 +44,11 @@ def frame_scores(results: Results, level: Level, metric: MetricRecord) -> dict[s
 
 
 def best_methods(results: Results, level: Level, metric: MetricRecord) -> set[str]:
-    """Find the best method by a metric at a level, and those that cannot be told to be worse."""
+    """Return the best method by a metric at a noise level, and those not significantly worse.
+
+    Returns:
+        Specs of methods; empty if fewer than two compete.
+    """
     scores = frame_scores(results, level, metric)
     rivals = [method for method in results.contestants if method in scores]
     if len(rivals) < 2:
@@ -51,7 +61,7 @@ def best_methods(results: Results, level: Level, metric: MetricRecord) -> set[st
 def _row_scores(
     results: Results, row: Row, level: Level, metric: MetricRecord
 ) -> np.ndarray | None:
-    """(frames,), or None if a cell failed or is missing."""
+    """Return a row's scores, (frames,); None if a cell failed or is missing."""
     planned = results.cells(row, level)
     measured = [results.measurements.get(cell) for cell in planned]
     if not all(m is not None and m.status is Status.OK for m in measured):

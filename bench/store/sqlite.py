@@ -1,10 +1,10 @@
-"""A run's measurements in one SQLite file, written by the coordinator alone.
+"""Store of a run's measurements: one SQLite file, which only the coordinator writes.
 
-The cell is unique, so that saving a measurement again replaces it: resuming cannot double a cell.
-Each measurement is its own transaction: a killed run loses at most the cell in flight.
+Cells are unique: saving a measurement again replaces it, so resuming cannot double a cell. Each
+measurement is a transaction of its own, so a killed run loses at most one.
 
-A file that an older version wrote lacks the columns added since: it gets them when it is written
-to, and until then, what they would hold is not known of its measurements.
+A file of an older version lacks the columns that were added since. It gets them when it is opened
+for writing; until then, their values are not known.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STORE = "run.sqlite"
-"""The file's name in a run's folder."""
+"""Name of the file in a run's folder."""
 
-APPLICATION_ID = 0x64624E43  # says that the file is ours
-SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x64624E43  # marks the file as ours
+_SCHEMA_VERSION = 1
 
 _CELL = tuple(f.name for f in fields(Cell))
 _OUTCOME = tuple(f.name for f in fields(Measurement) if f.name != "cell")
@@ -34,7 +34,7 @@ _SAMPLES = ("call_ns", "event_ns", "transfer_ns")
 _COLUMNS = _CELL + _OUTCOME
 
 _TABLE = f"CREATE TABLE measurements ({', '.join(_COLUMNS)})"
-# SQLite takes any two NULLs, such as the sigmas of recorded noise, for different.
+# For SQLite any two NULLs differ, such as the sigmas of recorded noise.
 _UNIQUE = "CREATE UNIQUE INDEX cell ON measurements ({})".format(
     ", ".join(f"ifnull({name}, '')" for name in _CELL)
 )
@@ -43,21 +43,21 @@ BEGIN;
 {_TABLE};
 {_UNIQUE};
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_SCHEMA_VERSION};
 COMMIT;
 """
 
 
 class Store:
-    """The measurements of one run.
+    """Store of one run's measurements; a context that closes the file at its end.
 
     Args:
         path: the file; created if it is absent, unless ``read_only``.
-        read_only: open to read, also from a folder that cannot be written to.
+        read_only: True to read only, also from a folder that cannot be written to.
 
     Raises:
-        UsageError: the file is damaged, foreign, of another version, or absent and ``read_only``.
+        UsageError: the file is damaged, not ours, of another version, or absent and ``read_only``.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -80,14 +80,15 @@ class Store:
                 self._bring_up_to_date()
 
     def _is_empty(self) -> bool:
-        """True of a new file, and of one whose run was killed before it was filled."""
+        """Return True for a new file, or one whose run was killed before it was filled."""
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         return bool(tables == 0 and self._pragma("application_id") == 0)
 
     def _check(self) -> None:
-        if self._pragma("application_id") != APPLICATION_ID:
+        """Check that the file is ours, of this version, and not damaged."""
+        if self._pragma("application_id") != _APPLICATION_ID:
             raise UsageError(f"{self._path} was not written by bench; choose another folder")
-        if self._pragma("user_version") != SCHEMA_VERSION:
+        if self._pragma("user_version") != _SCHEMA_VERSION:
             raise UsageError(
                 f"{self._path} was written by another version of bench; "
                 "choose another folder, or pass --fresh to set it aside"
@@ -96,7 +97,7 @@ class Store:
             raise sqlite3.DatabaseError(str(found).splitlines()[-1])
 
     def _bring_up_to_date(self) -> None:
-        """Move an older version's measurements into a table of today's columns."""
+        """Move an older version's measurements into a table with today's columns."""
         known = ", ".join(self._columns)
         self._connection.executescript(
             f"""
@@ -112,11 +113,12 @@ class Store:
         self._columns = list(_COLUMNS)
 
     def _pragma(self, name: str) -> Any:
+        """Return the value of a PRAGMA."""
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn SQLite's errors into what a user can act on."""
+        """Turn SQLite's errors into errors that a user can act on."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -133,7 +135,19 @@ class Store:
             ) from error
 
     def begin_session(self, method: str, device: str, started: str) -> int:
-        """Enter a worker process and return its number."""
+        """Enter a worker process.
+
+        Args:
+            method: the method's spec.
+            device: ``cpu`` or ``cuda``.
+            started: time of the start, as ISO 8601 in UTC.
+
+        Returns:
+            The session's number.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
         with self._explained():
             cursor = self._connection.execute(
                 "INSERT INTO sessions (method, device, started) VALUES (?, ?, ?)",
@@ -143,13 +157,18 @@ class Store:
         return cursor.lastrowid
 
     def describe_session(self, session: int, details: dict[str, Any]) -> None:
-        """Record what a worker process said of itself: thread counts, say."""
+        """Record a worker process's details, ready for JSON, such as its thread counts.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
         with self._explained():
             self._connection.execute(
                 "UPDATE sessions SET details = ? WHERE id = ?", (json.dumps(details), session)
             )
 
     def sessions(self) -> list[dict[str, Any]]:
+        """Return all worker processes: id, method, device, start and details."""
         rows = self._connection.execute(
             "SELECT id, method, device, started, details FROM sessions ORDER BY id"
         )
@@ -159,12 +178,16 @@ class Store:
         ]
 
     def reference_ns(self) -> dict[int, list[int]]:
-        """Rounds of the reference work by session, in ns, of the sessions that timed it."""
+        """Return the times of the reference work in ns, by session, where they were measured."""
         timed = {s["id"]: s["details"].get("reference_ns") for s in self.sessions()}
         return {session: list(ns) for session, ns in timed.items() if ns}
 
     def save(self, measurement: Measurement) -> None:
-        """Enter a measurement, in the place of an earlier one of the same cell."""
+        """Enter a measurement; it replaces an earlier one of the same cell.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
         row = vars(measurement) | vars(measurement.cell)
         row |= {name: json.dumps(row[name]) for name in _SAMPLES}
         row["scores"] = json.dumps({name: vars(s) for name, s in measurement.scores.items()})
@@ -176,7 +199,11 @@ class Store:
             )
 
     def measurements(self) -> dict[Cell, Measurement]:
-        """All that has been measured."""
+        """Return all measurements by cell.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
         with self._explained():
             rows = self._connection.execute(
                 f"SELECT {', '.join(self._columns)} FROM measurements"
@@ -185,9 +212,9 @@ class Store:
         return {m.cell: m for m in found}
 
     def close(self) -> None:
-        """Leave one plain file behind, readable from a folder that cannot be written to.
+        """Close the file and remove its journal, so that it can be read from a read-only folder.
 
-        While somebody else has it open, it stays as it is, which is safe, too.
+        While another process has the file open, the journal stays, which is safe, too.
         """
         with contextlib.suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA journal_mode = DELETE")
@@ -201,6 +228,7 @@ class Store:
 
 
 def _measurement(row: dict[str, Any]) -> Measurement:
+    """Build a measurement from a row of the table, by column."""
     values = {name: value for name, value in row.items() if value is not None}
     cell = Cell(**{name: values.pop(name, None) for name in _CELL})
     values |= {name: tuple(json.loads(values[name])) for name in _SAMPLES}

@@ -1,4 +1,4 @@
-"""A run as tidy tables: ``frames.csv``, one row a cell, and ``table1.csv``, one a row and level."""
+"""Tidy tables of a run: ``frames.csv`` by cell, and ``table1.csv`` by row and noise level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from denoisebench.cells import NOISY, Score, Status
+from denoisebench.cells import NOISY_CONTROL, Score, Status
 from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS, TEXT_COLUMNS, with_further
 from denoisebench.machine.timing import is_noisy
 from denoisebench.protocol import mean_psnr
@@ -29,14 +29,15 @@ PAPER_PSNR = {
     "nlm-skimage": 32.0913,
     "bm3d": 33.6711,
 }
-"""Gong, Liu & Lv 2020, Table 1, in dB. The paper prints neither its sigma nor its frames."""
+"""PSNR in dB by method, from Table 1 of Gong, Liu & Lv 2020. The paper prints neither its sigma nor
+its frames."""
 
 INCOMPLETE = "incomplete"
-"""A row's status while cells are still missing; all others are those of cells."""
+"""Status of a row while cells are missing; every other status of a row is one of cells."""
 
 
 def frames_table(results: Results) -> pd.DataFrame:
-    """Tabulate the measured cells, in the order of the plan; columns as `FRAMES_COLUMNS` says."""
+    """Tabulate the measured cells in the order of the plan; `FRAMES_COLUMNS` names the columns."""
     further = results.further_metrics
     rows = [_frame_row(m, further) for row in results.rows for m in results.measured(row)]
     columns = with_further(FRAMES_COLUMNS, [metric.name for metric in further], after="ssim")
@@ -44,12 +45,13 @@ def frames_table(results: Results) -> pd.DataFrame:
 
 
 def _numeric(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with nan for figures that are not there, also in columns without any."""
+    """Return a table with nan for missing figures, also in columns without any figure."""
     missing = [name for name in table if table[name].dtype == object and name not in TEXT_COLUMNS]
     return table.astype(dict.fromkeys(missing, float))
 
 
 def _frame_row(m: Measurement, further: Sequence[MetricRecord]) -> dict[str, Any]:
+    """Return a measurement's row by column, with the scores of further metrics."""
     scores = {metric.name: score(m, metric) or _NO_SCORE for metric in further}
     lost = [f"{name}: {score.reason}" for name, score in scores.items() if score.reason]
     return {
@@ -80,7 +82,7 @@ _NO_SCORE = Score(None, "")
 
 
 def table1(results: Results) -> pd.DataFrame:
-    """Tabulate the paper's Table 1 as tidy data; columns as `TABLE1_COLUMNS` says."""
+    """Tabulate each method, device and noise level; `TABLE1_COLUMNS` names the columns."""
     rows = [_table1_row(results, row, level) for row in results.rows for level in results.levels]
     further = [metric.column for metric in results.further_metrics]
     columns = with_further(TABLE1_COLUMNS, further, after="ssim_mean")
@@ -88,9 +90,9 @@ def table1(results: Results) -> pd.DataFrame:
 
 
 def named_lines(results: Results) -> dict[str, dict[str, Any]]:
-    """Index the lines of `table1` by a name in words that lasts from run to run.
+    """Return the lines of `table1` by names in words that are the same in every run.
 
-    Histories and other tools follow a row by it; a blind method's names no told sigma.
+    Histories and other tools follow a row by its name. A blind method's name has no told sigma.
     """
     rows = product(results.rows, results.levels)
     lines = table1(results).to_dict("records")
@@ -101,6 +103,7 @@ def named_lines(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _table1_row(results: Results, row: Row, level: Level) -> dict[str, Any]:
+    """Return the line of a row and noise level, by column."""
     planned = len(results.cells(row, level))
     measured = results.measured(row, level)
     ok = [m for m in measured if m.status is Status.OK]
@@ -133,7 +136,7 @@ def _table1_row(results: Results, row: Row, level: Level) -> dict[str, Any]:
 
 
 def _protocol_means(ok: Sequence[Measurement]) -> dict[str, float | None]:
-    """Means of PSNR and SSIM over the frames that have them."""
+    """Return the means of PSNR and SSIM over the frames that have them, by column."""
     psnrs = [m.psnr for m in ok if m.psnr is not None]
     ssims = [m.ssim for m in ok if m.ssim is not None]
     return {
@@ -146,7 +149,7 @@ def _protocol_means(ok: Sequence[Measurement]) -> dict[str, float | None]:
 def _further_means(
     results: Results, ok: Sequence[Measurement]
 ) -> tuple[dict[str, float], list[str]]:
-    """Average the further metrics by column; where one is incomplete, add a line that says so."""
+    """Return the means of further metrics by column, and notes on metrics without a mean."""
     means, notes = {}, []
     for metric in results.further_metrics:
         if metric.unavailable:
@@ -165,11 +168,11 @@ def _further_means(
 
 
 def _gain(results: Results, ok: Sequence[Measurement]) -> float | None:
-    """Mean gain in PSNR over the noisy inputs, in dB, if all are known.
+    """Return the mean gain in PSNR over the noisy frames, in dB; None if some are not known.
 
-    The inputs' PSNR is what the control `noisy` has.
+    The noisy frames' PSNR is that of the control `noisy`.
     """
-    rows = [row for row in results.rows if row.method == NOISY]
+    rows = [row for row in results.rows if row.method == NOISY_CONTROL]
     inputs = {_scene(m.cell): m.psnr for row in rows for m in results.measured(row)}
     pairs = [(m.psnr, inputs.get(_scene(m.cell))) for m in ok]
     known = [(psnr, before) for psnr, before in pairs if psnr is not None and before is not None]
@@ -177,11 +180,12 @@ def _gain(results: Results, ok: Sequence[Measurement]) -> float | None:
 
 
 def _scene(cell: Cell) -> tuple[Any, ...]:
+    """Return the identity of a cell's noisy frame within its run."""
     return cell.frame, cell.sigma, cell.seed
 
 
 def _process_figures(measured: Sequence[Measurement]) -> dict[str, float | None]:
-    """Figures that are measured once a process, not once a cell: over all of the row's levels."""
+    """Return the figures that are measured once in a process, over all of a row's levels."""
     return {
         "cold_ms": _milliseconds([m.cold_ns for m in measured if m.cold_ns is not None]),
         "peak_memory_mb": _megabytes(
@@ -193,7 +197,7 @@ def _process_figures(measured: Sequence[Measurement]) -> dict[str, float | None]
 def _verdict(
     planned: int, measured: Sequence[Measurement], ok: Sequence[Measurement]
 ) -> tuple[str, str]:
-    """A row's status, and one line on what went wrong."""
+    """Return a row's status, and one line on its failures or missing cells."""
     failed = [m for m in measured if m.status is not Status.OK]
     if failed:
         status = Counter(m.status for m in failed).most_common(1)[0][0]
@@ -207,7 +211,7 @@ def _verdict(
 
 
 def _time_note(ok: Sequence[Measurement]) -> str:
-    """Say so where the times of most frames scatter."""
+    """Say so if the times of most frames scatter; else return ''."""
     judged = [is_noisy(m.call_ns) for m in ok if len(m.call_ns) >= 4]
     scattered = judged and sum(judged) > len(judged) / 2
     return (
@@ -216,18 +220,19 @@ def _time_note(ok: Sequence[Measurement]) -> str:
 
 
 def _deviation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation; None where there is none."""
+    """Return the sample standard deviation; None where it is not defined."""
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
     return float(pd.Series(values).std())
 
 
 def _milliseconds(ns: Sequence[int] | int | None) -> float | None:
-    """The median in milliseconds."""
+    """Return a time, or the median of times, in milliseconds; None if there is none."""
     if isinstance(ns, int):
         return ns / 1e6
     return median(ns) / 1e6 if ns else None
 
 
 def _megabytes(count: int | None) -> float | None:
+    """Return a number of bytes in MB."""
     return None if count is None else count / 1e6

@@ -64,7 +64,8 @@ def read_evidence(runs: Sequence[Path], weights: Path, ablations: Path) -> Evide
 
     Args:
         runs: run folders; where two have the same method and sigma, the first counts.
-        weights, ablations: folders of cards.
+        weights: folder with the cards of the shipped weights.
+        ablations: folder with the cards of the ablation study.
 
     Raises:
         UsageError: a run or a card cannot be read.

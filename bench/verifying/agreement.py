@@ -37,7 +37,7 @@ class Agreement(StrEnum):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FigureComparison:
     """Comparison of one printed figure with ours.
 
     Attributes:
@@ -163,7 +163,7 @@ def plans(
 
 
 def _plan(group: list[Expectation], options: RunOptions, quick: Quick | None) -> Plan:
-    """A plan for one data set: every method at every sigma that was printed of one of them."""
+    """Plan a run on one data set: every method at every sigma that was printed of one of them."""
     plan, _ = make_plan(
         replace(
             options,
@@ -198,7 +198,7 @@ def folder(out: Path, plan: Plan) -> Path:
 
 def compare_with_print(
     expectation: Expectation, plan: Plan, known: Mapping[Cell, Measurement]
-) -> list[Comparison]:
+) -> list[FigureComparison]:
     """Compare printed figures with measurements.
 
     Args:
@@ -221,11 +221,13 @@ def _judge(
     row: PlannedRow,
     plan: Plan,
     known: Mapping[Cell, Measurement],
-) -> Comparison:
+) -> FigureComparison:
     """Compare one printed figure with the measurements of one method on one device."""
     cells = [cell for cell, _ in plan.cells(row) if cell.sigma == sigma]
     found = [known[cell] for cell in cells if cell in known]
-    result = Comparison(expectation, sigma, row.device, Agreement.INCOMPLETE, frames=len(found))
+    result = FigureComparison(
+        expectation, sigma, row.device, Agreement.INCOMPLETE, frames=len(found)
+    )
     if failed := [m for m in found if m.status is not Status.OK]:
         first = f"{failed[0].status.value}: {failed[0].reason}"
         reason = f"{len(failed)} of {len(cells)} frames failed; the first: {first}"
@@ -247,7 +249,7 @@ def _worst(
     return max(differences.items(), key=lambda item: abs(item[1]), default=None)
 
 
-def _decide(result: Comparison) -> Comparison:
+def _decide(result: FigureComparison) -> FigureComparison:
     """Give the verdict: the mean must agree and, where printed, every single image."""
     assert result.difference is not None
     if not abs(result.difference) <= result.expectation.tolerance:  # nan is no agreement
@@ -259,9 +261,9 @@ def _decide(result: Comparison) -> Comparison:
     return replace(result, verdict=Agreement.OFF, reason=reason)
 
 
-def not_compared(expectation: Expectation, reason: str) -> list[Comparison]:
+def not_compared(expectation: Expectation, reason: str) -> list[FigureComparison]:
     """Return comparisons without a measurement: one for each printed sigma, at least one."""
     return [
-        Comparison(expectation, sigma, "", Agreement.NOT_COMPARABLE, reason=reason)
+        FigureComparison(expectation, sigma, "", Agreement.NOT_COMPARABLE, reason=reason)
         for sigma in expectation.psnr or (None,)
     ]

@@ -15,7 +15,7 @@ from denoisebench.verifying.agreement import Agreement
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from denoisebench.verifying.agreement import Comparison
+    from denoisebench.verifying.agreement import FigureComparison
 
 _HEADERS = (
     *("Method", "Data", "σ", "published", "ours", "difference", "tolerance", "worst image"),
@@ -24,7 +24,7 @@ _HEADERS = (
 _NONE = "–"
 
 
-def verification_markdown(comparisons: Sequence[Comparison], command: str) -> str:
+def verification_markdown(comparisons: Sequence[FigureComparison], command: str) -> str:
     """Write the Markdown table: a row for each printed figure, and notes under the table.
 
     The notes name the sources and give the reasons of the tolerances.
@@ -43,7 +43,7 @@ def verification_markdown(comparisons: Sequence[Comparison], command: str) -> st
     return "\n\n".join([grid, _footer(comparisons, command)]) + "\n"
 
 
-def _figures(c: Comparison) -> list[str]:
+def _figures(c: FigureComparison) -> list[str]:
     """Write the cells of a row, without the verdict."""
     e = c.expectation
     worst = _NONE if c.worst is None else f"{c.worst[0]} {c.worst[1]:+.2f} ({c.image_tolerance:g})"
@@ -64,7 +64,7 @@ def _decibels(value: float | None) -> str:
     return _NONE if value is None else f"{value:.2f}"
 
 
-def _verdict(c: Comparison) -> str:
+def _verdict(c: FigureComparison) -> str:
     """Write the verdict, with its reason."""
     if c.verdict is Agreement.AGREES:
         return str(c.verdict)
@@ -73,7 +73,7 @@ def _verdict(c: Comparison) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _footer(comparisons: Sequence[Comparison], command: str) -> str:
+def _footer(comparisons: Sequence[FigureComparison], command: str) -> str:
     """Write the notes under the table."""
     sources = dict.fromkeys(c.expectation.source for c in comparisons)
     modules = {"numpy"}.union(*(_requires(c) for c in comparisons if c.device))
@@ -89,14 +89,14 @@ def _footer(comparisons: Sequence[Comparison], command: str) -> str:
     return "  \n".join(lines)
 
 
-def _requires(c: Comparison) -> Iterable[str]:
+def _requires(c: FigureComparison) -> Iterable[str]:
     """Return the libraries that the method needs, whose versions the notes give."""
     from denoisebench.denoisers import registry
 
     return registry.cards()[c.expectation.method].requires
 
 
-def _reasons(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], None]:
+def _reasons(comparisons: Sequence[FigureComparison]) -> dict[tuple[str, str], None]:
     """List what each tolerance that was used is for, with its reason; no pair twice."""
     return dict.fromkeys(
         (f"{c.expectation.label} on {c.expectation.dataset}", c.expectation.reason)
@@ -105,7 +105,7 @@ def _reasons(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], None]:
     )
 
 
-def verification_csv(comparisons: Sequence[Comparison]) -> str:
+def verification_csv(comparisons: Sequence[FigureComparison]) -> str:
     """Write the CSV table: one line for each comparison, figures to 6 significant digits."""
     text = io.StringIO()
     rows = [_record(c) for c in comparisons]
@@ -115,7 +115,7 @@ def verification_csv(comparisons: Sequence[Comparison]) -> str:
     return text.getvalue()
 
 
-def _record(c: Comparison) -> dict[str, Any]:
+def _record(c: FigureComparison) -> dict[str, Any]:
     """Return one line of the CSV table."""
     e = c.expectation
     image, image_difference = c.worst or (None, None)

@@ -37,7 +37,8 @@ class Adversary:
         """Train the critic by one step to tell clean images from denoised ones.
 
         Args:
-            clean, denoised: (N, 3, H, W).
+            clean: clean images, (N, 3, H, W).
+            denoised: denoised images, (N, 3, H, W).
             random: draws μ of Eq. 8.
             rate: share of the full learning rate, from 0 to 1.
 

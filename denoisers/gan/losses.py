@@ -64,7 +64,8 @@ def interpolate(clean: torch.Tensor, denoised: torch.Tensor, mu: torch.Tensor) -
     """Compute the points of the gradient penalty, ``M = μ·clean + (1 − μ)·G(x)`` (Eq. 8).
 
     Args:
-        clean, denoised: (N, 3, H, W).
+        clean: clean images, (N, 3, H, W).
+        denoised: denoised images, (N, 3, H, W).
         mu: (N,), uniform in [0, 1], one for each sample.
 
     Returns:
@@ -103,7 +104,8 @@ def pixel(
     """Compute the distance of the denoised image from the clean one.
 
     Args:
-        estimate, clean: (N, 3, H, W).
+        estimate: denoised images, (N, 3, H, W).
+        clean: clean images, (N, 3, H, W).
         norm: ``l2`` squares the differences, ``l1`` takes their absolute values.
         reduction: ``sum_half`` is half the sum over the whole batch, as in the programs that the
             paper's factors come from; ``mean`` is the mean over all values. At the paper's sizes
@@ -121,7 +123,8 @@ def feature(
     The features are the critic's (feature matching, Salimans et al. 2016) or those of VGG.
 
     Args:
-        estimate_features, clean_features: (N, C, h, w).
+        estimate_features: features of the denoised images, (N, C, h, w).
+        clean_features: features of the clean images, (N, C, h, w).
         reduction: ``sum_half`` is half the sum over the batch divided by C, ``mean`` the mean.
     """
     loss = _reduce((estimate_features - clean_features).square(), reduction)

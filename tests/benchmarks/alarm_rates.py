@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def version(folder: Path, name: str, setting: str = "") -> Path:
-    """A bench whose methods do more, or worse: the installed one, in another environment."""
+    """Return a bench whose methods do more, or worse: the installed one, in another environment."""
     path = folder / name
     bench = Path(sys.executable).with_name("bench")
     path.write_text(f'#!/bin/sh\n{setting} exec {shlex.quote(str(bench))} "$@"\n')
@@ -110,7 +110,7 @@ def launched(folder: Path, methods: str) -> list[str]:
 
 
 def judge(out: Path, words: list[str], options: list[str]) -> list[dict[str, object]]:
-    """The findings of a trial, carried out if it was not."""
+    """Return the findings of a trial; carry it out if no earlier call did."""
     path = out / "compare.json"
     if not path.is_file():
         command = [Path(sys.executable).with_name("bench"), *words, "--format", "json,md", "--"]

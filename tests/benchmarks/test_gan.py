@@ -37,7 +37,7 @@ def frames() -> list[np.ndarray]:
 
 
 def to_train(name: str, benchmark: BenchmarkFixture) -> Recipe:
-    """The shipped recipe; where nothing is measured, a batch so small that it only shows to run."""
+    """Return the shipped recipe; where nothing is measured, with a batch as small as can be."""
     shipped = recipe.load(name)
     if not benchmark.enabled:
         return replace(shipped, data=replace(shipped.data, patch=32, batch=2))

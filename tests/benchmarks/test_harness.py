@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from denoisebench import metrics, protocol
-from denoisebench.running.folder import RunFolder
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
+from denoisebench.running.run_folder import RunFolder
 from denoisebench.running.runner import carry_out
 
 if TYPE_CHECKING:

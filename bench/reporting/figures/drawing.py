@@ -1,7 +1,7 @@
-"""Figures as SVG, drawn by matplotlib: one look, and the same bytes for the same data.
+"""Figures as SVG, drawn by matplotlib, in one style and with the same bytes for the same data.
 
-Text stays text, so that it can be read out, searched and scaled. A figure is drawn in the colours
-of a light page; on a page that can be dark they become the page's own variables.
+Text stays text, so that it can be read aloud, searched and scaled. A figure is drawn in the colours
+of a light page; on a page that can be dark, the page's own variables replace them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.reporting.words import one_line
+from denoisebench.reporting.formatting import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.ticker import Locator
 
 INK, FAINT, BACK = "#1f2329", "#c9ced6", "#fdfdfc"
+"""Colours of text, of grids and of the page."""
+
 SERIES = ("#2f6fb5", "#b34a12", "#2e7a40", "#8a5ab5", "#8d620a", "#0c7680", "#c23b6e", "#666d78")
-"""Each stands out from the page by 4.5 : 1, as text must (WCAG 2.2, 1.4.3)."""
+"""Colours of data. Each has a contrast of 4.5 : 1 to the page, as text needs (WCAG 2.2, 1.4.3)."""
 
 _VARIABLES = {INK: "--ink", FAINT: "--line", BACK: "--page"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES, 1)
 }
 WIDE, NARROW = 7.6, 5.4
-"""Inches, at 72 units each. What is narrow can be read on a phone as it is."""
+"""Widths of figures in inches, 72 units each. A narrow one can be read on a phone as it is."""
+
 _STYLE = {
     "figure.dpi": 72,
     "font.family": "sans-serif",
@@ -61,9 +64,9 @@ class Plot:
 
     Attributes:
         kind: ``frontier``, ``course``, ``frames``, ``forest``, ``ranks`` or ``times``.
-        level: which of the summary's levels it shows; None if all.
-        title: what it shows.
-        alt: what it says, in words.
+        level: index of the noise level that it shows; None if it shows all.
+        title: the heading.
+        alt: the content in words, for readers who do not see it.
         svg: the file's content, in the colours of a light page.
     """
 
@@ -75,29 +78,34 @@ class Plot:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
+        """Name of the file without its ending."""
         return self.kind if self.level is None else f"{self.kind}-{self.level + 1}"
 
 
 class Tips:
-    """Texts that a figure's parts show when they are pointed at."""
+    """Texts that parts of a figure show when the mouse points at them.
+
+    Attributes:
+        texts: the texts by the part's id in the SVG.
+    """
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
 
     def add(self, artist: Any, text: str) -> None:
+        """Add a text to a part, an artist of matplotlib."""
         name = f"tip{len(self.texts)}"
         artist.set_gid(name)
         self.texts[name] = one_line(text)
 
 
 def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str) -> str:
-    """Draw a figure.
+    """Draw a figure, and return it as SVG.
 
     Args:
-        draw: draws on the axes it is given.
+        draw: function that draws on the axes and adds the tips.
         size: width and height in inches.
-        name: tells the figures of a page apart.
+        name: the figure's name, unique in a report.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -116,6 +124,7 @@ def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str
 
 
 def _saved(figure: Figure) -> str:
+    """Return a figure as SVG without date and creator, so that its bytes do not change."""
     file = io.StringIO()
     nobody: dict[str, None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(file, format="svg", metadata=nobody)
@@ -123,7 +132,7 @@ def _saved(figure: Figure) -> str:
 
 
 def _cleaned(svg: str, tips: Tips, name: str) -> str:
-    """Leave out what no reader needs, add the tips, and stand on an opaque ground."""
+    """Remove parts that no reader needs, add the tips, and draw an opaque background."""
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<!DOCTYPE.*?>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", svg)
     svg = re.sub(r' (?:d|x|y)="[^"]*"', _rounded, svg)
@@ -137,44 +146,51 @@ def _cleaned(svg: str, tips: Tips, name: str) -> str:
 
 
 def _scoped(svg: str, scope: str) -> str:
-    """Keep its names apart from those of other figures on a page."""
+    """Prefix the ids in a figure, so that they differ from those of other figures on a page."""
     return re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{scope}-", svg)
 
 
 def _rounded(attribute: re.Match[str]) -> str:
-    """Coordinates on one line, to hundredths of a point."""
+    """Round the coordinates of an attribute to hundredths of a point, on one line."""
     return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0]).replace("\n", " ")
 
 
 def _backdrop() -> str:
+    """Return the background of a figure that stands alone."""
     return f'<rect width="100%" height="100%" fill="{BACK}"/>'
 
 
 def _halo() -> str:
-    """Keeps text readable where it crosses a line."""
+    """Return a style that keeps text readable where it crosses a line."""
     look = f"paint-order: stroke; stroke: {BACK}; stroke-width: 3px; stroke-linejoin: round"
     return f"<style>svg text {{ {look} }}</style>"
 
 
 def inline(svg: str, scope: str) -> str:
-    """A figure for a page: without prolog, in the page's colours.
+    """Return a figure for a page: without prolog, in the page's colours.
 
     Args:
-        scope: tells it from a figure of the same name on that page.
+        svg: the figure, in the colours of a light page.
+        scope: prefix of its ids, unique among figures of the same name on the page.
     """
     svg = _scoped(svg[svg.index("<svg") :].replace(_backdrop(), "", 1), scope)
     return re.sub("|".join(_VARIABLES), lambda found: f"var({_VARIABLES[found[0]]})", svg)
 
 
 def draw_legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
-    """Explain colours and marks above the figure."""
+    """Draw a legend above the figure.
+
+    Args:
+        axes: the axes of the figure.
+        looks: colour and marker by their meaning.
+    """
     for words, (color, marker) in looks.items():
         axes.plot([], [], marker, color=color, label=words)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(looks), columnspacing=1.4)
 
 
 def log_scale(axes: Axes) -> None:
-    """Give what is drawn a logarithmic horizontal axis, its numbers written out."""
+    """Make the horizontal axis logarithmic, with its numbers written out."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xscale("log")
@@ -187,7 +203,11 @@ def log_scale(axes: Axes) -> None:
 
 
 def _log_locator(span: float) -> Locator:
-    """Powers of ten; on an axis that is short, more."""
+    """Return the ticks of an axis: powers of ten, and more on a short axis.
+
+    Args:
+        span: the axis's right end over its left end.
+    """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     if span > 100:

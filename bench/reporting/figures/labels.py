@@ -1,4 +1,4 @@
-"""The names in a figure: how long they are, and where they go so that none covers another."""
+"""Names in a figure: their lengths, and places where none covers another."""
 
 from __future__ import annotations
 
@@ -8,31 +8,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.reporting.words import DEVICE_NAMES, one_line
+from denoisebench.reporting.formatting import DEVICE_NAMES, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from denoisebench.reporting.summary import CostSummary, RowSummary, Summary
 
-Point = tuple[float, float]
+Spot = tuple[float, float]
+"""Place or size in points of type: x and y."""
 Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1."""
+"""Box in points of type: x0, y0, x1, y1."""
 
-SIZE = 9  # points
+NAME_SIZE = 9
+"""Size of names in points of type."""
 NEAR = 9.0
-"""How far a name is from its point, in points of type; further off it needs a line."""
+"""Distance of a name from its point, in points of type; a name further away needs a line."""
 
 _DISTANCES = (NEAR, 17.0, 27.0, 39.0, 53.0, 69.0)
 _DIRECTIONS = tuple(math.tau * turn for turn in (0, 0.5, 0.25, 0.75, *(i / 16 for i in range(16))))
-_LONGEST_TITLE = 42
-_FOLD = 26
+_LONGEST_TITLE = 42  # letters
+_FOLD = 26  # letters in a line
 _MARK = 6.0  # half the side of a point's own square
-_SWEEPS = 3
+_SWEEPS = 3  # rounds in which every name is placed again
 
 
 def short_titles(summary: Summary) -> dict[str, str]:
-    """Shorten long titles to both ends, for methods often differ in the last words."""
+    """Return the methods' titles, of long ones both ends: methods often differ in the last words.
+
+    Returns:
+        Titles by method, at most 43 letters each.
+    """
     found = {method: one_line(title) for method, title in summary.titles.items()}
     half = _LONGEST_TITLE // 2
     return {
@@ -42,7 +48,7 @@ def short_titles(summary: Summary) -> dict[str, str]:
 
 
 def row_names(summary: Summary, rows: Sequence[RowSummary | CostSummary]) -> list[str]:
-    """Name rows by the methods' titles, with the device where there are several."""
+    """Name rows by the methods' titles, with the device if there are several."""
     shown = short_titles(summary)
     several = len({row.device for row in rows}) > 1
     return [
@@ -51,24 +57,33 @@ def row_names(summary: Summary, rows: Sequence[RowSummary | CostSummary]) -> lis
 
 
 def folded(name: str) -> str:
-    """Fold a long name into two lines."""
+    """Fold a long name into two lines.
+
+    Examples:
+        >>> folded("Weighted nuclear norm minimisation").splitlines()
+        ['Weighted nuclear norm', 'minimisation']
+    """
     lines = textwrap.wrap(name, _FOLD)
     half = len(name) // 2
     return "\n".join(lines if len(lines) <= 2 else [name[:half], name[half:]])
 
 
 def beside(
-    points: Sequence[Point], sizes: Sequence[Point], lines: Sequence[tuple[Point, Point]], room: Box
+    points: Sequence[Spot], sizes: Sequence[Spot], lines: Sequence[tuple[Spot, Spot]], room: Box
 ) -> list[Box]:
     """Place each point's name in a box near it, clear of points, lines and other names.
 
-    Each name in turn takes the place that costs least, given those of the others; a few rounds
-    suffice. All in points of type.
+    Each name in turn takes the place of least cost, given the places of the others; a few rounds
+    suffice. All lengths are in points of type.
 
     Args:
-        sizes: width and height of each name.
-        lines: what should not be written over.
-        room: what names should not leave.
+        points: the points.
+        sizes: width and height of each point's name.
+        lines: lines that names should not cover.
+        room: box that names should not leave.
+
+    Returns:
+        The box of each name.
     """
     marks = [(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in points]
     boxes: list[Box] = []
@@ -82,8 +97,12 @@ def beside(
 
 
 def _cheapest(
-    point: Point, size: Point, others: list[Box], lines: list[tuple[Point, Point]], room: Box
+    point: Spot, size: Spot, others: list[Box], lines: list[tuple[Spot, Spot]], room: Box
 ) -> Box:
+    """Return the box of least cost for one point's name.
+
+    The cost is the distance, and more for each overlap and for leaving the room.
+    """
     best, least = None, math.inf
     for distance, box in _candidates(point, size):
         if distance > least:
@@ -98,8 +117,8 @@ def _cheapest(
     return best
 
 
-def _candidates(point: Point, size: Point) -> Iterator[tuple[float, Box]]:
-    """Boxes around a point, near ones first, each with its distance."""
+def _candidates(point: Spot, size: Spot) -> Iterator[tuple[float, Box]]:
+    """Yield boxes around a point, near ones first, each with its distance."""
     (x, y), (width, height) = point, size
     for distance in _DISTANCES:
         for turn in _DIRECTIONS:
@@ -110,35 +129,40 @@ def _candidates(point: Point, size: Point) -> Iterator[tuple[float, Box]]:
 
 
 def _leaders(
-    points: Sequence[Point], boxes: Sequence[Box], without: int
-) -> Iterator[tuple[Point, Point]]:
-    """The lines from points to their names that have one."""
+    points: Sequence[Spot], boxes: Sequence[Box], without: int
+) -> Iterator[tuple[Spot, Spot]]:
+    """Yield the lines from points to names that are not near, except one point's."""
     for index, box in enumerate(boxes):
         end = nearest(box, points[index])
         if index != without and math.dist(points[index], end) > NEAR + 1:
             yield points[index], end
 
 
-def nearest(box: Box, point: Point) -> Point:
-    """The place in a box that is nearest to a point."""
+def nearest(box: Box, point: Spot) -> Spot:
+    """Return the place in a box that is nearest to a point.
+
+    Examples:
+        >>> nearest((0, 0, 2, 1), (3, 0.5))
+        (2, 0.5)
+    """
     return min(max(point[0], box[0]), box[2]), min(max(point[1], box[1]), box[3])
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Common area."""
+    """Return the common area of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return width * height if width > 0 and height > 0 else 0.0
 
 
 def _outside(box: Box, room: Box) -> float:
-    """The length by which a box leaves the room."""
+    """Return the length by which a box leaves the room."""
     before = max(0.0, room[0] - box[0]) + max(0.0, room[1] - box[1])
     return before + max(0.0, box[2] - room[2]) + max(0.0, box[3] - room[3])
 
 
-def _within(line: tuple[Point, Point], box: Box) -> float:
-    """The length of a line inside a box (Liang & Barsky 1984)."""
+def _within(line: tuple[Spot, Spot], box: Box) -> float:
+    """Return the length of a line inside a box (Liang & Barsky 1984)."""
     start, end = 0.0, 1.0
     for axis in (0, 1):
         origin, step = line[0][axis], line[1][axis] - line[0][axis]
@@ -152,12 +176,20 @@ def _within(line: tuple[Point, Point], box: Box) -> float:
 
 
 def spread_heights(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Heights that are a gap apart, in the same order and as near to the given ones as can be.
+    """Move heights apart by a gap, in the same order and as little as possible.
 
-    The least squares solution: isotonic regression of the heights less the gaps below them.
+    The result is the least squares solution: isotonic regression of the heights less the gaps
+    below them.
 
     Args:
-        low, high: where they should stay; above ``high`` where there is no room for all.
+        heights: the wanted heights, in any order, at least one.
+        gap: smallest distance between two heights.
+        low: lower end of the room.
+        high: upper end of the room; heights are above it if there is no room for all.
+
+    Examples:
+        >>> spread_heights([5.0, 5.0], gap=2.0, low=0.0, high=10.0)
+        [4.0, 6.0]
     """
     from scipy.optimize import isotonic_regression
 

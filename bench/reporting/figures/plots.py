@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.reporting.figures import labels, rows
+from denoisebench.reporting.figures import labels, row_plots
 from denoisebench.reporting.figures.drawing import (
     BACK,
     FAINT,
@@ -19,8 +19,8 @@ from denoisebench.reporting.figures.drawing import (
     log_scale,
     svg,
 )
+from denoisebench.reporting.formatting import DEVICE_NAMES, three_digits
 from denoisebench.reporting.summary import RowSummary, Summary, costs
-from denoisebench.reporting.words import DEVICE_NAMES, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,30 +34,33 @@ _MARKERS = "os^DvPX<"
 
 
 def plots(run: Summary) -> Iterator[Plot]:
-    """Draw the figures that a run has data for."""
+    """Draw the figures for which a run has data, and yield them."""
     for number in range(len(run.levels)):
         scored = [row for row in run.competing if row.level == number and row.has_finite_psnr]
         timed = [row for row in scored if row.ms_per_megapixel]
         if len(timed) > 1:
             yield _frontier(run, number, timed)
         if any(len(row.psnr_by_frame) > 1 for row in scored):
-            yield rows.frames(run, number, scored)
+            yield row_plots.frames(run, number, scored)
         compared = [line for line in run.differences if line.level == number]
         if finite := [line for line in compared if line.is_finite]:
-            yield rows.forest(run, number, finite)
+            yield row_plots.forest(run, number, finite)
     for ranks in run.ranks:
-        yield rows.ranks(run, ranks)
+        yield row_plots.ranks(run, ranks)
     if lines := _lines(run):
         yield _course(run, lines)
     if costly := [c for c in costs(run) if c.ms_per_frame and c.method not in run.controls]:
-        yield rows.times(run, costly)
+        yield row_plots.times(run, costly)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Find the points (cost, gain) than which none costs less and gains as much, by cost.
+    """Find the points of the Pareto front: no other point costs less and gains as much.
+
+    Args:
+        points: cost and gain of each point.
 
     Returns:
-        Their indices.
+        Indices of the front's points, from the lowest cost to the highest.
 
     Examples:
         >>> pareto([(1.0, 30.0), (5.0, 32.0), (6.0, 31.0)])
@@ -71,7 +74,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _frontier(run: Summary, number: int, timed: list[RowSummary]) -> Plot:
-    """PSNR against the time for a megapixel."""
+    """Draw PSNR against the time for a megapixel, at one noise level."""
     label = run.levels[number].label
     points = [(row.ms_per_megapixel or 0.0, row.psnr or 0.0) for row in timed]
     names = labels.row_names(run, timed)
@@ -116,7 +119,7 @@ def _label_points(
     names: Sequence[str],
     steps: Sequence[tuple[float, float]],
 ) -> None:
-    """Write each name beside its point, or a little off with a line to it."""
+    """Write each name beside its point, or further away with a line to it."""
     figure = axes.figure
     texts = _names_of(axes, names, va="bottom")
     figure.draw_without_rendering()  # type: ignore[union-attr]
@@ -134,13 +137,13 @@ def _label_points(
 
 
 def _names_of(axes: Axes, names: Sequence[str], va: str) -> list[Text]:
-    """Texts that take no part in the layout, to be measured and then put in their places."""
-    look: dict[str, Any] = {"fontsize": labels.SIZE, "va": va, "in_layout": False}
+    """Return texts to measure and to place; the layout of the figure ignores them."""
+    look: dict[str, Any] = {"fontsize": labels.NAME_SIZE, "va": va, "in_layout": False}
     return [axes.text(0, 0, name, transform=None, **look) for name in names]
 
 
 def _draw_leader(axes: Axes, corners: Sequence[tuple[float, float]], color: str) -> None:
-    """A thin line from a point to its name, in points of type."""
+    """Draw a thin line from a point to its name, in points of type."""
     from matplotlib.lines import Line2D
 
     line = Line2D(*zip(*corners, strict=True), color=color, lw=0.7, transform=None)
@@ -149,7 +152,10 @@ def _draw_leader(axes: Axes, corners: Sequence[tuple[float, float]], color: str)
 
 
 def _lines(run: Summary) -> dict[str, list[tuple[float, float]]]:
-    """Points (sigma, PSNR) of the methods that have two at least, where no sigma was told."""
+    """Return points (sigma, PSNR in dB) of the methods that have at least two.
+
+    Levels at which methods are told a sigma are left out.
+    """
     found: dict[str, dict[float, float]] = {}
     for row in run.competing:
         level = run.levels[row.level]
@@ -159,6 +165,7 @@ def _lines(run: Summary) -> dict[str, list[tuple[float, float]]]:
 
 
 def _course(run: Summary, lines: dict[str, list[tuple[float, float]]]) -> Plot:
+    """Draw PSNR against sigma, a line for each method."""
     titles = labels.short_titles(run)
     names = [titles[method] for method in lines]
 
@@ -190,7 +197,7 @@ def _course(run: Summary, lines: dict[str, list[tuple[float, float]]]) -> Plot:
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """Write names to the right of the figure, level with their lines' ends or near to it."""
+    """Write names to the right of the figure, near the heights of their lines' ends."""
     figure = axes.figure
     texts = _names_of(axes, names, va="center")
     room = 15 + max(text.get_window_extent().width for text in texts)
@@ -199,7 +206,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float]], names: Sequence
     figure.draw_without_rendering()  # type: ignore[union-attr]
     inside = axes.get_window_extent()
     spots = axes.transData.transform(ends)
-    gap = 1.3 * labels.SIZE
+    gap = 1.3 * labels.NAME_SIZE
     heights = labels.spread_heights([y for _, y in spots], gap, inside.y0, inside.y1)
     for line, text, (x, y), height in zip(axes.get_lines(), texts, spots, heights, strict=True):
         text.set(position=(inside.x1 + 14, height), color=line.get_color())

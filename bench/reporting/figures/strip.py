@@ -1,4 +1,4 @@
-"""A strip of crops, method beside method, of frames that cannot be scored."""
+"""Strip of crops, method beside method, of frames that cannot be scored."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from denoisebench.store.results import Results
 
 STRIP = "strip.png"
-PANEL, DPI = 1.6, 200  # a crop's side in inches, and dots an inch
-TITLE = 22  # letters that fit above a crop
+_PANEL, _DPI = 1.6, 200  # a crop's side in inches, and dots per inch
+_TITLE_LETTERS = 22  # letters in a line above a crop
 
 
 def write_strip(results: Results, folder: Path, out: Path) -> bool:
-    """Write ``strip.png``: a row a frame, a column a method, the noisy frame first.
+    """Write ``strip.png``: a row for each frame, a column for each method, the noisy frame first.
 
     Args:
-        folder: the run's, where its pictures are.
-        out: where it goes.
+        results: the stored run.
+        folder: the run's folder, with its kept pictures.
+        out: folder for the file.
 
     Returns:
         False if there is nothing to show: no picture was kept, or all frames can be scored.
@@ -49,7 +50,7 @@ def write_strip(results: Results, folder: Path, out: Path) -> bool:
 
 
 def _columns(results: Results) -> list[tuple[str, list[Cell]]]:
-    """The cells of each method, by title, controls first."""
+    """Return title and cells of each method, controls first."""
     rows = sorted(results.rows, key=lambda row: not row.is_control)
     several = len(results.devices) > 1
     return [
@@ -63,7 +64,7 @@ def _columns(results: Results) -> list[tuple[str, list[Cell]]]:
 
 
 def _crops(folder: Path, cells: list[Cell]) -> dict[str, np.ndarray]:
-    """The estimates that were kept, uint8 (H, W, 3), by frame."""
+    """Return the kept estimates by frame, uint8 (H, W, 3)."""
     files = {cell.frame: estimate_file(folder, cell) for cell in cells}
     return {
         frame: decode_crop(file.read_bytes()) for frame, file in files.items() if file.is_file()
@@ -71,10 +72,16 @@ def _crops(folder: Path, cells: list[Cell]) -> dict[str, np.ndarray]:
 
 
 def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
+    """Draw the strip, and return it as PNG.
+
+    Args:
+        frames: ids of the frames to show.
+        columns: title and crops by frame of each column.
+    """
     from matplotlib.figure import Figure
 
-    size = PANEL * len(columns) + 0.2, (PANEL + 0.05) * len(frames) + 0.3
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    size = _PANEL * len(columns) + 0.2, (_PANEL + 0.05) * len(frames) + 0.3
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     places = figure.subplots(len(frames), len(columns), squeeze=False)
     for row, frame in zip(places, frames, strict=True):
         row[0].set_ylabel(frame, fontsize=6)
@@ -83,7 +90,7 @@ def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -
             if frame in crops:
                 place.imshow(crops[frame], interpolation="none")
     for place, (title, _) in zip(places[0], columns, strict=True):
-        place.set_title(textwrap.fill(title, TITLE), fontsize=7)
+        place.set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=7)
     content = BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()

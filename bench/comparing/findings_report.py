@@ -1,4 +1,4 @@
-"""Findings as Markdown, for a pull request's comment, and as JSON."""
+"""Findings as Markdown (for a pull request's comment), as JSON and as JUnit XML."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from denoisebench.comparing.findings import (
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.words import NONE, counted, decimals, one_line, three_digits
+from denoisebench.reporting.formatting import NONE, counted, decimals, one_line, three_digits
+from denoisebench.reporting.junit import JunitSuite
 from denoisebench.statistics import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-JSON_VERSION = 1
+_JSON_VERSION = 1
 _ORDER = list(Verdict)
-_ALIKE = 1e-9
+_ALIKE = 1e-9  # an interval narrower than this is one value, but for rounding
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STATES = {
     0: "✅ **No regression**",
@@ -38,15 +39,20 @@ _STATES = {
     EXIT_BLIND: "⚠️ **Nothing to compare**",
     EXIT_FAILED: "❌ **Methods failed**",
 }
+_JUNIT_KINDS = {
+    Verdict.FAILED: "error",
+    Verdict.NOT_COMPARABLE: "skipped",
+    Verdict.MISSING: "skipped",
+}
 
 
 @dataclass(frozen=True)
 class About:
-    """The runs that were compared, for the reader of the verdicts.
+    """Description of the runs that were compared, for the reader of the verdicts.
 
     Attributes:
-        remarks: lines that say of what and how.
-        commands: what to type to do it again.
+        remarks: lines on the runs and the way they were compared.
+        commands: commands that repeat the comparison.
     """
 
     remarks: tuple[str, ...] = ()
@@ -54,7 +60,7 @@ class About:
 
 
 def compare_markdown(findings: Sequence[Finding], about: About) -> str:
-    """Render what changed, by how much and why; all verdicts; and how to repeat it."""
+    """Render the changes with their sizes and grounds, all verdicts, and the commands."""
     parts = [
         headline(findings),
         _changes(findings),
@@ -67,7 +73,7 @@ def compare_markdown(findings: Sequence[Finding], about: About) -> str:
 
 
 def headline(findings: Sequence[Finding]) -> str:
-    """Write one line: the outcome, and how many methods got worse, failed or got better."""
+    """Write one line: the outcome, and the numbers of methods that changed or failed."""
     code = exit_code(findings)
     asked = unguarded(findings) if code == EXIT_BLIND else {f.metric for f in findings if f.gated}
     titles = dict.fromkeys(f.metric_title for f in findings if f.metric in asked)
@@ -87,11 +93,12 @@ def headline(findings: Sequence[Finding]) -> str:
 
 
 def _rows(findings: Sequence[Finding], verdict: Verdict) -> set[tuple[str, str]]:
+    """Return the rows that have the verdict at least once."""
     return {f.row for f in findings if f.verdict is verdict}
 
 
 def _changes(findings: Sequence[Finding]) -> str:
-    """A list of what got worse, failed or got better, the worst first; empty if nothing did."""
+    """Write a list of what got worse, failed or got better, the worst first."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for f in findings:
         if f.verdict is Verdict.FAILED:
@@ -103,11 +110,15 @@ def _changes(findings: Sequence[Finding]) -> str:
 
 
 def _urgency(f: Finding) -> tuple[bool, int]:
+    """Return a key that sorts regressions first, then by verdict."""
     return not f.fails, _ORDER.index(f.verdict)
 
 
 def _change(group: Sequence[Finding]) -> str:
-    """One method's findings of one metric and verdict: the level that changed most, and why."""
+    """Write one line for a method's findings of one metric and verdict.
+
+    The line shows the noise level that changed most, and its grounds.
+    """
     f = max(group, key=lambda f: abs(f.change or 0))
     if f.verdict is Verdict.FAILED:
         return f"❌ **{_name(f)}: failed.** {_code(f.reason)}"
@@ -115,30 +126,36 @@ def _change(group: Sequence[Finding]) -> str:
     level = f" at {f.level}" if f.level else ""
     others = f", also at {counted(len(group) - 1, 'other level')}" if len(group) > 1 else ""
     change = escape_markdown(f"{f.metric_title} {change_in_words(f)}")
-    figures, grounds = escape_markdown(figures_in_words(f)), escape_remark(grounds_in_words(f))
+    figures, grounds = escape_markdown(_figures_in_words(f)), escape_remark(_grounds_in_words(f))
     return f"{mark} **{_name(f)}: {change}**{level}{others} ({figures}): {grounds}"
 
 
 def change_in_words(f: Finding) -> str:
-    """Write a score's change in its unit, a cost's in percent."""
+    """Write a finding's change: a score's in its unit, a cost's in percent.
+
+    Examples:
+        >>> change_in_words(Finding("m", "M", "cpu", "psnr", "PSNR", unit="dB", change=-0.1))
+        '−0.100 dB'
+    """
     assert f.change is not None
     return _amount(f, f.change) + (f" {f.unit}" if f.unit and f.metric not in COSTS else "")
 
 
-def figures_in_words(f: Finding) -> str:
+def _figures_in_words(f: Finding) -> str:
     """Write the figures of BASE and HEAD."""
     shown = three_digits if f.metric in COSTS else decimals(3)
     return f"{shown(f.base)} → {shown(f.head)} {f.unit}".strip()
 
 
-def grounds_in_words(f: Finding) -> str:
-    """Write the grounds of a verdict on figures."""
+def _grounds_in_words(f: Finding) -> str:
+    """Write the grounds of a verdict on figures: its evidence, its limit and its reason."""
     assert f.limit is not None
     limit = f"{100 * f.limit:.3g} %" if f.metric in COSTS else f"{f.limit:g} {f.unit}".strip()
     return "; ".join(filter(None, [_evidence(f), f"limit {limit}", f.reason]))
 
 
 def _evidence(f: Finding) -> str:
+    """Write the evidence for a change: its interval, or its test."""
     if f.metric == "memory":
         return ""
     if f.low is None or f.high is None:
@@ -151,13 +168,14 @@ def _evidence(f: Finding) -> str:
 
 
 def _amount(f: Finding, change: float) -> str:
+    """Print a size of change without its unit; a cost's in percent."""
     if f.metric in COSTS:
         return f"{decimals(1, sign=True)(100 * change)} %"
     return decimals(3, sign=True)(change)
 
 
 def _verdicts(findings: Sequence[Finding]) -> str:
-    """The verdict on each method and metric, of several noise levels the one that matters most."""
+    """Write a table of verdicts by method and metric; of several noise levels, the worst one's."""
     titles = dict.fromkeys((f.metric, f.metric_title) for f in findings)
     notes: list[str] = []
     body = []
@@ -172,7 +190,12 @@ def _verdicts(findings: Sequence[Finding]) -> str:
 
 
 def _cell(findings: Sequence[Finding], notes: list[str]) -> str:
-    """A verdict, and the numbers of the notes on it; those on changes are in their table."""
+    """Write a verdict with the numbers of its notes; changes have theirs in the list above.
+
+    Args:
+        findings: one method's findings of one metric.
+        notes: all notes so far; new ones are appended.
+    """
     if not findings:
         return NONE
     verdict = min((f.verdict for f in findings), key=_ORDER.index)
@@ -188,23 +211,25 @@ def _cell(findings: Sequence[Finding], notes: list[str]) -> str:
 
 
 def _name(finding: Finding) -> str:
+    """Write a method's title, with its device unless it is the CPU."""
     device = "" if finding.device == "cpu" else f" ({finding.device})"
     return escape_markdown(finding.title + device)
 
 
 def _mark(note: int) -> str:
+    """Write a number in superscript."""
     return str(note).translate(_SUPERSCRIPTS)
 
 
 def _code(text: str) -> str:
-    """Words of a plugin, as code: nobody is mentioned, and nothing linked, by what it says."""
+    """Write a plugin's words as code, so that GitHub makes no mentions or links of them."""
     return "`" + one_line(text).replace("`", "'") + "`"
 
 
 def compare_json(findings: Sequence[Finding], about: About) -> str:
-    """Render all figures of all findings as JSON; what is not finite is null: JSON has none."""
+    """Render all figures of all findings as JSON; figures that are not finite become null."""
     content = {
-        "comparison": JSON_VERSION,
+        "comparison": _JSON_VERSION,
         "exit_code": exit_code(findings),
         "verdicts": Counter(str(f.verdict) for f in findings),
         "about": asdict(about),
@@ -217,4 +242,32 @@ def compare_json(findings: Sequence[Finding], about: About) -> str:
 
 
 def _plain(value: object) -> object:
+    """Return a value that JSON can write: None for infinities and nan."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def compare_junit(findings: Sequence[Finding]) -> str:
+    """Render a test case for each finding, as JUnit XML.
+
+    A regression in a gated metric is a failure, a method that failed an error, and a finding
+    without figures to compare is skipped.
+    """
+    suite = JunitSuite("bench compare")
+    for f in findings:
+        name = " ".join(filter(None, [f.method, f.metric, f.level]))
+        if f.fails:
+            details = f"{_figures_in_words(f)}; {_grounds_in_words(f)}"
+            message = f"{f.verdict}: {change_in_words(f)}"
+            suite.add(name, f.device, "failure", message, details)
+        else:
+            kind = _JUNIT_KINDS.get(f.verdict, "")
+            suite.add(name, f.device, kind, f"{f.verdict}: {f.reason}")
+    return suite.xml()
+
+
+VERDICT_FORMATS: Mapping[str, tuple[str, Callable[[Sequence[Finding], About], str]]] = {
+    "md": ("compare.md", compare_markdown),
+    "json": ("compare.json", compare_json),
+    "junit": ("compare.xml", lambda findings, _: compare_junit(findings)),
+}
+"""The formats of verdicts: the file's name, and the function that renders its text."""

@@ -1,4 +1,4 @@
-"""Figures with a row a method: pure functions of a run's summary."""
+"""Figures with a row for each method: pure functions of a run's summary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from denoisebench.reporting.figures.drawing import (
     log_scale,
     svg,
 )
-from denoisebench.reporting.words import interval, three_digits
+from denoisebench.reporting.formatting import interval, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +35,17 @@ _STAGES = {
     "transfer_ms": ("transfer", SERIES[1], "D"),
 }
 _MOST_DOTS = 100
-"""Frames that are shown one by one; of more, only those far out."""
+"""Most frames that are shown one by one; of more frames, only those far out are."""
 
 
 def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
-    """Draw every frame's PSNR, which shows the bad frames that a mean hides."""
+    """Draw every frame's PSNR at one noise level: it shows the bad frames that a mean hides.
+
+    Args:
+        run: the run.
+        number: index of the noise level.
+        rows: the methods at that level; the first device of each is drawn.
+    """
     label = run.levels[number].label
     rows = list({row.method: row for row in reversed(rows)}.values())[::-1]
     names = [labels.short_titles(run)[row.method] for row in rows]
@@ -83,13 +89,14 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
 
 
 def _three_of(values: list[float]) -> str:
+    """Write the lowest, the median and the highest value."""
     return f"{min(values):.2f}, {median(values):.2f}, {max(values):.2f}"
 
 
 def _rows(axes: Axes, names: Sequence[str], words: str) -> None:
-    """A row a name, the first on top, and what the horizontal axis is."""
+    """Set up axes with a row for each name, the first on top, and name the horizontal axis."""
     axes.set_yticks(
-        range(len(names)), [labels.folded(name) for name in names], fontsize=labels.SIZE
+        range(len(names)), [labels.folded(name) for name in names], fontsize=labels.NAME_SIZE
     )
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -98,12 +105,18 @@ def _rows(axes: Axes, names: Sequence[str], words: str) -> None:
 
 
 def _size(rows: Sequence[Any]) -> tuple[float, float]:
-    """Of a figure of rows, in inches: width and height."""
+    """Return width and height of a figure of rows, in inches."""
     return NARROW, 1 + 0.31 * len(rows)
 
 
 def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
-    """Draw mean differences from the reference with their confidence intervals."""
+    """Draw mean differences from the reference with their confidence intervals.
+
+    Args:
+        run: the run; it has a reference.
+        number: index of the noise level.
+        lines: finite differences at that level.
+    """
     label, titles = run.levels[number].label, labels.short_titles(run)
     lines = sorted(lines, key=lambda line: -(line.mean or 0.0))
     names = [titles[line.method] for line in lines]
@@ -119,7 +132,7 @@ def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
             axes.plot(ends, [place] * len(ends), color=color, lw=2)
             [dot] = axes.plot(mean, place, "s", ms=6, color=color)
             tips.add(dot, f"{name}: {interval(line)}")
-        axes.figure.suptitle(f"Against {reference}", fontsize=labels.SIZE)
+        axes.figure.suptitle(f"Against {reference}", fontsize=labels.NAME_SIZE)
         _rows(axes, names, f"difference in PSNR, dB ({label}, 95 % intervals)")
 
     return Plot(
@@ -134,7 +147,7 @@ def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
 def ranks(run: Summary, found: Ranks) -> Plot:
     """Draw average ranks with bars as long as the critical difference.
 
-    Bars overlap where it is not reached.
+    The bars of two methods overlap if their ranks differ by less.
     """
     average = found.average
     names = [labels.short_titles(run)[method] for method in average]
@@ -162,7 +175,7 @@ def ranks(run: Summary, found: Ranks) -> Plot:
 
 
 def times(run: Summary, rows: list[CostSummary]) -> Plot:
-    """Draw the times of loading, of the first call, of a warm call and of transfer."""
+    """Draw each row's times: loading, first call, warm call and transfer, in ms."""
     names = labels.row_names(run, rows)
     measured = [_stages(row) for row in rows]
     stages = {s: look for s, look in _STAGES.items() if any(s in known for known in measured)}
@@ -193,6 +206,6 @@ def times(run: Summary, rows: list[CostSummary]) -> Plot:
 
 
 def _stages(row: CostSummary) -> dict[str, float]:
-    """The stages that took time, in milliseconds."""
+    """Return the stages that took time, in milliseconds."""
     known = {stage: getattr(row, stage) for stage in _STAGES}
     return {stage: ms for stage, ms in known.items() if ms}

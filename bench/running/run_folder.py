@@ -1,4 +1,4 @@
-"""A run's folder, held for one run at a time: the store, the manifest and the logs."""
+"""Folder of a run with its store, manifest and logs, held for one run at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from denoisebench.files import held, make_folder, set_aside
 from denoisebench.machine import environment
 from denoisebench.store.crops import CROPS_FOLDER
 from denoisebench.store.manifest import (
-    MANIFEST,
+    MANIFEST_FILE,
     DatasetRecord,
     EnvironmentRecord,
     FrameRecord,
-    Manifest,
     MetricRecord,
     NoiseRecord,
     Row,
+    RunManifest,
     read_manifest,
 )
 from denoisebench.store.sqlite import STORE, Store
@@ -31,21 +31,25 @@ if TYPE_CHECKING:
 
     from denoisebench.running.plan import Plan, PlannedRow
 
-LOGS = "logs"
-_MEASURED = (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST, LOGS, CROPS_FOLDER)
+_LOGS = "logs"
+_MEASURED = (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST_FILE, _LOGS, CROPS_FOLDER)
 
 
 class RunFolder:
-    """Opened for one run at a time, as a context.
+    """Folder of a run; a context that is open for one run at a time.
+
+    Args:
+        path: the folder; created if it is absent.
+        plan: the run.
 
     Attributes:
         path: the folder.
-        busy_percent: share of the machine that other work took before the run began.
-        store: the measurements; there while it is open.
+        busy_percent: share of the machine that other work took before the run began, in percent.
+        store: the stored measurements, while the context is open.
 
     Raises:
-        UsageError: another run is at work there, it holds a run that this plan cannot go on from,
-            or it cannot be used.
+        UsageError: another run uses the folder, it holds a run that this plan cannot continue, or
+            it cannot be read or written.
     """
 
     def __init__(self, path: Path, plan: Plan) -> None:
@@ -59,7 +63,7 @@ class RunFolder:
             stack.enter_context(held(self.path, "run"))
             if self._plan.options.fresh:
                 set_aside(self.path, _MEASURED)
-            elif (self.path / MANIFEST).exists():
+            elif (self.path / MANIFEST_FILE).exists():
                 self._check_same_run(read_manifest(self.path))
             make_folder(self.logs)
             self.store = stack.enter_context(Store(self.path / STORE))
@@ -71,10 +75,11 @@ class RunFolder:
 
     @property
     def logs(self) -> Path:
-        """The folder of the methods' own output."""
-        return self.path / LOGS
+        """Folder of the methods' own output."""
+        return self.path / _LOGS
 
-    def _check_same_run(self, manifest: Manifest) -> None:
+    def _check_same_run(self, manifest: RunManifest) -> None:
+        """Raise UsageError unless the plan can continue the stored run."""
         plan = self._plan
         before = manifest.dataset.name, manifest.dataset.split
         if before != (plan.dataset.name, plan.options.split):
@@ -85,23 +90,33 @@ class RunFolder:
             self._refuse("was measured under another protocol")
 
     def _refuse(self, reason: str) -> None:
+        """Raise UsageError with the reason and the ways out."""
         raise UsageError(
             f"{self.path} {reason}; choose another --out, or pass --fresh to set it aside"
         )
 
     def write_manifest(self, state: str, costs: dict[str, float] | None = None) -> None:
-        """Record what is run, on what, and how far it came: running, interrupted or complete."""
+        """Write the manifest.
+
+        Args:
+            state: ``running``, ``interrupted`` or ``complete``.
+            costs: sums of wall time, see `Costs.summary`; None until the run is complete.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
         _manifest(self._plan, state, self.busy_percent, costs).write(self.path)
 
 
 def _manifest(
     plan: Plan, state: str, busy_percent: float, costs: dict[str, float] | None
-) -> Manifest:
+) -> RunManifest:
+    """Describe a plan; the libraries behind its methods and metrics are recorded."""
     behind = [row.method.card.requires for row in plan.rows]
     behind += [metric.requires for metric in plan.metrics]
     modules = {"numpy", "cv2"}.union(*behind)
     observation = plan.observation
-    return Manifest(
+    return RunManifest(
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         command=plan.options.command,
         options=json.loads(json.dumps(asdict(plan.options), default=str)),
@@ -121,6 +136,7 @@ def _manifest(
 
 
 def _dataset(plan: Plan) -> DatasetRecord:
+    """Describe the frames of a plan."""
     data = plan.dataset
     frames = [
         FrameRecord(f.id, f.digest, f.shape, f.noisy_digest, f.has_clean) for f in plan.frames
@@ -129,6 +145,7 @@ def _dataset(plan: Plan) -> DatasetRecord:
 
 
 def _row(row: PlannedRow) -> Row:
+    """Describe a method on a device."""
     card = row.method.card
     return Row(
         method=row.method.spec,

@@ -1,10 +1,10 @@
-"""The session of a run: from its plan to its stored results."""
+"""Execution of a run, from its plan to its stored results."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from denoisebench.running.folder import RunFolder
+from denoisebench.running.run_folder import RunFolder
 from denoisebench.running.runner import carry_out
 from denoisebench.store.manifest import BUSY_PERCENT
 from denoisebench.store.results import Results, load_run
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run was interrupted: its folder holds what was measured, and the same run goes on there.
+    """Interrupt of a run. Its folder holds what was measured, and the same run continues there.
 
     Attributes:
-        folder: of the run.
-        command: the command that goes on.
+        folder: the run's folder.
+        command: the command that continues the run.
     """
 
     def __init__(self, folder: Path, command: str) -> None:
@@ -32,17 +32,18 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], None]) -> Results:
-    """Carry a plan out in its folder, and read the stored run.
+    """Carry out a plan in its folder, and read the stored run.
 
     Args:
         plan: the run.
-        path: its folder; cells that it holds are not measured again.
-        progress: is told of every cell.
-        say: is told what the user should know, a line at a time.
+        path: the run's folder; cells that it holds are not measured again.
+        progress: observer of the run.
+        say: function that gets lines for the user.
 
     Raises:
         UsageError: the folder, its store or a frame cannot be used.
-        RunInterrupted: by a KeyboardInterrupt.
+        RunInterrupted: the run was interrupted. The folder holds what was measured, and the same
+            plan continues from there.
     """
     with RunFolder(path, plan) as folder:
         if folder.busy_percent > BUSY_PERCENT:

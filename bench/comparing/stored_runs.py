@@ -1,7 +1,7 @@
-"""Compare two stored runs: only what was measured alike is compared.
+"""Comparison of two stored runs; only what was measured alike is compared.
 
-Scores are compared cell by cell: the same frame under the same noise. A method that gives the same
-bits differs by nothing at all, so there is no noise to allow for but that of methods that scatter.
+Scores are compared cell by cell: the same frame under the same noise. A method that returns the
+same bits has a difference of exactly zero, so only methods that scatter have noise to allow for.
 """
 
 from __future__ import annotations
@@ -31,14 +31,19 @@ _COST_UNITS = {"time": "ms", "memory": "MB"}
 
 _Measured = dict["Cell", "Measurement"]
 _Pairs = list[tuple["Measurement", "Measurement"]]
-"""BASE's measurement and HEAD's of the same cell of the same pixels, both without fault."""
+"""BASE's and HEAD's measurement of the same cell on the same pixels; both are ok."""
 
 
 def compare_runs(base: Results, head: Results, limits: ComparisonLimits) -> list[Finding]:
-    """Judge each method, device, metric and level of either run, in HEAD's order.
+    """Judge each method, device, metric and noise level of either run, in HEAD's order.
+
+    Args:
+        base: the run to compare with.
+        head: the run that is judged; it may hold only some of the cells of ``base``.
+        limits: the sizes of change that count.
 
     Raises:
-        UsageError: a comparison is to fail on what not both runs measured.
+        UsageError: a comparison is to fail on a metric that not both runs measured.
     """
     comparison = _Comparison(base, head, limits)
     comparison.check_gated()
@@ -47,6 +52,8 @@ def compare_runs(base: Results, head: Results, limits: ComparisonLimits) -> list
 
 @dataclass(frozen=True)
 class _Comparison:
+    """Comparison of two runs under the same limits."""
+
     base: Results
     head: Results
     limits: ComparisonLimits
@@ -65,6 +72,7 @@ class _Comparison:
         return [metric for metric in self.head.metrics if metric.name in theirs]
 
     def check_gated(self) -> None:
+        """Raise UsageError if a gated metric is not one that both runs scored."""
         known = [*(metric.name for metric in self.metrics), *COSTS]
         for name in sorted(self.limits.gated.difference(known)):
             for run, results in (("BASE", self.head), ("HEAD", self.base)):
@@ -76,7 +84,7 @@ class _Comparison:
 
     @cached_property
     def scores_differ(self) -> str:
-        """The reason why no score can be compared, or nothing."""
+        """Reason why no score can be compared; empty if scores can."""
         ours, theirs = self.head.manifest, self.base.manifest
         return (
             _differ("noise", theirs.noise.spec, ours.noise.spec)
@@ -86,7 +94,7 @@ class _Comparison:
         )
 
     def costs_differ(self, cost: str, device: str) -> str:
-        """The reason why no time, or no memory, can be compared, or nothing."""
+        """Return the reason why a cost cannot be compared on a device; empty if it can."""
         ours, theirs = self.head.manifest, self.base.manifest
         here, there = ours.environment, theirs.environment
         cuda = _entries_differ("CUDA device", there.cuda, here.cuda)
@@ -101,16 +109,18 @@ class _Comparison:
 
     @cached_property
     def changed_frames(self) -> set[str]:
-        """Frames of one name and different pixels."""
+        """Ids of the frames that have other pixels in the other run."""
         before = {frame.id: frame.digest for frame in self.base.manifest.dataset.frames}
         now = {frame.id: frame.digest for frame in self.head.manifest.dataset.frames}
         return {frame for frame in before.keys() & now.keys() if before[frame] != now[frame]}
 
     @cached_property
     def failures(self) -> list[Measurement]:
+        """HEAD's failed measurements."""
         return self.head.failures()
 
     def of_row(self, row: Row) -> Iterator[Finding]:
+        """Yield the findings of a method on a device."""
         ours, theirs = _measured(self.head, row), _measured(self.base, row)
         gone = self._gone(ours, theirs)
         for metric in self.metrics:
@@ -134,11 +144,12 @@ class _Comparison:
                 yield judge(finding, self._pairs(ours, theirs), self.limits)
 
     def _finding(self, row: Row, metric: str, title: str, unit: str) -> Finding:
+        """Return a finding that is yet to be judged."""
         gated = metric in self.limits.gated
         return Finding(row.method, row.title, row.device, metric, title, unit=unit, gated=gated)
 
     def _gone(self, ours: _Measured, theirs: _Measured) -> tuple[Verdict, str] | None:
-        """The verdict on a row that one of the runs cannot show, and why; None for other rows."""
+        """Return verdict and reason for a row without figures in one run; None for other rows."""
         if failed := [m for m in self.failures if m.cell in ours]:
             first = f"{failed[0].status.value}: {failed[0].reason}"
             return Verdict.FAILED, f"{len(failed)} of {len(ours)} cells failed: {first}"
@@ -151,6 +162,7 @@ class _Comparison:
         return None
 
     def _pairs(self, ours: _Measured, theirs: _Measured) -> _Pairs:
+        """Return the measurements that can be compared, BASE's first."""
         return [
             (theirs[cell], m)
             for cell, m in ours.items()
@@ -162,6 +174,7 @@ class _Comparison:
     def _score(
         self, finding: Finding, metric: MetricRecord, ours: _Measured, theirs: _Measured
     ) -> Finding:
+        """Judge a score at one noise level, or say why it cannot be compared."""
         if not theirs:
             return replace(finding, verdict=Verdict.NEW, reason="this noise level is not in BASE")
         pairs = self._pairs(ours, theirs)
@@ -181,6 +194,7 @@ class _Comparison:
 
 
 def _time(finding: Finding, pairs: _Pairs, limits: ComparisonLimits) -> Finding:
+    """Judge a row's times, or say why they cannot be compared."""
     pairs = [(b, h) for b, h in pairs if b.call_ns and h.call_ns]
     if not pairs:
         return replace(finding, reason="no time was measured in both")
@@ -189,7 +203,10 @@ def _time(finding: Finding, pairs: _Pairs, limits: ComparisonLimits) -> Finding:
 
 
 def _memory(finding: Finding, pairs: _Pairs, limits: ComparisonLimits) -> Finding:
-    """Peaks of the largest frame that both measured: each process measures a size once."""
+    """Judge the peak memory of the largest frame that both runs measured.
+
+    Only one size is compared, since a process measures each size once.
+    """
     before, now = (_peaks(side) for side in zip(*pairs, strict=True)) if pairs else ({}, {})
     common = before.keys() & now.keys()
     if not common:
@@ -198,7 +215,7 @@ def _memory(finding: Finding, pairs: _Pairs, limits: ComparisonLimits) -> Findin
 
 
 def _peaks(measurements: tuple[Measurement, ...]) -> dict[int, int]:
-    """The peak memory by the frame's pixels."""
+    """Return the peak memory in bytes by number of pixels."""
     peaks: dict[int, int] = {}
     for m in measurements:
         if m.peak is not None:
@@ -207,16 +224,18 @@ def _peaks(measurements: tuple[Measurement, ...]) -> dict[int, int]:
 
 
 def _measured(results: Results, row: Row) -> _Measured:
-    """A row's measurements; none if the run does not have the row."""
+    """Return a row's measurements by cell; none if the run does not have the row."""
     same = [mine for mine in results.rows if mine.key == row.key]
     return {m.cell: m for mine in same for m in results.measured(mine)}
 
 
 def _at(measured: _Measured, level: Level) -> _Measured:
+    """Return the measurements at a noise level."""
     return {cell: m for cell, m in measured.items() if cell.level == level}
 
 
 def _definitions_differ(pairs: _Pairs, metric: str) -> str:
+    """Say so if scores stand under different definitions of the metric; else return ''."""
     for b, h in pairs:
         before, now = b.scores.get(metric), h.scores.get(metric)
         if before is not None and now is not None and before.key != now.key:
@@ -225,14 +244,16 @@ def _definitions_differ(pairs: _Pairs, metric: str) -> str:
 
 
 def _differ(what: str, base: object, head: object) -> str:
+    """Say so if two values differ; else return ''."""
     return "" if base == head else f"{what} differs: {base} and {head}"
 
 
 def _entries_differ(what: str, base: Mapping[str, object], head: Mapping[str, object]) -> str:
-    """The first entry of two descriptions that is not the same."""
+    """Name the first entry in which two descriptions differ; '' if there is none."""
     found = (_differ(f"{what} ({k})", base.get(k), head.get(k)) for k in {**base, **head})
     return next(filter(None, found), "")
 
 
 def _machine(environment: EnvironmentRecord) -> str:
+    """Name a machine for a reason."""
     return f"{environment.cpu} ({environment.machine})"
