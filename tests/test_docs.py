@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -9,13 +10,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from test_house import FLOORS, MODULES, room
 
+from denoisebench.cells import Status
+from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS
 from denoisebench.datasets import Published, catalogue
 
 if TYPE_CHECKING:
     from conftest import Bench
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
+FOLDERS = ("bench/", "denoisers/", "datasets/", "docs/", "tests/", "results/")
+WRITTEN_BY_RUNS = {"results/documentary", "results/stills", "results/verify"}
 
 
 def test_the_method_that_contributing_adds_works_as_it_says(
@@ -46,18 +57,50 @@ def test_the_table_in_the_readme_and_the_published_one_follow_from_the_run(
     assert rebuilt.stdout == published
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
-    ],
-)
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_within_the_project_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_paths_and_names_in_documents_exist(document: str) -> None:
+    quoted = code_spans(ROOT / document)
+    paths = {span for span in quoted if span.startswith(FOLDERS)} - WRITTEN_BY_RUNS
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    for name in sorted(span for span in quoted if re.fullmatch(r"denoisebench(\.\w+)+", span)):
+        pkgutil.resolve_name(name)
+
+
+def code_spans(document: Path) -> set[str]:
+    """The texts between single backticks, without those in blocks of code."""
+    text = document.read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return set(re.findall(r"`([^`]+)`", prose))
+
+
+def test_the_guide_to_reports_explains_every_column() -> None:
+    text = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+    for file, columns in (("frames.csv", FRAMES_COLUMNS), ("table1.csv", TABLE1_COLUMNS)):
+        section = text.partition(f"### `{file}`\n")[2].partition("\n#")[0]
+        shown = [line for line in section.splitlines() if line.startswith("| `")]
+        assert shown == [f"| `{name}` | {meaning} |" for name, meaning in columns.items()]
+
+
+def test_the_protocol_explains_every_status() -> None:
+    text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    section = text.partition("## Isolation\n")[2].partition("\n#")[0]
+    assert re.findall(r"^\| `(\w+)` \| \S", section, re.MULTILINE) == [*Status]
+
+
+def test_contributing_lists_the_rooms_from_the_top_to_the_ground() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## What is where\n")[2].partition("\n#")[0]
+    rooms = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    assert [floor[name] for name in rooms] == sorted((floor[name] for name in rooms), reverse=True)
+    assert {room(name) for name in MODULES} - {"__init__"} <= {*rooms}
 
 
 def test_the_readme_knows_every_verb(ask: Bench) -> None:
@@ -74,3 +117,9 @@ def test_the_guide_to_the_data_knows_every_set_and_its_example_is_one(tmp_path: 
     (tmp_path / "birds.toml").write_text(manifest[0], encoding="utf-8")
     birds = Published(tmp_path / "birds.toml")
     assert (birds.name, birds.size("test"), birds.splits) == ("birds", 2, ("test",))
+
+
+def test_the_guide_to_ci_knows_every_exported_file(ask: Bench, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    assert ask("export", ROOT / "results" / "baseline", "--out", tmp_path).returncode == 0
+    assert [file.name for file in tmp_path.iterdir() if f"`{file.name}`" not in text] == []
