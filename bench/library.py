@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from denoisebench import protocol
 from denoisebench.comparing.findings import Finding, exit_code
@@ -19,7 +19,7 @@ from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
 from denoisebench.running.execution import RunInterrupted, execute
-from denoisebench.running.plan import RunOptions, make_plan
+from denoisebench.running.plan import FurtherOptions, RunOptions, make_plan
 from denoisebench.running.progress import Silent, for_stderr
 from denoisebench.store.results import Results, finished, load_run
 from denoisebench.store.tables import frames_table, table1
@@ -167,40 +167,6 @@ class Comparison:
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
-
-
-class FurtherOptions(TypedDict, total=False):
-    """Further options of `run`; see `running.plan.RunOptions` for the defaults.
-
-    Attributes:
-        split: of the data set.
-        noise: the noise to draw, with its parameters, such as ``jpeg[quality=50]``.
-        told: sigmas that methods are told in place of the true one, on the 8-bit scale.
-        seeds: number of noise draws for each frame.
-        frames: number of frames, evenly spread; None takes all.
-        metrics: ``all``, names or globs, as ``methods``.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        timeout: seconds for a cell, and for loading a method.
-        memory_limit: GB that a method's process may hold; None is 80 % of what is free.
-        threads: for every library; None is the number of cores.
-        force: methods to measure again, as ``methods``.
-        keep_images: number of frames whose crops are kept for the report.
-        fresh: set aside what the folder holds.
-    """
-
-    split: str
-    noise: str | None
-    told: float | Sequence[float]
-    seeds: int
-    frames: int | None
-    metrics: str | Sequence[str]
-    device: str
-    timeout: float
-    memory_limit: float | None
-    threads: int | None
-    force: str | Sequence[str]
-    keep_images: int
-    fresh: bool
 
 
 def run(

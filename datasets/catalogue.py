@@ -1,4 +1,4 @@
-"""The data sets by the dataset_names that the command line uses."""
+"""The data sets by the names that the command line uses."""
 
 from __future__ import annotations
 

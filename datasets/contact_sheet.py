@@ -22,7 +22,7 @@ _COLUMNS = 6
 _BOX = (176, 132)  # width and height of the largest thumbnail, in pixels
 _MARGIN = 8
 _LABEL = 16  # height of a line of text
-BACKGROUND, INK = (250, 250, 250), (40, 40, 40)
+BACKGROUND, _INK = (250, 250, 250), (40, 40, 40)
 
 
 def contact_sheet(frames: Sequence[Frame], path: Path, heading: str) -> None:
@@ -86,7 +86,7 @@ def _write_line(draw: ImageDraw, place: tuple[int, int], text: str, width: int) 
     while draw.textlength(shown, font=font) > width:
         text = text[1:]
         shown = f"…{text}"
-    draw.text(place, shown, fill=INK, font=font)
+    draw.text(place, shown, fill=_INK, font=font)
 
 
 @cache

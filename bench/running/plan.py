@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from denoisebench import protocol
 from denoisebench.cells import NOISY_CONTROL, Cell, Level, told_to
@@ -106,6 +106,40 @@ class RunOptions:
             else:
                 words += [flag, _word(value)]
         return shlex.join(words)
+
+
+class FurtherOptions(TypedDict, total=False):
+    """Further options of `denoisebench.run`; see `RunOptions` for the defaults.
+
+    Attributes:
+        split: of the data set.
+        noise: the noise to draw, with its parameters, such as ``jpeg[quality=50]``.
+        told: sigmas that methods are told in place of the true one, on the 8-bit scale.
+        seeds: number of noise draws for each frame.
+        frames: number of frames, evenly spread; None takes all.
+        metrics: ``all``, names or globs, as ``methods``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        timeout: seconds for a cell, and for loading a method.
+        memory_limit: GB that a method's process may hold; None is 80 % of what is free.
+        threads: for every library; None is the number of cores.
+        force: methods to measure again, as ``methods``.
+        keep_images: number of frames whose crops are kept for the report.
+        fresh: set aside what the folder holds.
+    """
+
+    split: str
+    noise: str | None
+    told: float | Sequence[float]
+    seeds: int
+    frames: int | None
+    metrics: str | Sequence[str]
+    device: str
+    timeout: float
+    memory_limit: float | None
+    threads: int | None
+    force: str | Sequence[str]
+    keep_images: int
+    fresh: bool
 
 
 def _word(value: object) -> str:

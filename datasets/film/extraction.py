@@ -153,7 +153,7 @@ def _summary(survey: Survey) -> str:
     shots = f"{survey.shots} shot{'' if survey.shots == 1 else 's'}"
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(survey.dropped.items()))
     return (
-        f"{survey.seconds:.1f} s, {shots}; {len(survey.candidates)} frames to choose_frames from"
+        f"{survey.seconds:.1f} s, {shots}; {len(survey.candidates)} frames to choose from"
         f"{f' (dropped: {dropped})' if dropped else ''}"
     )
 
@@ -180,5 +180,5 @@ def _publish(new: Path, out: Path) -> None:
         os.rename(new, out)
     except OSError as error:
         raise DataError(
-            f"cannot make {out}: {error.strerror}; choose_frames another --out"
+            f"cannot make {out}: {error.strerror}; choose another --out"
         ) from error
