@@ -74,7 +74,7 @@ def test_paths_and_names_in_documents_exist(document: str) -> None:
 
 
 def code_spans(document: Path) -> set[str]:
-    """The texts between single backticks, without those in blocks of code."""
+    """Return the texts between single backticks, without those in blocks of code."""
     text = document.read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     return set(re.findall(r"`([^`]+)`", prose))

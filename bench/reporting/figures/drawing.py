@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.ticker import Locator
 
-INK, FAINT, BACK = "#1f2329", "#c9ced6", "#fdfdfc"
+DARK, FAINT, BACK = "#1f2329", "#c9ced6", "#fdfdfc"
 """Colours of text, of grids and of the page."""
 
 SERIES = ("#2f6fb5", "#b34a12", "#2e7a40", "#8a5ab5", "#8d620a", "#0c7680", "#c23b6e", "#666d78")
 """Colours of data. Each has a contrast of 4.5 : 1 to the page, as text needs (WCAG 2.2, 1.4.3)."""
 
-_VARIABLES = {INK: "--ink", FAINT: "--line", BACK: "--page"} | {
+_VARIABLES = {DARK: "--ink", FAINT: "--line", BACK: "--page"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES, 1)
 }
 WIDE, NARROW = 7.6, 5.4
@@ -39,9 +39,9 @@ _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
-    "text.color": INK,
+    "text.color": DARK,
     "text.parse_math": False,  # a dollar in a method's name is a dollar
-    "axes.labelcolor": INK,
+    "axes.labelcolor": DARK,
     "axes.edgecolor": FAINT,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -51,8 +51,8 @@ _STYLE = {
     "grid.linewidth": 0.5,
     "xtick.color": FAINT,
     "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    "xtick.labelcolor": DARK,
+    "ytick.labelcolor": DARK,
     "legend.frameon": False,
     "svg.fonttype": "none",
 }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.reporting.figures import labels, row_plots
 from denoisebench.reporting.figures.drawing import (
     BACK,
+    DARK,
     FAINT,
-    INK,
     SERIES,
     WIDE,
     Plot,
@@ -85,7 +85,7 @@ def _frontier(run: Summary, number: int, timed: list[RowSummary]) -> Plot:
         steps += [(x, steps[-1][1]), (x, y)]
 
     def draw(axes: Axes, tips: Tips) -> None:
-        axes.plot(*zip(*steps, strict=True), color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
+        axes.plot(*zip(*steps, strict=True), color=DARK, lw=1, ls=(0, (4, 3)), zorder=1)
         for index, (row, (x, y), name) in enumerate(zip(timed, points, names, strict=True)):
             color, marker = _DEVICE_LOOKS[row.device]
             face = color if index in front else BACK
@@ -133,7 +133,7 @@ def _label_points(
         text.set_position(box[:2])
         end = labels.nearest(box, spot)
         if math.dist(spot, end) > labels.NEAR + 1:
-            _draw_leader(axes, [spot, end], INK)
+            _draw_leader(axes, [spot, end], DARK)
 
 
 def _names_of(axes: Axes, names: Sequence[str], va: str) -> list[Text]:

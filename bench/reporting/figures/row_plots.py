@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.reporting.figures import labels
 from denoisebench.reporting.figures.drawing import (
+    DARK,
     FAINT,
-    INK,
     NARROW,
     SERIES,
     Plot,
@@ -53,7 +53,7 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
     many = any(len(scores) > _MOST_DOTS for scores in values)
 
     def draw(axes: Axes, tips: Tips) -> None:
-        thin: dict[str, Any] = {"color": INK, "linewidth": 0.8}
+        thin: dict[str, Any] = {"color": DARK, "linewidth": 0.8}
         axes.boxplot(
             [list(scores.values()) for scores in values],
             positions=range(len(values)),
@@ -64,7 +64,7 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
             boxprops=thin,
             whiskerprops=thin,
             capprops=thin,
-            medianprops={"color": INK, "linewidth": 2},
+            medianprops={"color": DARK, "linewidth": 2},
         )
         for place, scores in enumerate([] if many else values):
             for i, (frame, psnr) in enumerate(scores.items()):
@@ -124,7 +124,7 @@ def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
     reference = titles[run.reference]
 
     def draw(axes: Axes, tips: Tips) -> None:
-        axes.axvline(0, color=INK, lw=1)
+        axes.axvline(0, color=DARK, lw=1)
         for place, (line, name) in enumerate(zip(lines, names, strict=True)):
             mean = line.mean or 0.0
             ends = [end for end in (line.low, line.high) if end is not None and math.isfinite(end)]
