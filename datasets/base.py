@@ -59,7 +59,7 @@ class Frame:
     def from_pair(
         cls, id: str, read: Callable[[], np.ndarray], read_noisy: Callable[[], np.ndarray]
     ) -> Frame:
-        """A clean frame with its recorded noisy one; each is decoded once.
+        """Make a clean frame with its recorded noisy one; each is decoded once.
 
         Raises:
             DataError: one cannot be read, or they differ in size or channels.
@@ -67,7 +67,7 @@ class Frame:
         return cls.from_reader(id, read).beside(cls.from_reader(id, read_noisy), id)
 
     def beside(self, noisy: Frame, id: str) -> Frame:
-        """This clean frame with the recorded noisy one of the same pixels.
+        """Return this clean frame with the recorded noisy one of the same pixels.
 
         Raises:
             DataError: they differ in size or channels.
@@ -80,7 +80,7 @@ class Frame:
         return replace(self, id=id, read_noisy=noisy.read, noisy_digest=noisy.digest)
 
     def alone(self) -> Frame:
-        """This image as a noisy one, of which nobody knows the clean one."""
+        """Return this image as a noisy one, of which nobody knows the clean one."""
         return replace(self, read_noisy=self.read, noisy_digest=self.digest, has_clean=False)
 
 
@@ -105,7 +105,7 @@ class Dataset(Protocol):
     splits: tuple[str, ...]
 
     def frames(self, split: str) -> list[Frame]:
-        """The frames of a split, sorted by id, fetched and verified if need be.
+        """Return the frames of a split, sorted by id, fetched and verified if need be.
 
         Raises:
             DataError: a frame is missing or damaged, or there is no such split.
@@ -130,7 +130,7 @@ class StoredDataset(Dataset, Protocol):
         ...
 
     def missing(self, split: str) -> list[str]:
-        """The files of a split that are absent or damaged."""
+        """List the files of a split that are absent or damaged."""
         ...
 
     def fetch(self, split: str) -> None:
@@ -146,6 +146,7 @@ def spread(frames: list[Frame], count: int | None) -> list[Frame]:
     """Take frames evenly from the whole list: a split's subjects are sorted by name.
 
     Args:
+        frames: all of them, in order.
         count: number of frames; None, or more than there are, takes all.
 
     Examples:

@@ -32,6 +32,7 @@ def contact_sheet(frames: Sequence[Frame], path: Path, heading: str) -> None:
     size, the clean image on the right. One frame at a time is in memory.
 
     Args:
+        frames: to be shown, in order.
         path: the PNG to write; one that exists is replaced.
         heading: a line above them.
 

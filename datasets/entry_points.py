@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 @cache
 def announced() -> dict[str, importlib.metadata.EntryPoint]:
-    """The entry points by the names that the command line uses."""
+    """Return the entry points by the names that the command line uses."""
     return {e.name: e for e in importlib.metadata.entry_points(group=_ENTRY_POINT_GROUP)}
 
 
@@ -79,7 +79,7 @@ class Guarded:
         return _guarded(self._label, lambda: int(self._dataset.size(split)))
 
     def missing(self, split: str) -> list[str]:
-        """The files of a split that are absent or damaged."""
+        """List the files of a split that are absent or damaged."""
         return _guarded(self._label, lambda: list(self._dataset.missing(split)))
 
     def fetch(self, split: str) -> None:
@@ -87,12 +87,12 @@ class Guarded:
         _guarded(self._label, lambda: self._dataset.fetch(split))
 
     def frames(self, split: str) -> list[Frame]:
-        """The frames of a split; there is at least one, and each id is there once."""
+        """Return the frames of a split: at least one, and each id once."""
         found = _guarded(self._label, lambda: _checked(self._dataset.frames(split)))
         return [self._frame(frame) for frame in found]
 
     def _frame(self, frame: Frame) -> Frame:
-        """The frame with guarded readers."""
+        """Return the frame with guarded readers."""
         read = partial(_read, self._label, frame.id, frame.shape)
         noisy = frame.read_noisy
         return replace(

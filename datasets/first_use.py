@@ -34,7 +34,7 @@ class FirstUse:
         self.path = folder / NAME
 
     def digest(self, path: str) -> str:
-        """The sha256 that a file had when it was first used; empty if it was not yet.
+        """Return the sha256 that a file had on first use; empty if it was not used yet.
 
         Raises:
             DataError: the record is damaged.
@@ -46,6 +46,7 @@ class FirstUse:
 
         Args:
             name: of the data set.
+            digests: sha256 by path.
         """
         self._digests |= digests
         lines = [f"{digest}  {path}\n" for path, digest in sorted(self._digests.items())]

@@ -57,7 +57,7 @@ class ImageFolder:
         self.title = f"{self.name}: {len(self._frames)} {self.holds} of the folder {self._label!r}"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
-        """The data set's frames, made of the folder's images."""
+        """Make the data set's frames of the folder's images."""
         raise NotImplementedError
 
     def size(self, split: str) -> int:
@@ -72,7 +72,7 @@ class ImageFolder:
         """Nothing to do, for the same reason."""
 
     def frames(self, split: str) -> list[Frame]:
-        """The frames, sorted by id.
+        """Return the frames, sorted by id.
 
         Raises:
             DataError: there is no such split.
@@ -82,7 +82,7 @@ class ImageFolder:
         return list(self._frames)
 
     def _image_files(self) -> dict[str, Path]:
-        """The image files by id, in its order."""
+        """Find the image files; return them by id, sorted."""
         images: dict[str, Path] = {}
         skipped = 0
         for directory, folders, files in os.walk(self.folder, onerror=self._refuse):
@@ -151,4 +151,5 @@ class Folder(ImageFolder):
     holds = "images"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
+        """Return the images as they are."""
         return images

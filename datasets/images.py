@@ -39,7 +39,7 @@ class ImageError(ValueError):
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The pixels of an image file.
+    """Read the pixels of an image file.
 
     Grey stays grey, alpha is dropped, 16 bits are rounded to 8, EXIF orientation is applied.
 
@@ -56,7 +56,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content.
+    """Read a file's content.
 
     Raises:
         ImageError: there is none, or it cannot be read.
@@ -70,7 +70,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes) -> tuple[np.ndarray, list[str]]:
-    """The pixels of an encoded image, and what had to be changed or left out to get them.
+    """Decode an image; return its pixels, and notes on what was changed or left out.
 
     Returns:
         uint8 (H, W, C), C = 3 (RGB) or 1 (grey), and those of `ALPHA`, `DEEP`, `PAGES` that apply.
@@ -114,7 +114,7 @@ def _pixels(image: Image, data: bytes) -> np.ndarray:
 
 
 def _rounded(image: Image, data: bytes) -> Image:
-    """The 8-bit image nearest to 16-bit data."""
+    """Return the 8-bit image nearest to 16-bit data."""
     import cv2
     from PIL import Image
 

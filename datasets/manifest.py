@@ -77,7 +77,7 @@ class Manifest:
         return len(self._of(split))
 
     def missing(self, split: str) -> list[str]:
-        """The files of a split that are not on disk, or not as the manifest has them."""
+        """List the files of a split that are not on disk, or not as the manifest has them."""
         missing = []
         for entry in self._of(split):
             try:
@@ -95,7 +95,7 @@ class Manifest:
         self.frames(split)
 
     def frames(self, split: str) -> list[Frame]:
-        """The frames of a split, sorted by id, verified.
+        """Return the frames of a split, sorted by id, verified.
 
         Raises:
             DataError: a frame is missing or damaged, or there is no such split.
@@ -121,7 +121,7 @@ class Manifest:
         return sorted((e for e in self._entries if e.split == split), key=lambda entry: entry.id)
 
     def _frame(self, entry: _Entry) -> Frame:
-        """A frame whose file is as it should be.
+        """Return a frame, once its file is known to be as it should be.
 
         Raises:
             ImageError: it is not.

@@ -38,6 +38,11 @@ class Pairs(ImageFolder):
     holds = "noisy and clean pairs"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
+        """Pair noisy and clean images by their paths.
+
+        Raises:
+            DataError: an image has no partner, or several.
+        """
         found: dict[str, dict[str, Frame]] = {}
         for image in images:
             kind, id = self._place(image.id)
@@ -78,4 +83,5 @@ class NoisyFolder(ImageFolder):
     holds = "noisy images without clean ones"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
+        """Take every image as a noisy one."""
         return [image.alone() for image in images]

@@ -62,6 +62,7 @@ class Entry:
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:
+        """The clean file, and the noisy one if there is one."""
         return (self.clean,) if self.noisy is None else (self.clean, self.noisy)
 
 
@@ -106,6 +107,7 @@ class Published:
 
     @property
     def trust(self) -> str:
+        """The grounds on which the files are the right ones; empty if there are none."""
         files = [file for entry in self._listed() for file in entry.files]
         if files and all(file.sha256 for file in files):
             return "sha256 of every file in the manifest"
@@ -118,7 +120,7 @@ class Published:
         return len(self._of(split))
 
     def missing(self, split: str) -> list[str]:
-        """The files of a split that are not on disk, or not as they should be."""
+        """List the files of a split that are not on disk, or not as they should be."""
         return [file.path for file in self._absent(split)]
 
     def fetch(self, split: str) -> None:
@@ -133,7 +135,7 @@ class Published:
             self._first_use.record(self.name, {path: self._look_at(path) for path in unseen})
 
     def frames(self, split: str) -> list[Frame]:
-        """The frames of a split, sorted by id, fetched and verified if need be.
+        """Return the frames of a split, sorted by id, fetched and verified if need be.
 
         Raises:
             DataError: a frame is missing or damaged, or there is no such split.
@@ -155,7 +157,7 @@ class Published:
         return frames
 
     def _frame(self, entry: Entry, full: np.ndarray) -> Frame:
-        """The frame whose clean file has been decoded to ``full``."""
+        """Return the frame whose clean file has been decoded to ``full``."""
         decoded = partial(self.prepare, full)
         if entry.noisy is None:
             frame = Frame.from_reader(entry.id, decoded)
@@ -172,11 +174,11 @@ class Published:
         return sorted((e for e in self._listed() if e.split == split), key=lambda e: e.id)
 
     def _listed(self) -> list[Entry]:
-        """The frames of all splits."""
+        """Return the frames of all splits."""
         return self._entries
 
     def _files(self, split: str) -> list[RemoteFile]:
-        """The files of a split, with their digests, where anyone knows them."""
+        """Return the files of a split, with their digests, where anyone knows them."""
         files = [file for entry in self._of(split) for file in entry.files]
         return [f if f.sha256 else replace(f, sha256=self._first_use.digest(f.path)) for f in files]
 
@@ -226,7 +228,7 @@ class Published:
                 self._keep_if_image(file)
 
     def _keep_if_image(self, file: RemoteFile) -> None:
-        """A server's page of excuses must not become what later downloads are compared with."""
+        """Refuse a server's page of excuses: later downloads would be compared with it."""
         try:
             self._look_at(file.path)
         except DataError as problem:
@@ -234,7 +236,7 @@ class Published:
             raise DownloadError(f"{file.url} has sent something else ({problem})") from problem
 
     def _look_at(self, path: str) -> str:
-        """The sha256 of a file whose bytes nobody has vouched for, if it can be what it should be.
+        """Return the sha256 of a file that nobody has vouched for, if it can be the right one.
 
         Raises:
             DataError: it is no image, or one of another size than the set's.
@@ -257,7 +259,7 @@ def _read(path: Path, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray
 
 
 def _entry(frame: dict[str, Any], content: dict[str, Any]) -> Entry:
-    """The frame of a manifest's table."""
+    """Return the frame of a manifest's table."""
     sources = content["source"]
     clean = frame.get("clean", frame)
     split, frame_path = "test", clean["path"]

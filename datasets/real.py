@@ -35,7 +35,7 @@ class SiddValidation(Unpacked):
 
 
 def _array(path: Path) -> np.ndarray:
-    """The blocks in a MATLAB file, whose variable has the file's name."""
+    """Read the blocks in a MATLAB file, whose variable has the file's name."""
     from scipy.io import loadmat
 
     try:

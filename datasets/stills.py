@@ -66,7 +66,7 @@ class Stills:
         return len(_CROPS)
 
     def missing(self, split: str) -> list[str]:
-        """The photographs that this installation of scikit-image lacks."""
+        """List the photographs that this installation of scikit-image lacks."""
         self._check(split)
         files = sorted({crop.file for crop in _CROPS.values()})
         return [file for file in files if not (self.folder / file).is_file()]
@@ -84,7 +84,7 @@ class Stills:
             )
 
     def frames(self, split: str) -> list[Frame]:
-        """The frames, sorted by id.
+        """Return the frames, sorted by id.
 
         Raises:
             DataError: photographs are missing or damaged, or there is no such split.

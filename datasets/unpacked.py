@@ -79,7 +79,7 @@ class Unpacked(Published):
             )
 
     def _listed(self) -> list[Entry]:
-        """The pairs of which at least one half is on disk."""
+        """Return the pairs of which at least one half is on disk."""
         ids = self._ids(self._clean) | self._ids(self._noisy)
         return [
             Entry(id, "test", self._file(self._clean, id), self._file(self._noisy, id))
@@ -142,6 +142,6 @@ class Unpacked(Published):
         unpack(archive, self.folder, patterns, self._strip[archive.name], self._intact())
 
     def _intact(self) -> set[str]:
-        """The files that are as they were on first use: an archive must not replace them."""
+        """Return the files that are as they were on first use: no archive may replace them."""
         absent = {file.path for file in super()._absent("test")}
         return {file.path for file in self._files("test") if file.path not in absent}

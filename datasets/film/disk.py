@@ -34,8 +34,9 @@ def write_png(path: Path, pixels: np.ndarray, *, quick: bool = False) -> bytes:
     """Write pixels losslessly.
 
     Args:
+        path: the PNG to write.
         pixels: uint8 (H, W, 3).
-        quick: rather than small.
+        quick: save time, not space.
 
     Returns:
         The file's content.

@@ -15,7 +15,7 @@ _FINEST, _COARSEST = 0.7, 3.0  # standard deviations of the blurs between which 
 
 
 def view(pixels: np.ndarray) -> np.ndarray:
-    """A picture's middle frequencies, a perceptual hash that can be shifted.
+    """Return a picture's middle frequencies, a perceptual hash that can be shifted.
 
     Args:
         pixels: uint8 (H, W, 3).
@@ -55,12 +55,12 @@ class Views:
         self._count -= 1
 
     def alike(self, view: np.ndarray) -> np.ndarray:
-        """The numbers of the views that this one nearly repeats, where it may be shifted."""
+        """Return the numbers of the views that this one nearly repeats, where it may be shifted."""
         correlations = self._middles[: self._count] @ self._windows(view).T
         return np.flatnonzero(correlations.max(axis=1, initial=-1) >= ALIKE)
 
     def _windows(self, view: np.ndarray) -> np.ndarray:
-        """The parts of a view that each shift brings to the middle, of mean 0 and norm 1."""
+        """Return the parts of a view that each shift brings to the middle, of mean 0 and norm 1."""
         parts = np.lib.stride_tricks.sliding_window_view(view.astype(np.float32), self._window)
         flat = parts.reshape(-1, self._window[0] * self._window[1])
         flat = flat - flat.mean(axis=1, keepdims=True)
@@ -88,6 +88,7 @@ def farthest_first(thumbnails: np.ndarray, count: int) -> list[int]:
 
     Args:
         thumbnails: uint8 (N, H, W, 3), N at least ``count``.
+        count: number to choose.
 
     Returns:
         Their indices, in the order of choice.

@@ -38,18 +38,18 @@ LONG_READ = 2_000_000_000  # bytes of films that take so long to read that it is
 
 
 class ExtractionProgress(Protocol):
-    """Told what happens."""
+    """Listener to an extraction."""
 
     def film(self, path: Path, seconds: float) -> None:
-        """A film's turn comes; it says that it lasts so long, 0 if it does not say."""
+        """Begin a film; `seconds` is its declared length, 0 if it declares none."""
         ...
 
     def reached(self, seconds: float) -> None:
-        """So much of it has been gone through."""
+        """Report that the film has been read up to this time."""
         ...
 
     def say(self, line: str) -> None:
-        """Something that the user should know."""
+        """Pass a line on to the user."""
         ...
 
 
@@ -104,7 +104,7 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def _workplace(out: Path) -> Iterator[Path]:
-    """A folder beside the data set's, for one extraction at a time.
+    """Hold a folder beside the data set's, for one extraction at a time.
 
     It stays where the extraction fails and films have been gone through.
     """
@@ -179,6 +179,4 @@ def _publish(new: Path, out: Path) -> None:
     try:
         os.rename(new, out)
     except OSError as error:
-        raise DataError(
-            f"cannot make {out}: {error.strerror}; choose another --out"
-        ) from error
+        raise DataError(f"cannot make {out}: {error.strerror}; choose another --out") from error

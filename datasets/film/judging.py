@@ -36,12 +36,12 @@ class Bars(NamedTuple):
     right: int = 0
 
     def cut(self, pixels: np.ndarray) -> np.ndarray:
-        """The picture between them."""
+        """Return the picture between them."""
         height, width = pixels.shape[:2]
         return pixels[self.top : height - self.bottom, self.left : width - self.right]
 
     def common(self, other: Bars) -> Bars:
-        """The bars that two frames share."""
+        """Return the bars that two frames share."""
         return Bars(*map(min, self, other))
 
     def is_close(self, other: Bars) -> bool:
@@ -51,7 +51,7 @@ class Bars(NamedTuple):
 
 
 def bars(pixels: np.ndarray) -> Bars:
-    """The black bars above and below a picture or beside it, with the rows that blend into it.
+    """Find black bars above and below a picture or beside it, with the rows that blend into it.
 
     Args:
         pixels: uint8 (H, W, 3), full range.
@@ -97,7 +97,7 @@ def sharpness(grey: np.ndarray) -> float:
 
 
 def flat_share(grey: np.ndarray) -> float:
-    """The share of 8×8 blocks without texture.
+    """Return the share of 8×8 blocks without texture.
 
     Args:
         grey: uint8 (H, W), at least 8 × 8.

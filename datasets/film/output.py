@@ -62,7 +62,7 @@ def write_dataset(
 
 
 def clock(seconds: float) -> str:
-    """A time in a film, as players show it: 0:07, 1:02:07."""
+    """Write a time in a film as players show it: 0:07, 1:02:07."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -137,7 +137,7 @@ def _label(frame: dict[str, Any], file: FilmFile) -> str:
 
 
 def _manifest(frames: Sequence[dict[str, Any]], films: Sequence[Surveyed], request: Request) -> str:
-    """The manifest, see `denoisebench.datasets.manifest`."""
+    """Write the manifest as TOML; see `denoisebench.datasets.manifest`."""
     many = f"{len(films)} film{'s' if len(films) > 1 else ''}"
     groups = ", ".join(dict.fromkeys(film.file.group for film in films))
     size = "halved" if request.halved else "full size"
@@ -190,5 +190,5 @@ def _table(entries: dict[str, Any]) -> list[str]:
 
 
 def _line(key: str, value: object) -> str:
-    """A line of TOML: its strings and lists of them are JSON's, but for DEL."""
+    """Write a line of TOML: its strings and lists of them are JSON's, but for DEL."""
     return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")

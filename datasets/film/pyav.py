@@ -94,7 +94,7 @@ class PyavFilm:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        """The container and the stream of moving pictures."""
+        """Open the container and its stream of moving pictures."""
         try:
             # A file object: names need no encoding, and playlists open nothing else.
             file = self.path.open("rb")
@@ -144,7 +144,7 @@ class PyavFilm:
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames; None where the file is damaged."""
+    """Yield decoded frames; None where the file is damaged."""
     packets = container.demux(stream)
     while True:
         try:

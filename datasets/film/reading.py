@@ -98,5 +98,5 @@ def scan_size(height: int, width: int) -> tuple[int, int]:
 
 
 def no_film(path: Path, reason: str) -> FilmError:
-    """The refusal of a file that holds no moving pictures."""
+    """Make the error of a file that holds no moving pictures."""
     return FilmError(f"{path}: {reason}; give a film file (MP4, MKV, MOV, MPEG-TS, AVI, WebM, …)")

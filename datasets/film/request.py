@@ -66,7 +66,7 @@ class Request:
 
 
 def plain_name(text: str) -> str:
-    """A text as it may stand in a file's name: letters of any script, digits, ``-_.``."""
+    """Make a text fit for a file's name: letters of any script, digits, ``-_.``."""
     kept = [c if _may_stand(c) else " " for c in unicodedata.normalize("NFC", text)]
     name = re.sub(" +", "-", "".join(kept)).lstrip("-.")
     return name[:LONGEST_NAME].rstrip("-.") or "film"

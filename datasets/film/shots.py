@@ -37,7 +37,7 @@ class ShotFrame(NamedTuple):
 
 
 def by_shot(pictures: Iterable[Picture]) -> Iterator[ShotFrame]:
-    """The frames that keep their distance from the cuts, some frames behind what is decoded."""
+    """Yield the frames at a distance from the cuts, some frames behind the decoder."""
     waiting: deque[ShotFrame] = deque()
     shot = age = 0
     for picture, thumbnail, begins in _with_cuts(pictures):
@@ -63,7 +63,7 @@ def is_cut(changes: Sequence[float]) -> bool:
 
 
 def change(before: np.ndarray, after: np.ndarray) -> float:
-    """The mean difference between two thumbnails, on the 8-bit scale."""
+    """Return the mean difference between two thumbnails, on the 8-bit scale."""
     return float(np.abs(before.astype(np.int16) - after).mean())
 
 

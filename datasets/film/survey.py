@@ -74,6 +74,7 @@ def make_survey(
     """Go through a film, or take up what a finished survey left in the folder.
 
     Args:
+        film: opened, and not read yet.
         folder: for the record and the candidates' pixels; an unfinished survey in it is lost.
         capacity: most candidates.
         halved: whether frames are halved.
@@ -207,7 +208,7 @@ def _window(frame: ShotFrame) -> tuple[int, int]:
 
 
 def _aligned(own: Bars, of_shots: dict[int, Bars]) -> Bars:
-    """The widest of the bars that are hardly wider, so that a film's frames have one size."""
+    """Return the widest of nearly equal bars, so that a film's frames have one size."""
     close = [bars for bars in of_shots.values() if own.is_close(bars)]
     return Bars(*map(max, zip(*close, strict=True)))
 
