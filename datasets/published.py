@@ -260,7 +260,7 @@ def _read(path: Path, prepare: Callable[[np.ndarray], np.ndarray]) -> np.ndarray
 
 def _entry(frame: dict[str, Any], content: dict[str, Any]) -> Entry:
     """Return the frame of a manifest's table."""
-    sources = content["source"]
+    sources = content.get("source", {"": {}})
     clean = frame.get("clean", frame)
     split, frame_path = "test", clean["path"]
     if "splits" in content:

@@ -117,6 +117,10 @@ def test_the_guide_to_the_data_knows_every_set_and_its_example_is_one(tmp_path: 
     (tmp_path / "birds.toml").write_text(manifest[0], encoding="utf-8")
     birds = Published(tmp_path / "birds.toml")
     assert (birds.name, birds.size("test"), birds.splits) == ("birds", 2, ("test",))
+    # As its comment says, it need not name a server.
+    alone = "\n".join(line for line in manifest[0].splitlines() if not line.startswith("source"))
+    (tmp_path / "birds.toml").write_text(alone, encoding="utf-8")
+    assert Published(tmp_path / "birds.toml").size("test") == 2
 
 
 def test_the_guide_to_ci_knows_every_exported_file(ask: Bench, tmp_path: Path) -> None:
