@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -113,10 +114,8 @@ class Run:
         return path if path.is_file() else None
 
     def __repr__(self) -> str:
-        planned = sum(len(self.results.cells(row)) for row in self.results.rows)
-        measured = len(self.results.measurements)
         name = self.results.manifest.dataset.name
-        return f"Run({name!r}: {measured} of {planned} cells measured)"
+        return f"Run({name!r}: {self.results.progress} cells measured)"
 
     def _repr_html_(self) -> str:
         from denoisebench.reporting.html import table_html
@@ -235,9 +234,9 @@ def _options(
     kept: dict[str, Any] = {
         name: forms[name](value) if name in forms else value for name, value in further.items()
     }
-    known = {f.name for f in fields(RunOptions)}
-    if unknown_names := sorted(kept.keys() - known):
-        raise UsageError(f"run: {unknown('option', unknown_names[0], sorted(known))}")
+    known = FurtherOptions.__annotations__
+    if unknown_names := sorted(kept.keys() - known.keys()):
+        raise UsageError(f"run: {unknown('option', unknown_names[0], known)}")
     return RunOptions(
         methods=_names(methods),
         dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
@@ -443,7 +442,11 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _numbers(numbers: float | Sequence[float]) -> tuple[float, ...]:
-    given = [numbers] if isinstance(numbers, int | float) else numbers
+    given: Any = [numbers] if isinstance(numbers, Real) else numbers
+    if isinstance(given, str) or not all(isinstance(number, Real) for number in given):
+        raise UsageError(f"{given!r} is no number, nor a sequence of numbers")
+    if not len(given):
+        raise UsageError("a sequence of sigmas is empty; leave it out, or give at least one")
     return tuple(map(float, given))
 
 

@@ -48,9 +48,14 @@ def attempt(load: Callable[[], object]) -> str | None:
     return None
 
 
+def file_module(path: Path) -> str:
+    """Return the module name of a plugin file, which no other file has."""
+    return f"denoisebench_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+
+
 def import_file(path: Path) -> None:
     """Import a Python file under a module name that no other file has."""
-    name = f"denoisebench_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    name = file_module(path)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

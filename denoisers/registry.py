@@ -6,6 +6,7 @@ the method's call, so that listing all methods takes milliseconds.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
 import math
@@ -211,7 +212,8 @@ class Method:
 
 
 _cards: dict[str, Card] = {}
-_loaded_files: set[Path] = set()
+_loaded_files: dict[Path, str] = {}  # digests of their content
+_broken_files: dict[Path, str] = {}  # names that they are listed under
 
 
 def register(name: str, **card: Any) -> Callable[[type], type]:
@@ -259,9 +261,12 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
 
 
 def _is_same(known: Any, factory: type) -> bool:
-    """Return True for a class that is defined again, as when a notebook's cell is run twice."""
+    """Return True for a class that is defined again.
+
+    A notebook's cell is run twice, or its class was moved into a file.
+    """
     before, now = ((f.__module__, f.__qualname__) for f in (known, factory))
-    return before == now
+    return before == now or known.__module__ == "__main__"
 
 
 @cache
@@ -273,7 +278,7 @@ def _load_installed() -> None:
 
 
 def load_file(path: Path) -> None:
-    """Register the methods and metrics of a plugin file; a second call does nothing.
+    """Register the methods and metrics of a plugin file; again only if it has changed.
 
     A file that fails to import is listed as an unavailable method, and a warning is logged.
 
@@ -288,22 +293,54 @@ def load_file(path: Path) -> None:
 a .py file
     """
     path = path.resolve()
-    if path in _loaded_files:
-        return
     if not path.is_file() or path.suffix != ".py":
         raise UsageError(f"--plugin {path.name}: no such Python file; give the path of a .py file")
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    if _loaded_files.get(path) == content:
+        return
     _load_installed()
-    _loaded_files.add(path)
+    _forget_file(path)
+    _loaded_files[path] = content
     problem = plugins.attempt(lambda: plugins.import_file(path))
     if problem is not None:
         _log.warning("--plugin %s: %s", path.name, problem)
-        _list_broken(path.stem, problem)
+        _broken_files[path] = _list_broken(path.stem, problem)
 
 
-def _list_broken(name: str, problem: str) -> None:
-    """List a plugin that failed to import as unavailable, with the reason."""
+def load_files(paths: Iterable[Path]) -> None:
+    """Register the methods of plugin files, and forget those of all other files.
+
+    So each run of a long session knows its own plugins alone, as its worker processes do.
+
+    Raises:
+        UsageError: one is no Python file.
+
+    Examples:
+        >>> load_files([])
+    """
+    wanted = [path.resolve() for path in paths]
+    for path in _loaded_files.keys() - set(wanted):
+        _forget_file(path)
+    for path in wanted:
+        load_file(path)
+
+
+def _forget_file(path: Path) -> None:
+    """Take the methods of a plugin file out of the registry."""
+    module = plugins.file_module(path)
+    theirs = [
+        name for name, card in _cards.items() if getattr(card.factory, "__module__", "") == module
+    ]
+    for name in (*theirs, _broken_files.pop(path, "")):
+        _cards.pop(name, None)
+    _loaded_files.pop(path, None)
+
+
+def _list_broken(name: str, problem: str) -> str:
+    """List a plugin that failed to import as unavailable, with the reason; return its name."""
     listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
     _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
+    return listed
 
 
 def cards() -> dict[str, Card]:

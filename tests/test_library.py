@@ -125,7 +125,12 @@ def test_a_notebook_shows_the_table_and_no_markup_of_strangers(tmp_path: Path) -
         (lambda: db.run("median", "stills", 256), "sigma 256 is not between 0 and 255"),
         (lambda: db.run("median", "stills", float("nan")), "sigma nan is not between"),
         (lambda: db.run("median", "stills", told=-1), "sigma -1 is not between"),
-        (lambda: db.run("median", "stills", seeds=0), "seeds is 0: give a number above 0"),
+        (lambda: db.run("median", "stills", "25"), "'25' is no number"),  # type: ignore[arg-type]
+        (lambda: db.run("median", "stills", []), "is empty"),
+        (lambda: db.run([], "stills"), "no method is given"),
+        (lambda: db.run("median", "stills", seeds=0), "seeds is 0: give a whole number"),
+        (lambda: db.run("median", "stills", frames=1.5), "frames is 1.5"),  # type: ignore[arg-type]
+        (lambda: db.run("median", "stills", keep_images=-1), "keep_images is -1"),
         (lambda: db.run("median", "stills", frames=0), "frames is 0"),
         (lambda: db.run("median", "stills", timeout=float("inf")), "timeout is inf"),
         (lambda: db.run("median", "stills", sede=1), "did you mean seeds"),  # type: ignore[call-arg]
@@ -201,6 +206,36 @@ def test_a_method_in_a_notebook_is_refused_and_the_way_out_told(tmp_path: Path) 
     assert "%%writefile box.py" in told
     assert "plugins=['box.py']" in told
     assert not (tmp_path / "results").exists()
+
+
+def test_a_run_knows_its_own_plugin_files_alone_and_as_they_are_now(tmp_path: Path) -> None:
+    """As in a notebook: one session, a file that changes, and two versions of one method."""
+    source = "return cv2.blur(noisy, (3, 3)).reshape(noisy.shape)"
+    for folder, factor in (("a", 0.9), ("b", 0.5)):
+        (tmp_path / folder).mkdir()
+        text = BOX.replace(source, f"return {factor} * noisy")
+        (tmp_path / folder / "box.py").write_text(text)
+    code = BOX + (
+        "from pathlib import Path\n"
+        "def score(*files):\n"
+        "    return db.run('box', 'stills', 25, frames=1, plugins=files, out='o', quiet=True)\n"
+        "first, second = score('a/box.py'), score('b/box.py')\n"
+        "print(*(len(set(x)) for x in zip(*((r.frames().psnr[0], r.frames().quality_key[0])\n"
+        "      for r in (first, second)))))\n"
+        "path = Path('b/box.py')\n"
+        "path.write_text(path.read_text().replace('0.5', '0.7').replace('class Box:\\n',\n"
+        "                'class Box:\\n    extra: int = 2\\n'))\n"
+        "third = score('b/box.py')\n"
+        "print(third.frames().psnr[0] > second.frames().psnr[0])\n"
+        "print(third.results.rows[0].parameters)\n"
+        "try:\n"
+        "    score()\n"
+        "except db.UsageError as e:\n"
+        "    print(e)\n"
+    )
+    told = in_python(["-c", code], tmp_path).stdout.splitlines()
+    assert told[:3] == ["2 2", "True", "{'extra': 2}"]
+    assert told[3].startswith("unknown method 'box'")
 
 
 def in_python(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:

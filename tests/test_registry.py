@@ -37,7 +37,7 @@ class Half:
 def scratch_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a test registers is forgotten after it."""
     monkeypatch.setattr(registry, "_cards", dict(registry.cards()))
-    monkeypatch.setattr(registry, "_loaded_files", set())
+    monkeypatch.setattr(registry, "_loaded_files", {})
 
 
 def plugin(folder: Path, text: str, name: str = "mine.py") -> Path:

@@ -165,6 +165,12 @@ def _read_only(frame: np.ndarray) -> np.ndarray:
 _metrics: dict[str, Metric] = {}
 
 
+def _is_same(known: Any, function: Any) -> bool:
+    """Return True for a function that is defined again, as when its file has changed."""
+    before, now = ((f.__module__, f.__qualname__) for f in (known.function, function))
+    return before == now
+
+
 def register(name: str, **card: Any) -> Callable[[_F], _F]:
     """Enter a function into the registry; a decorator.
 
@@ -197,7 +203,7 @@ def register(name: str, **card: Any) -> Callable[[_F], _F]:
         if not inspect.isfunction(function):
             raise TypeError(f"{name}: a metric is a function of two frames, not {function!r}")
         known = _metrics.get(name)
-        if known is not None and known.function is not None:
+        if known is not None and known.function is not None and not _is_same(known, function):
             raise ValueError(f"two metrics are called {name!r}: {known.function} and {function}")
         _metrics[name] = Metric(name=name, function=function, **card)
         return function

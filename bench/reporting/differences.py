@@ -86,7 +86,7 @@ class _Pair:
     def turned(self) -> _Pair:
         """The same pair from the other method's side."""
         i = self.interval
-        interval = statistics.Interval(-i.mean, -i.high, -i.low)
+        interval = statistics.Interval(0.0 - i.mean, 0.0 - i.high, 0.0 - i.low)
         return _Pair(interval, 1 - self.win_rate, self.p, self.frames)
 
 

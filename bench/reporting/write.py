@@ -66,7 +66,7 @@ def write_reports(
     Raises:
         UsageError: they cannot be written, or no run has ``against`` among its contestants.
     """
-    known = {m for _, results in runs.values() for m in results.contestants}
+    known = dict.fromkeys(m for _, results in runs.values() for m in results.contestants)
     if against is not None and against not in known:
         raise UsageError(f"--against: {unknown('method', against, known)}")
     contents = [Contents(name, *run, against) for name, run in runs.items()]

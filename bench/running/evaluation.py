@@ -90,9 +90,12 @@ class Evaluation:
             metric: function of the clean frame and the estimate, both uint8 (H, W, C).
 
         Returns:
-            None if there is no estimate, or the metric is not defined for the frame.
+            None if there is no estimate, nobody knows the clean frame, or the metric is not defined
+            for it.
         """
-        return None if self.estimate is None else metric(self.scene.clean, self.estimate)
+        if self.estimate is None or not self.scene.frame.has_clean:
+            return None
+        return metric(self.scene.clean, self.estimate)
 
 
 def evaluate(
@@ -115,9 +118,10 @@ def evaluate(
     for cell, frame in cells:
         scene = Scene(cell, frame, observation, read)
         try:
-            yield Evaluation(scene, quantise(denoise(scene)))
+            found = Evaluation(scene, quantise(denoise(scene)))
         except NoEstimate as failure:
-            yield Evaluation(scene, failure=failure)
+            found = Evaluation(scene, failure=failure)
+        yield found
 
 
 class _Reader:

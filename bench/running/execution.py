@@ -51,8 +51,8 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
                 f"Other work takes {folder.busy_percent:.0f} % of this machine: "
                 "scores are not affected, times will be too long"
             )
-        folder.write_manifest("running")
         try:
+            folder.write_manifest("running")
             costs = carry_out(plan, folder, progress)
             folder.write_manifest("complete", costs.summary())
         except KeyboardInterrupt:

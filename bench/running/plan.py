@@ -237,8 +237,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
-    for plugin in options.plugins:
-        registry.load_file(plugin)
+    registry.load_files(options.plugins)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)
     model = None if options.noise is None else noise.select_noise(options.noise)
@@ -284,10 +283,14 @@ def _check_numbers(options: RunOptions) -> None:
     for sigma in (*(options.sigmas or ()), *options.told):
         if not 0 <= sigma <= _LARGEST_SIGMA:
             raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
-    for name in ("seeds", "frames", "timeout", "memory_limit", "threads"):
+    for name in ("seeds", "frames", "threads", "keep_images"):
+        value, least = getattr(options, name), int(name != "keep_images")
+        if value is not None and not (isinstance(value, int) and value >= least):
+            raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
+    for name in ("timeout", "memory_limit"):
         value = getattr(options, name)
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{name} is {value:g}: give a number above 0")
+        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise UsageError(f"{name} is {value!r}: give a number above 0")
 
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
@@ -338,6 +341,8 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
     ]
     for row in rows:
         _check_importable(row.method)
+    if not methods:
+        raise UsageError("no method is given; name one, or take all")
     if not rows:
         raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
     return rows

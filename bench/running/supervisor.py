@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ class WorkerLimits:
     memory: float
 
 
+_STARTING = threading.Lock()
+"""Held while a process is started, which it inherits from: threads must not see it both ways."""
+
+
 class WorkerLost(NoEstimate):
     """Outcome of a cell whose worker process died or was killed; the reason says how."""
 
@@ -71,7 +76,7 @@ class Worker:
             self._process: SpawnProcess = context.Process(
                 target=worker.serve, args=(theirs, task, self._frames), name=f"bench {task.method}"
             )
-            with threads.inherited(task.threads), _main_hidden():
+            with _STARTING, threads.inherited(task.threads), _main_hidden():
                 self._process.start()
         except OSError as error:
             reason = f"its process cannot be started: {error.strerror}"

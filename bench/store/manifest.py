@@ -250,7 +250,10 @@ def _manifest(content: dict[str, Any]) -> RunManifest:
         "metrics": tuple(_record(MetricRecord, m) for m in content.get("metrics", _protocols())),
         "environment": _record(EnvironmentRecord, content["environment"]),
     }
-    return _record(RunManifest, content | parts)
+    manifest = _record(RunManifest, content | parts)
+    if "seeds" not in manifest.options or "digest" not in manifest.protocol:
+        raise ValueError("options.seeds or protocol.digest missing")
+    return manifest
 
 
 _OLDER_NOISE = {
@@ -265,7 +268,7 @@ def _levels(content: dict[str, Any]) -> list[Level]:
     stored = content.get("levels")
     if stored is None:
         return [Level(float(sigma)) for sigma in content["options"]["sigmas"]]
-    return [Level(**level) for level in stored]
+    return [_record(Level, level) for level in stored]
 
 
 def _dataset(content: dict[str, Any]) -> DatasetRecord:

@@ -64,6 +64,12 @@ class Results:
         """The methods that compete: all but the controls, in the order of the run."""
         return list(dict.fromkeys(row.method for row in self.rows if not row.is_control))
 
+    @property
+    def progress(self) -> str:
+        """The number of planned cells that are measured, as ``3 of 12``."""
+        measured = sum(len(self.measured(row)) for row in self.rows)
+        return f"{measured} of {sum(len(self.cells(row)) for row in self.rows)}"
+
     def showing(self, expressions: Iterable[str]) -> Results:
         """Return the run with only some metrics to show; PSNR, which orders methods, is among them.
 
@@ -149,9 +155,8 @@ def finished(folder: Path, results: Results) -> Results:
         UsageError: the run is not complete.
     """
     if results.manifest.state != "complete":
-        planned = sum(len(results.cells(row)) for row in results.rows)
         raise UsageError(
-            f"{folder} is unfinished: {len(results.measurements)} of {planned} cells are measured; "
+            f"{folder} is unfinished: {results.progress} cells are measured; "
             f"to go on: {results.manifest.command}"
         )
     return results
