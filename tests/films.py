@@ -92,7 +92,7 @@ def shots_of(lengths: Iterable[int], first: int = 0, pan: float = 1 / 12) -> Ite
 
 @dataclass(frozen=True)
 class Coding:
-    """How a film is encoded."""
+    """An encoding of a film."""
 
     codec: str = "libx264"
     pixels: str = "yuv420p"

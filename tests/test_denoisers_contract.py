@@ -1,4 +1,4 @@
-"""What every method promises, checked for each one that the registry finds."""
+"""The promises of every method, checked for each one that the registry finds."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_little_noise_changes_little(name: str, sigma: float) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_flat_noiseless_frame_stays_as_it_is(name: str) -> None:
-    """Where there is neither signal nor noise, a quotient of the two has no value."""
+    """Check flat frames: with neither signal nor noise, a quotient of the two has no value."""
     flat = np.full((40, 40, 3), 128, np.uint8)
     output = denoise(name, protocol.as_float(flat), flat, 0)
     assert np.allclose(output, protocol.as_float(flat), atol=1e-6)

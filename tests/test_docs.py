@@ -1,4 +1,4 @@
-"""What the documents say works."""
+"""The documents, held to what the project does."""
 
 from __future__ import annotations
 

@@ -17,7 +17,14 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 WITH_EXAMPLES = [name for name, path in MODULES.items() if ">>>" in path.read_text("utf-8")]
 SHOWN = ("denoisers.registry", "datasets.catalogue", "protocol.rules", "protocol.pixels")
 SHOWN += ("protocol.noise", "protocol.observation", "protocol.estimation", "metrics.registry")
-SHOWN += ("metrics.psnr_ssim", "metrics.psnr_y", "metrics.ms_ssim", "metrics.flip", "library")
+SHOWN += (
+    "metrics.psnr_ssim",
+    "metrics.psnr_y",
+    "metrics.ms_ssim",
+    "metrics.flip",
+    "metrics.lpips",
+    "library",
+)
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

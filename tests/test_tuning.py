@@ -72,7 +72,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def counted_run(search: tuning.Search, path: Path) -> int:
-    """How many times the method is called by a search."""
+    """Count the calls of the method by a search."""
     before = calls
     tuning.search_grid(search, path, lambda line: None)
     return calls - before

@@ -1,4 +1,4 @@
-"""How often comparisons raise a false alarm, and how often they see a change that is there.
+"""Rates of false alarms of comparisons, and of changes that they see.
 
     python tests/benchmarks/alarm_rates.py --trials 30 --out results/alarm-rates
 
