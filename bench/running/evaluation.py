@@ -74,14 +74,19 @@ class Evaluation:
 
     Attributes:
         scene: the cell with its frames.
-        estimate: the estimate as it is scored, rounded to 8 bit, uint8 (H, W, C); None if there is
-            none.
+        output: the estimate as the method returned it, float32 (H, W, C), until the next cell is
+            denoised; None if there is none.
         failure: status and reason if there is no estimate; else None.
     """
 
     scene: Scene
-    estimate: np.ndarray | None = None
+    output: np.ndarray | None = None
     failure: NoEstimate | None = None
+
+    @cached_property
+    def estimate(self) -> np.ndarray | None:
+        """The estimate as it is scored: rounded to 8 bit, uint8 (H, W, C); None without output."""
+        return None if self.output is None else quantise(self.output)
 
     def score(self, metric: Callable[[np.ndarray, np.ndarray], float | None]) -> float | None:
         """Score the estimate.
@@ -118,7 +123,7 @@ def evaluate(
     for cell, frame in cells:
         scene = Scene(cell, frame, observation, read)
         try:
-            found = Evaluation(scene, quantise(denoise(scene)))
+            found = Evaluation(scene, denoise(scene))
         except NoEstimate as failure:
             found = Evaluation(scene, failure=failure)
         yield found

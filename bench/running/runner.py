@@ -213,13 +213,14 @@ class _RowRun:
 
     def _measurement(self, job: Job, evaluation: Evaluation) -> Measurement:
         """Return the measurement of an estimate: its scores, times, memory and digests."""
-        scene, estimate, reply = evaluation.scene, evaluation.estimate, self._reply
-        assert estimate is not None
+        scene, reply = evaluation.scene, self._reply
         assert reply is not None
         assert reply.samples is not None
         assert self._worker is not None
         samples, ready = reply.samples, self._worker.ready
         with self._costs.counted("score"):
+            estimate = evaluation.estimate
+            assert estimate is not None
             outcome = replace(job.outcome(Status.OK), output_digest=_digest(estimate))
             known = scene.clean if job.frame.has_clean else None
             self._pictures.keep(job.cell, known, scene.noisy, estimate)
