@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+LARGEST_SIGMA = 255.0
+"""Largest sigma that a user can ask for, on the 8-bit scale."""
+
 NOISY_CONTROL = "noisy"
 """Name of the control that returns its input."""
 

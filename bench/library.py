@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -230,13 +230,14 @@ def _options(
     Raises:
         UsageError: there is no such option.
     """
-    forms: dict[str, Callable[[Any], Any]] = {"metrics": _names, "force": _names, "told": _numbers}
-    kept: dict[str, Any] = {
-        name: forms[name](value) if name in forms else value for name, value in further.items()
-    }
     known = FurtherOptions.__annotations__
-    if unknown_names := sorted(kept.keys() - known.keys()):
+    if unknown_names := sorted(further.keys() - known.keys()):
         raise UsageError(f"run: {unknown('option', unknown_names[0], known)}")
+    types = {option.name: option.type for option in fields(RunOptions)}
+    kept: dict[str, Any] = {
+        name: _FORMS[types[name]](value) if types[name] in _FORMS else value
+        for name, value in further.items()
+    }
     return RunOptions(
         methods=_names(methods),
         dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
@@ -448,6 +449,13 @@ def _numbers(numbers: float | Sequence[float]) -> tuple[float, ...]:
     if not len(given):
         raise UsageError("a sequence of sigmas is empty; leave it out, or give at least one")
     return tuple(map(float, given))
+
+
+_FORMS: dict[Any, Callable[[Any], Any]] = {
+    "tuple[str, ...]": _names,
+    "tuple[float, ...]": _numbers,
+}
+"""Readers of arguments by the type that `RunOptions` declares."""
 
 
 def _paths(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from denoisebench.cli.types import CommaList
+from denoisebench.cli.types import format_list
 from denoisebench.export import EXPORTS
-
-
-def _format(item: Any) -> str:
-    if item not in EXPORTS:
-        raise ValueError(f"{item!r} is none of {', '.join(EXPORTS)}")
-    return str(item)
 
 
 @click.command("export", short_help="Write a run in the formats of other tools.")
@@ -22,7 +15,7 @@ def _format(item: Any) -> str:
 @click.option(
     "--format",
     "formats",
-    type=CommaList("format,…", lambda text: text.split(","), _format),
+    type=format_list(lambda: EXPORTS),
     default=",".join(EXPORTS),
     show_default=True,
     help="Formats to write, separated by commas.",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from denoisebench.cli.types import METRICS, CommaList
-from denoisebench.errors import unknown
+from denoisebench.cli.types import METRICS, format_list
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
-def _format(item: object) -> str:
+def _formats() -> Collection[str]:
     from denoisebench.reporting.write import REPORT_FORMATS
 
-    if item not in REPORT_FORMATS:
-        raise ValueError(unknown("format", str(item), REPORT_FORMATS))
-    return str(item)
+    return REPORT_FORMATS
 
 
 @click.command("report", short_help="Write the tables and the page of runs.")
@@ -23,7 +24,7 @@ def _format(item: object) -> str:
 @click.option(
     "--format",
     "formats",
-    type=CommaList("format,…", lambda text: text.split(","), _format),
+    type=format_list(_formats),
     default="html,md,csv",
     show_default=True,
     help="Formats to write: html, md, latex, csv and json.",

@@ -79,18 +79,14 @@ def train_and_tell(options: TrainingOptions) -> Ending:
     """Train, with PSNR to stdout and everything else to stderr, and return how it ended."""
     from denoisebench.training.session import Ending, run_training
 
-    outcome = run_training(options, _say, _stop_asked)
+    outcome = run_training(options, shared.say, _stop_asked)
     if outcome.ending is Ending.DIVERGED:
-        _say(f"bench: the training diverged: {outcome.reason}")
+        shared.say(f"bench: the training diverged: {outcome.reason}")
     for sigma, psnr in outcome.scores.items():
         click.echo(f"sigma {sigma:g}: {psnr:.2f} dB")
     if outcome.scores:
-        _say(f"Wrote {options.folder}")
+        shared.say(f"Wrote {options.folder}")
     return outcome.ending
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from denoisebench.cells import LARGEST_SIGMA
 
-_LARGEST_SIGMA = 255.0
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # older releases take none
@@ -79,7 +79,7 @@ def _sigma(text: str) -> float:
         sigma = float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
-    if not 0 <= sigma <= _LARGEST_SIGMA:
+    if not 0 <= sigma <= LARGEST_SIGMA:
         raise ValueError(f"{sigma:g} is not between 0 and 255; sigma is on the 8-bit scale")
     return sigma
 
@@ -94,6 +94,21 @@ def _split_names(text: str) -> list[str]:
     from denoisebench.denoisers.registry import split_expressions
 
     return split_expressions(text)
+
+
+def format_list(formats: Callable[[], Collection[str]]) -> CommaList:
+    """Make the type of a list of formats.
+
+    Args:
+        formats: function that returns the known names, when the first one is read.
+    """
+
+    def convert(item: str) -> str:
+        if item not in (known := formats()):
+            raise ValueError(f"{item!r} is none of {', '.join(known)}")
+        return item
+
+    return CommaList("format,…", lambda text: text.split(","), convert)
 
 
 SIGMA_LIST = CommaList("sigma,…", _at_commas, _sigma)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.cli.types import CommaList
+from denoisebench.cli.types import format_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from denoisebench.comparing.findings import Finding
     from denoisebench.comparing.findings_report import About
@@ -33,15 +33,10 @@ class _FailOn(click.ParamType):  # type: ignore[type-arg]  # older releases take
             self.fail(str(error), param, ctx)
 
 
-def _format(item: Any) -> str:
+def _formats() -> Collection[str]:
     from denoisebench.comparing.findings_report import VERDICT_FORMATS
 
-    if item not in VERDICT_FORMATS:
-        raise ValueError(f"{item!r} is none of {', '.join(VERDICT_FORMATS)}")
-    return str(item)
-
-
-_FORMAT_LIST = CommaList("format,…", lambda text: text.split(","), _format)
+    return VERDICT_FORMATS
 
 
 def verdict_options(fail_on: str) -> Callable[[Any], Any]:
@@ -67,7 +62,7 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
         click.option(
             "--format",
             "formats",
-            type=_FORMAT_LIST,
+            type=format_list(_formats),
             default="md",
             show_default=True,
             help="Formats of the verdicts: md, json and junit; the first is printed.",

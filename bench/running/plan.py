@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from denoisebench import protocol
-from denoisebench.cells import NOISY_CONTROL, Cell, Level, told_to
+from denoisebench.cells import LARGEST_SIGMA, NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
-
-_LARGEST_SIGMA = 255.0
 
 
 @dataclass(frozen=True)
@@ -281,7 +279,7 @@ def _check_numbers(options: RunOptions) -> None:
     """
     # The conditions are negated because every comparison with nan is false.
     for sigma in (*(options.sigmas or ()), *options.told):
-        if not 0 <= sigma <= _LARGEST_SIGMA:
+        if not 0 <= sigma <= LARGEST_SIGMA:
             raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
     for name in ("seeds", "frames", "threads", "keep_images"):
         value, least = getattr(options, name), int(name != "keep_images")
