@@ -366,7 +366,9 @@ def test_a_second_run_into_the_same_folder_is_refused(
     bench: Bench, photos: Path, tmp_path: Path, slow_run: subprocess.Popen[str]
 ) -> None:
     wait_for_cells(tmp_path / "out", 1)
+    slow_run.send_signal(signal.SIGSTOP)  # or it might be over first
     result = bench(*run_words(photos, "gaussian"))
+    slow_run.send_signal(signal.SIGCONT)
     assert result.returncode == 2
     assert "another run is at work in out; wait for it" in one_line(result.stderr)
     assert slow_run.wait(timeout=60) == 0
