@@ -26,7 +26,7 @@ FOLDERS = {
 FLOORS = (
     (
         *("cells", "columns", "digests", "errors", "files", "parameters", "plugins", "statistics"),
-        "text",
+        *("streams", "text"),
     ),
     ("datasets", "denoisers"),
     ("machine", "metrics", "protocol"),
