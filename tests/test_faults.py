@@ -505,3 +505,36 @@ def test_bad_frames_are_refused_before_anything_runs(ask: Bench, tmp_path: Path)
     corrupt = ask("run", "--dataset", f"folder:{folder}", "--out", "out")
     assert corrupt.returncode == 2
     assert "corrupt.png" in one_line(corrupt.stderr)
+
+
+@pytest.mark.parametrize("side", [40, 64])
+def test_an_image_that_is_replaced_during_a_run_is_not_scored(
+    bench: Bench, photos: Path, tmp_path: Path, side: int
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (tmp_path / "swap.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from PIL import Image\n"
+        "from denoisebench.denoisers import register\n"
+        "@register('swap', title='Swap', family='local')\n"
+        "@dataclass(frozen=True)\n"
+        "class Swap:\n"
+        "    def denoise(self, noisy, sigma):\n"
+        f"        Image.new('RGB', (48, {side})).save({str(folder / 'photo1.png')!r})\n"
+        "        return noisy.copy()\n"
+    )
+    words = run_words(folder, "noisy,swap,gaussian", "--plugin", "swap.py", "--seeds", "2")
+    result = bench(*words)
+    assert result.returncode == 2
+    assert one_line(result.stderr) == (
+        "bench: photo1.png has changed since it was first read; put the image back, or start anew"
+    )
+    kept = stored(tmp_path / "out")
+    assert set(kept.method) == {"noisy", "swap"}
+    assert set(kept[kept.method == "swap"].frame) == {"photo0.png"}
+    shutil.copy(photos / "photo1.png", folder)
+    finished = bench(
+        *[w for w in words if w != "noisy,swap,gaussian"], "--methods", "noisy,gaussian"
+    )
+    assert finished.returncode == 0
