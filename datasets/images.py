@@ -92,7 +92,10 @@ def decode(data: bytes) -> tuple[np.ndarray, list[str]]:
     if not data:
         raise ImageError("the file is empty")
     try:
-        return (read_tiff if data.startswith(SIGNATURES) else _read_other)(data)
+        with warnings.catch_warnings():
+            # Decoders warn of odd metadata, which is harmless here, and of much that is refused.
+            warnings.simplefilter("ignore")
+            return (read_tiff if data.startswith(SIGNATURES) else _read_other)(data)
     except ImageError:
         raise
     except Exception as error:  # decoders of damaged data may raise anything
@@ -105,8 +108,6 @@ def _read_other(data: bytes) -> tuple[np.ndarray, list[str]]:
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
-        # What Pillow warns of is either refused below or, like odd metadata, harmless here.
-        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:

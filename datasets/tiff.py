@@ -26,13 +26,12 @@ from denoisebench.datasets.pixels import (
 )
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage
+    from tifffile import TiffFile, TiffFrame, TiffPage
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # two byte orders, TIFF and BigTIFF
 
 # Tags.
 _SUBIFDS, _PHOTOMETRIC, _ORIENTATION, _DNG_VERSION = 330, 262, 274, 50706
-_REDUCED = 1  # the bit of NewSubfileType that marks a smaller copy, such as a thumbnail
 
 _FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -79,6 +78,8 @@ def read_tiff(data: bytes) -> tuple[np.ndarray, list[str]]:
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
+        if not file.pages:
+            raise ImageError("damaged: it lists no picture")
         page = file.pages.first
         _refuse_copies(page, file)
         layout = _layout(page)
@@ -95,8 +96,13 @@ def _refuse_copies(page: TiffPage, file: TiffFile) -> None:
     """Refuse a file whose first picture is not the one that it was made for."""
     if _DNG_VERSION in page.tags:
         raise ImageError("a camera's raw file (DNG); develop it to a TIFF or PNG")
-    if page.subfiletype & _REDUCED and (len(file.pages) > 1 or _SUBIFDS in page.tags):
+    if _is_copy(page) and (len(file.pages) > 1 or _SUBIFDS in page.tags):
         raise ImageError("its first picture is a thumbnail of another; save that one alone")
+
+
+def _is_copy(page: TiffPage | TiffFrame) -> bool:
+    """Return True for a smaller copy of another picture, such as a thumbnail."""
+    return page.keyframe is not None and page.keyframe.is_reduced
 
 
 def _layout(page: TiffPage) -> _Layout:
@@ -150,8 +156,8 @@ def _refuse_storage(page: TiffPage, layout: _Layout) -> None:
         raise ImageError(f"its {name} compression is not of {DEPTHS}; save it with LZW or Deflate")
     if layout.photometric == _YCBCR and (compression != _JPEG or page.planarconfig != 1):
         raise ImageError("its pixels are YCbCr, which is read in JPEG compression alone")
-    if layout.photometric == _PALETTE and (layout.bits > 8 or page.colormap is None):
-        raise ImageError("its palette is missing or has more than 256 colours")
+    if layout.photometric == _PALETTE and not 2**layout.bits == _entries(page) <= 256:
+        raise ImageError(f"its palette has {_entries(page)} colours, for {layout.bits}-bit pixels")
     predictor = int(page.predictor)
     if predictor == 1:
         return
@@ -165,40 +171,63 @@ def _refuse_storage(page: TiffPage, layout: _Layout) -> None:
 def _refuse_size(page: TiffPage) -> None:
     from PIL import Image
 
-    pixels, limit = page.imagewidth * page.imagelength, Image.MAX_IMAGE_PIXELS
-    if not pixels or page.imagedepth != 1:
-        raise ImageError(f"it is {page.imagewidth}×{page.imagelength}×{page.imagedepth} pixels")
-    if limit is not None and pixels > limit:
+    if page.imagedepth != 1:
+        raise ImageError(f"it is a volume of {page.imagedepth} slices")
+    if not page.imagewidth or not page.imagelength:
+        raise ImageError("damaged: it has no pixels")
+    limit = Image.MAX_IMAGE_PIXELS
+    if (
+        limit is not None
+        and max(page.imagewidth * page.imagelength, math.prod(_part(page))) > limit
+    ):
         raise ImageError(f"more than {limit:,} pixels; crop or shrink it")
+
+
+def _part(page: TiffPage) -> tuple[int, int]:
+    """Return the width and height of a tile or strip."""
+    if page.is_tiled:
+        return page.tilewidth, page.tilelength
+    return page.imagewidth, page.rowsperstrip
 
 
 def _refuse_gaps(page: TiffPage, data: bytes) -> None:
     """Refuse a file that lacks some of its picture, which tifffile would fill up."""
     offsets, counts = page.dataoffsets, page.databytecounts
     if not len(offsets) == len(counts) == math.prod(page.chunked):
-        raise ImageError(f"damaged: it lists {len(offsets)} of {math.prod(page.chunked)} parts")
+        raise ImageError("damaged: the list of its strips or tiles has gaps")
     for offset, count in zip(offsets, counts, strict=True):
         if offset <= 0 or count <= 0 or offset + count > len(data):
-            raise ImageError("damaged: it is cut short, or parts of its picture are missing")
-        part = data[offset : offset + count]
-        if page.compression == _JPEG and not part.rstrip(b"\0").endswith(_END_OF_JPEG):
-            raise ImageError("damaged: a part of its picture has no end")
+            raise ImageError("damaged: it is cut short, or a strip or tile is missing")
+        if page.compression in _PICTURES:
+            _refuse_other_size(page, data[offset : offset + count])
     if page.is_contiguous and sum(counts) < page.nbytes:
         raise ImageError("damaged: its picture is larger than its data")
+
+
+def _refuse_other_size(page: TiffPage, part: bytes) -> None:
+    """Refuse a JPEG or WebP that is larger than its tile or strip, or cut."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(part), formats=tuple(_PICTURES.values())) as image:
+        larger = any(has > room for has, room in zip(image.size, _part(page), strict=True))
+    if larger or (page.compression == _JPEG and not part.rstrip(b"\0").endswith(_END_OF_JPEG)):
+        raise ImageError("damaged: a strip or tile is cut, or larger than its place")
 
 
 def _colours(samples: np.ndarray, layout: _Layout, page: TiffPage) -> np.ndarray:
     """Return the 8-bit grey or RGB of stored samples, uint8 (H, W, C)."""
     if layout.photometric == _PALETTE:
         return _palette(page)[samples[..., 0].astype(np.uint8)]
-    white = (1 << layout.bits) - 1
     colours = samples[..., : _COLOURS[layout.photometric]]
     if _PREMULTIPLIED in layout.extras:
         alpha = colours.shape[2] + layout.extras.index(_PREMULTIPLIED)
-        colours = _divided(colours, samples[..., alpha, np.newaxis], white)
-    if layout.photometric == _WHITE_IS_ZERO:
-        colours = white - colours.astype(np.uint16)
-    return to_8_bit(colours, layout.bits)
+        return _divided(colours, samples[..., alpha, np.newaxis], layout.bits)
+    pixels = to_8_bit(colours, layout.bits)
+    return 255 - pixels if layout.photometric == _WHITE_IS_ZERO else pixels
+
+
+def _entries(page: TiffPage) -> int:
+    return 0 if page.colormap is None else page.colormap.size // 3
 
 
 def _palette(page: TiffPage) -> np.ndarray:
@@ -210,11 +239,11 @@ def _palette(page: TiffPage) -> np.ndarray:
     return (entries >> 8 if entries.max(initial=0) > 255 else entries).astype(np.uint8)
 
 
-def _divided(colours: np.ndarray, alpha: np.ndarray, white: int) -> np.ndarray:
+def _divided(colours: np.ndarray, alpha: np.ndarray, bits: int) -> np.ndarray:
     """Undo the multiplication of colours by alpha; where that is 0, they stay as they are."""
     alpha = alpha.astype(np.uint32)
-    whole = (colours * np.uint32(white) + alpha // 2) // np.maximum(alpha, 1)
-    return np.where(alpha > 0, np.minimum(whole, white), colours)
+    whole = (colours * np.uint32(255) + alpha // 2) // np.maximum(alpha, 1)
+    return np.where(alpha > 0, np.minimum(whole, 255), to_8_bit(colours, bits)).astype(np.uint8)
 
 
 def _notes(layout: _Layout, file: TiffFile) -> list[str]:
@@ -222,6 +251,6 @@ def _notes(layout: _Layout, file: TiffFile) -> list[str]:
         ALPHA: any(kind in (_PREMULTIPLIED, _ALPHA) for kind in layout.extras),
         FURTHER: any(kind not in (_PREMULTIPLIED, _ALPHA) for kind in layout.extras),
         rounded(layout.bits): layout.bits > 8,
-        PAGES: any(not page.subfiletype & _REDUCED for page in file.pages[1:]),
+        PAGES: not all(_is_copy(page) for page in file.pages[1:]),
     }
     return [note for note, true in applies.items() if true]
