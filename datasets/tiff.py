@@ -124,9 +124,13 @@ def _layout(page: TiffPage) -> _Layout:
         raise ImageError("it does not say whether it is grey or colour (no photometric tag)")
     photometric = int(page.photometric)
     if photometric not in _COLOURS:
-        kind = _OTHER_COLOURS.get(photometric, f"of the kind {page.photometric!s}")
+        kind = _OTHER_COLOURS.get(photometric, f"of the kind {_name(page.photometric)}")
         raise ImageError(f"its pixels are {kind}, not {DEPTHS}")
     return _Layout(bits, photometric, _extras(page, photometric))
+
+
+def _name(kind: int) -> str:
+    return getattr(kind, "name", str(kind))
 
 
 def _extras(page: TiffPage, photometric: int) -> tuple[int, ...]:
@@ -149,8 +153,8 @@ def _refuse_storage(page: TiffPage, layout: _Layout) -> None:
     """Refuse a compression that readers lack or apply differently."""
     compression = int(page.compression)
     if compression not in _COMPRESSIONS:
-        name = getattr(page.compression, "name", str(compression))
-        raise ImageError(f"its compression is {name}; save it with LZW, Deflate or none")
+        kind = _name(page.compression)
+        raise ImageError(f"its compression is {kind}; save it with LZW, Deflate or none")
     name = _COMPRESSIONS[compression]
     if compression in _PICTURES and (layout.bits != 8 or (compression == _JPEG and layout.extras)):
         raise ImageError(f"its {name} compression is not of {DEPTHS}; save it with LZW or Deflate")
