@@ -1,7 +1,7 @@
 """Read an image file as a frame: uint8, RGB or grey, upright; or say why it cannot be one.
 
 Pillow decodes and judges all kinds but TIFF: it refuses truncated files and knows every
-orientation. As it cuts a PNG's 16-bit colours to 8 bits, imagecodecs reads those.
+orientation. As it cuts a PNG's 16-bit colours to 8 bits, OpenCV reads those.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 _GREY = frozenset({"1", "L", "LA"})
 _SUPPORTED = _GREY | {"P", "PA", "RGB", "RGBA"}
 _ORIENTATION = 0x0112  # tag of EXIF
-_PNG_DEPTH_OFFSET = 24  # in the header chunk, always the first
+_PNG_DEPTH_OFFSET, _PNG_COLOUR_OFFSET = 24, 25  # in the header chunk, always the first
+_PNG_GREY = (0, 4)  # without and with alpha
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -133,11 +134,14 @@ def _pixels(image: Image, data: bytes) -> np.ndarray:
 
 def _deep_png(data: bytes) -> np.ndarray:
     """Return the 8-bit grey or RGB nearest to a 16-bit PNG, without its alpha."""
-    import imagecodecs
+    import cv2
 
-    samples = imagecodecs.png_decode(data)
-    samples = samples.reshape(*samples.shape[:2], -1)
-    return to_8_bit(samples[..., : 1 if samples.shape[2] < 3 else 3], bits=16)
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        raise ImageError("damaged: its 16-bit pixels cannot be decoded")
+    samples = samples.reshape(*samples.shape[:2], -1)  # grey, or as many as four: BGR and alpha
+    is_grey = data[_PNG_COLOUR_OFFSET] in _PNG_GREY
+    return to_8_bit(samples[..., :1] if is_grey else samples[..., 2::-1], bits=16)
 
 
 def _is_deep(image: Image, data: bytes) -> bool:

@@ -289,7 +289,7 @@ REFUSED = {
     ),
     "no-palette": (changed({}, colour=PALETTE), "its palette has 0 colours, for 8-bit pixels"),
     "short-palette": (changed({320: [9] * 48}, colour=PALETTE), "its palette has 16 colours"),
-    "fax": (changed({259: [4]}), "its compression is CCITTFAX4; save it with LZW"),
+    "fax": (changed({259: [4]}), "its compression is CCITT"),
     "old-jpeg": (changed({259: [6]}), "its compression is OJPEG"),
     "jpeg2000": (written(SMOOTH, photometric="rgb", compression="jpeg2000"), "JPEG2000"),
     "unknown": (changed({259: [777]}), "its compression is 777"),
