@@ -33,7 +33,8 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # two byte orders, TIFF a
 # Tags.
 _SUBIFDS, _PHOTOMETRIC, _ORIENTATION, _DNG_VERSION = 330, 262, 274, 50706
 
-_FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
+_SIGNED = 2
+_FORMATS = {3: "floating-point", 5: "complex", 6: "complex"}  # of samples; others are unsigned
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}  # samples of a pixel
 _FURTHER = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 0}  # at most, beside those
@@ -41,13 +42,7 @@ _OTHER_COLOURS = {5: "CMYK", 8: "CIELab", 9: "CIELab", 10: "CIELab", 32803: "a s
 
 _PREMULTIPLIED, _ALPHA = 1, 2  # values of ExtraSamples
 
-_PREDICTABLE = {
-    5: "LZW",
-    8: "Deflate",
-    32946: "Deflate",
-    34925: "LZMA",
-    50000: "Zstandard",
-}
+_PREDICTABLE = {5: "LZW", 8: "Deflate", 32946: "Deflate", 34925: "LZMA", 50000: "Zstandard"}
 _JPEG, _WEBP = 7, 50001
 _PICTURES = {_JPEG: "JPEG", _WEBP: "WebP"}  # of 8-bit samples alone
 _COMPRESSIONS = {1: "none", 32773: "PackBits"} | _PREDICTABLE | _PICTURES
@@ -114,7 +109,7 @@ def _layout(page: TiffPage) -> _Layout:
     bits, form = page.bitspersample, int(page.sampleformat)
     if not isinstance(bits, int):
         raise ImageError(f"its channels are of different depths, {', '.join(map(str, bits))} bits")
-    if form == 2:
+    if form == _SIGNED:
         raise ImageError(f"its pixels are {bits}-bit signed integers, not unsigned integers")
     if form in _FORMATS:
         raise ImageError(f"its pixels are {_FORMATS[form]}, not {DEPTHS}")
@@ -180,10 +175,8 @@ def _refuse_size(page: TiffPage) -> None:
     if not page.imagewidth or not page.imagelength:
         raise ImageError("damaged: it has no pixels")
     limit = Image.MAX_IMAGE_PIXELS
-    if (
-        limit is not None
-        and max(page.imagewidth * page.imagelength, math.prod(_part(page))) > limit
-    ):
+    pixels = max(page.imagewidth * page.imagelength, math.prod(_part(page)))
+    if limit is not None and pixels > limit:
         raise ImageError(f"more than {limit:,} pixels; crop or shrink it")
 
 
