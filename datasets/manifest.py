@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from typing import Any
 from denoisebench.datasets.base import DataError, Frame
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
+from denoisebench.files import read_toml
 
 _LISTED = 3  # problems told one by one
 
@@ -142,13 +142,7 @@ class Manifest:
 def _read(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise DataError(f"manifest:{path}: a folder; give the TOML file in it")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"manifest:{path}: cannot be read ({reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"manifest:{path}: not valid TOML: {error}") from error
+    return read_toml(path, f"manifest:{path}")
 
 
 def _text(path: Path, table: dict[str, Any], key: str, default: str | None = None) -> str:

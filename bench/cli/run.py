@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
 from denoisebench.errors import UsageError, unknown
+from denoisebench.files import read_toml
 
 if TYPE_CHECKING:
     from denoisebench.library import Run
@@ -25,12 +25,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     """
     if path is None:
         return
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"--config {path}: not valid TOML: {error}") from error
+    values = read_toml(path, f"--config {path}")
     known = {p.opts[0].removeprefix("--"): p for p in ctx.command.params if p.name != "config"}
     ctx.default_map = {}
     for key, value in values.items():

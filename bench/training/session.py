@@ -18,7 +18,7 @@ from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.denoisers.gan import parallel
 from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.perceptual import VggFeatures
-from denoisebench.denoisers.gan.recipe import load as load_recipe
+from denoisebench.denoisers.gan.recipe_file import load_recipe
 from denoisebench.denoisers.gan.training import DivergedError, Trainer, train_network
 from denoisebench.errors import UsageError
 from denoisebench.machine import threads
