@@ -36,7 +36,8 @@ def open_film(path: Path) -> Film:
 
         _log.warning(
             "%s is read by OpenCV, as PyAV cannot be imported (%s): OpenCV does not tell "
-            "interlaced or HDR films from others, nor damaged frames from good ones. "
+            "interlaced, HDR, mirrored or truncated films from others, nor damaged frames from "
+            "good ones. "
             "pip install 'denoisebench[video]' brings PyAV",
             path,
             missing,
