@@ -34,7 +34,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
-from denoisebench.datasets.download import DownloadError, RemoteFile, download
+from denoisebench.datasets.download import DownloadError, RemoteFile, download, is_intact
 from denoisebench.datasets.first_use import FirstUse
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
@@ -183,7 +183,7 @@ class Published:
         return [f if f.sha256 else replace(f, sha256=self._first_use.digest(f.path)) for f in files]
 
     def _absent(self, split: str) -> list[RemoteFile]:
-        return [file for file in self._files(split) if not _intact(self.folder, file)]
+        return [file for file in self._files(split) if not is_intact(self.folder, file)]
 
     def _restore(self, split: str, absent: list[RemoteFile]) -> None:
         first = f"({absent[0].path} is the first)"
@@ -294,15 +294,6 @@ def _refuse_duplicates(name: str, entries: list[Entry]) -> None:
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise DataError(f"{name}: its manifest has two {kind} called {twice[0]!r}")
-
-
-def _intact(folder: Path, file: RemoteFile) -> bool:
-    """Return True if a file has its digest; where none is known, if it exists."""
-    try:
-        digest = hashlib.sha256((folder / file.path).read_bytes()).hexdigest()
-    except OSError:
-        return False
-    return file.sha256 in ("", digest)
 
 
 def _cache() -> Path:
