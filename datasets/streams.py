@@ -6,13 +6,17 @@ import bz2
 import io
 import lzma
 import math
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HEADER_BYTES = 1 << 20  # of one entry of a tar file: its name, its attributes, its map of holes
+# Of one entry of a tar file: its name, its attributes, its map of holes. Some versions of `tarfile`
+# take time by the square of a header's size, 3 s for this one.
+HEADER_BYTES = 1 << 15
+SECONDS = 600  # for a tar file
 DIRECTORY_BYTES = 1 << 24  # of a zip file's table of entries
 _CHUNK = 1 << 16
 _XZ_MEMORY = 1 << 27  # twice what the strongest of xz's presets needs
@@ -39,7 +43,7 @@ class ZipFile(io.FileIO):
 class TarStream:
     """The content of a tar file, compressed or not, read once from its start to its end.
 
-    It is a file as far as `tarfile` needs one.
+    It is a file as far as `tarfile` needs one, and is read within `SECONDS`.
 
     Args:
         file: the tar file, possibly compressed by gzip, bzip2 or xz.
@@ -48,8 +52,10 @@ class TarStream:
 
     def __init__(self, file: io.BufferedReader, limit: int) -> None:
         self._source = _uncompressed(file)
+        self._compressed = self._source is not file
         self._limit = limit
         self._position = 0
+        self._deadline = time.monotonic() + SECONDS
         self._allowed: float = HEADER_BYTES
 
     def allow_header(self) -> None:
@@ -68,7 +74,7 @@ class TarStream:
         """Skip bytes.
 
         Raises:
-            StreamError: they were skipped before, or the stream is too long.
+            StreamError: they were skipped before, or the stream is too long or takes too long.
         """
         if position < self._position:
             raise StreamError("its entries overlap")
@@ -79,7 +85,7 @@ class TarStream:
         """Return so many bytes, fewer only at the end.
 
         Raises:
-            StreamError: they are more than allowed, or the stream is too long.
+            StreamError: they are more than allowed, or the stream is too long or takes too long.
         """
         self._allowed -= size
         if self._allowed < 0:
@@ -87,8 +93,8 @@ class TarStream:
         return self._next(size)
 
     def finish(self) -> None:
-        """Skip the rest, as the checksum of what is compressed comes last."""
-        while self._next(_CHUNK):
+        """Skip the rest of what is compressed: its checksum comes last."""
+        while self._compressed and self._next(_CHUNK):
             pass
 
     def _next(self, size: int) -> bytes:
@@ -96,6 +102,8 @@ class TarStream:
         self._position += len(part)
         if self._position > self._limit:
             raise StreamError(f"it unfolds to more than {self._limit:,} bytes")
+        if time.monotonic() > self._deadline:
+            raise StreamError(f"it takes more than {SECONDS} s to read")
         return part
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import tomllib
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from denoisebench.datasets import DataError, archives, catalogue
+from denoisebench.datasets import DataError, archives, catalogue, real
 from denoisebench.datasets import first_use as firstuse
 from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.datasets.published import MANIFESTS, Published
@@ -391,6 +392,21 @@ def sidd(tmp_path: Path, server: Server) -> tuple[Path, np.ndarray, np.ndarray]:
     text = re.sub(r'"http://.*/(.*\.mat)"', rf'"{server.url}\1"', text)
     (tmp_path / "sidd.toml").write_text(text, encoding="utf-8")
     return tmp_path / "sidd.toml", made[0], made[1]
+
+
+def test_sidds_arrays_may_not_unfold_to_fill_the_memory(
+    sidd: tuple[Path, np.ndarray, np.ndarray],
+    server: Server,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(real, "FILE_BYTES", 1000)
+    with pytest.raises(DataError, match="unfolds to more than 1,000 bytes"):
+        SiddValidation(sidd[0]).fetch("test")
+    assert names(cache) == set()
+    server.files[f"{SIDD[0]}.mat"] = bytes(126) + b"IM" + struct.pack("<LL", 14, 0) * 200
+    with pytest.raises(DataError, match="has more than 100 variables"):
+        SiddValidation(sidd[0]).fetch("test")
 
 
 def test_sidds_arrays_are_cut_into_frames(
