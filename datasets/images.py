@@ -8,6 +8,7 @@ multiplies the colours of an 8-bit TIFF by its alpha channel.
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         ImageError: there is none, or it cannot be read.
     """
-    if not path.is_file():  # a pipe, which would block, or a broken link
+    if not os.path.isfile(path):  # a pipe, which would block, or a broken link
         raise ImageError("no such file")
     try:
         return path.read_bytes()

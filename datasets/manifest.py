@@ -20,6 +20,7 @@ A frame has at least one of the two digests. Other keys are for its readers.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections import Counter
@@ -61,7 +62,7 @@ class Manifest:
     trust = "the digests in the manifest"
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).expanduser()
+        self._path = Path(os.path.expanduser(path))
         content = _read(self._path)
         self.name = _text(self._path, content, "name")
         self.title = _text(self._path, content, "title", self.name)
@@ -138,7 +139,7 @@ class Manifest:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"manifest:{path}: a folder; give the TOML file in it")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -100,7 +100,7 @@ class Published:
         _refuse_duplicates(self.name, self._entries)
         given = os.environ.get(VARIABLE)
         self.fetches = not given
-        self._root = Path(given).expanduser() if given else _cache()
+        self._root = Path(os.path.expanduser(given)) if given else _cache()
         self._place: str = content.get("folder", self.name)
         self.folder = self._root / self._place
         self._first_use = FirstUse(self.folder)
@@ -111,7 +111,7 @@ class Published:
         files = [file for entry in self._listed() for file in entry.files]
         if files and all(file.sha256 for file in files):
             return "sha256 of every file in the manifest"
-        if self._first_use.path.exists():
+        if os.path.exists(self._first_use.path):
             return f"sha256 of first use, recorded in {self._first_use.path}"
         return "nothing yet: the sha256 of the first use is recorded"
 

@@ -16,6 +16,8 @@ Of such a set the manifest has, in place of ``source`` and ``frame``:
 from __future__ import annotations
 
 import contextlib
+import glob
+import os
 import shutil
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -68,7 +70,7 @@ class Unpacked(Published):
         if self._absent(split):
             try:
                 for archive in self._archives:
-                    if (self.folder / archive.path).is_file():
+                    if os.path.isfile(self.folder / archive.path):
                         self._unpack(self.folder / archive.path)
             except ArchiveError as problem:
                 raise DataError(f"{self.name}: {self.folder}: {problem}; replace it") from problem
@@ -89,7 +91,8 @@ class Unpacked(Published):
 
     def _ids(self, pattern: str) -> set[str]:
         before, _, after = pattern.partition("*")
-        paths = (path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern))
+        found = glob.glob(pattern, root_dir=self.folder)
+        paths = (path.replace(os.sep, "/") for path in found)
         return {path[len(before) : -len(after)] for path in paths if fnmatchcase(path, pattern)}
 
     def _file(self, pattern: str, id: str) -> RemoteFile:

@@ -781,6 +781,7 @@ def bad(films: Path, plain: Path) -> Path:
         "night.mp4": "0 frames to choose from (dropped: 4 black); leave it out",
         "folder.mp4": "is no regular file",
         "nowhere.mp4": "does not exist",
+        "x" * 300 + ".mp4": "does not exist",
         "tiny.mp4": "48×48 pixels, too few",
     }.items(),
 )

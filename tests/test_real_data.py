@@ -314,7 +314,20 @@ def test_an_archive_that_stays_damaged_is_refused(
     assert str(cache / "x" / "Pairs") in str(refusal.value)
     assert f"or set.zip ({server.url}set.zip)" in str(refusal.value)
     assert server.asked == ["set.zip", "set.zip"]
-    assert names(cache) == set()
+    assert list((cache / "x" / "Pairs").iterdir()) == []
+
+
+def test_an_archive_that_unfolds_without_end_is_one_line_and_leaves_nothing(
+    packed: Path, server: Server, cache: Path
+) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("repository/crops/c_0_mean.png", bytes(1 << 27))
+    server.files["set.zip"] = data.getvalue()
+    with pytest.raises(DataError, match="c_0_mean.png is larger than it may be") as refusal:
+        Unpacked(packed).fetch("test")
+    assert "\n" not in str(refusal.value)
+    assert list((cache / "x" / "Pairs").iterdir()) == []
 
 
 def test_an_archive_that_lacks_pairs_is_refused(packed: Path, server: Server, cache: Path) -> None:

@@ -22,8 +22,8 @@ def open_film(path: Path) -> Film:
     Raises:
         FilmError: there is no such file, or it is not a film.
     """
-    if not path.is_file():  # a pipe would block
-        problem = "is no regular file" if path.exists() else "does not exist"
+    if not os.path.isfile(path):  # a pipe would block
+        problem = "is no regular file" if os.path.exists(path) else "does not exist"
         raise FilmError(f"{path}: {problem}; give a film file")
     if not os.access(path, os.R_OK):
         raise FilmError(f"{path}: cannot be read (Permission denied)")

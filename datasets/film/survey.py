@@ -84,7 +84,8 @@ def make_survey(
         FilmError: nothing in the film can be used.
         UsageError: the folder cannot be written to.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or not ours
+    # There is none, or it is not ours.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         return _finished(folder)
     make_empty(folder)
     try:
