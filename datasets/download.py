@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import requests
 
-IMAGE_BYTES = 1 << 26  # most of an image whose size is not known
+IMAGE_BYTES = 1 << 28  # most of an image whose size is not known
 ARCHIVE_BYTES = 1 << 32  # most of an archive whose size is not known
 _THREADS = 4
 _PROBE_SECONDS = 5  # to find out that there is no network, a name server that hangs included

@@ -324,7 +324,7 @@ def test_an_archive_that_unfolds_without_end_is_one_line_and_leaves_nothing(
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("repository/crops/c_0_mean.png", bytes(1 << 27))
     server.files["set.zip"] = data.getvalue()
-    with pytest.raises(DataError, match="c_0_mean.png is larger than it may be") as refusal:
+    with pytest.raises(DataError, match=r"c_0_mean\.png is larger than it may be") as refusal:
         Unpacked(packed).fetch("test")
     assert "\n" not in str(refusal.value)
     assert list((cache / "x" / "Pairs").iterdir()) == []
