@@ -7,6 +7,7 @@ orientation. As it cuts a PNG's 16-bit colours to 8 bits, OpenCV reads those.
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         ImageError: there is none, or it cannot be read.
     """
-    if not path.is_file():  # a pipe, which would block, or a broken link
+    if not os.path.isfile(path):  # a pipe, which would block, or a broken link
         raise ImageError("no such file")
     try:
         return path.read_bytes()

@@ -21,6 +21,7 @@ are read in Unicode's normal form NFC: the noise depends on them.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -63,7 +64,7 @@ class Manifest:
     trust = "the digests in the manifest"
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).expanduser()
+        self._path = Path(os.path.expanduser(path))
         content = _read(self._path)
         self.name = _text(self._path, content, "name")
         self.title = _text(self._path, content, "title", self.name)
@@ -140,7 +141,7 @@ class Manifest:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"manifest:{path}: a folder; give the TOML file in it")
     return read_toml(path, f"manifest:{path}")
 

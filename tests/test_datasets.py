@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from denoisebench.cli import main
 from denoisebench.datasets import DataError, catalogue, download
 from denoisebench.datasets.base import pixel_digest
 from denoisebench.datasets.catalogue import default_dataset, open_dataset
@@ -560,3 +562,21 @@ def test_a_named_folder_that_is_incomplete_is_not_passed_over(
     (own_folder / "test" / "a" / "4.jpg").unlink()
     with pytest.raises(DataError, match="DENOISEBENCH_DATA"):
         default_dataset("test")
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "x" * 300 + "/a.toml", "~nobody-is-called-so/a.toml"])
+def test_a_path_that_cannot_be_is_one_line(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (
+        ["run", "--dataset", f"manifest:{path}"],
+        ["run", "--dataset", f"folder:{path}"],
+        ["data", "verify", "real:polyu"],
+        ["data", "show", "real:nam25"],
+        ["data", "show", "standard:kodak24"],
+    ):
+        result = CliRunner().invoke(main, words, env={"DENOISEBENCH_DATA": path})
+        assert result.exit_code == 2, result.output
+        assert result.stderr.startswith("bench: ")
+        assert result.stderr.count("\n") == 1

@@ -172,3 +172,12 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(DataError, match=reason):
             open_dataset(f"manifest:{path}")
+
+
+def test_a_file_whose_name_no_system_can_have_is_told_as_missing(tmp_path: Path) -> None:
+    text = (
+        f'name = "n"\nlicence = "l"\n[[frame]]\npath = "{"x" * 300}.png"\nsha256 = "{"0" * 64}"\n'
+    )
+    (tmp_path / "m.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"x\.png: no such file"):
+        open_dataset(f"manifest:{tmp_path / 'm.toml'}").frames("test")
