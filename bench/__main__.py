@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; 1 would mean that a comparison found something worse
 
 
-def main() -> NoReturn:
+def start() -> NoReturn:
     """Run the command line, and end the process with its exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)  # nothing is at work while modules are imported
@@ -86,4 +86,4 @@ def _explained(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    start()

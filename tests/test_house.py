@@ -35,6 +35,7 @@ FLOORS = (
     ("library", "pytest_plugin"),
     ("__init__",),
     ("cli",),
+    ("__main__",),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
+from denoisebench.text import shell_word
 
 if TYPE_CHECKING:
     from denoisebench.library import Run
@@ -174,7 +174,7 @@ def run_command(**choices: Any) -> None:
     pictures = f"{done.strip.name}, " if done.strip else ""
     shared.say(
         f"Wrote {pictures}table1.md, table1.csv and frames.csv to {done.folder}; "
-        f"to see it as a page: bench report {shlex.quote(str(done.folder))} --open"
+        f"to see it as a page: bench report {shell_word(str(done.folder))} --open"
     )
     raise SystemExit(EXIT_CELLS_FAILED if done.results.failures() else 0)
 

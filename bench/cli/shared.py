@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.cli.types import THREAD_COUNT, FiniteRange
+from denoisebench.text import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def say(line: str) -> None:
 def this_command(*further: str) -> str:
     """Return the command line, without --resume, plus `further` options."""
     verb, *words = (word for word in sys.argv[1:] if word != "--resume")
-    return shlex.join(["bench", verb, *further, *words])
+    return command_line(["bench", verb, *further, *words])
 
 
 @contextmanager

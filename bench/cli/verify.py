@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from click.core import ParameterSource
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import METHODS, SIGMA_LIST, CommaList
 from denoisebench.errors import UsageError
+from denoisebench.text import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,4 +183,4 @@ def _command() -> str:
             words += [flag, ",".join(f"{v:g}" if isinstance(v, float) else v for v in value)]
         else:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)
+    return command_line(words)

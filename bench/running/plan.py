@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import shlex
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -21,7 +20,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
-from denoisebench.text import plain
+from denoisebench.text import command_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +106,7 @@ class RunOptions:
                 words += [flag, ",".join(map(_word, value))]
             else:
                 words += [flag, _word(value)]
-        return shlex.join(words)
+        return command_line(words)
 
 
 class FurtherOptions(TypedDict, total=False):
