@@ -155,12 +155,15 @@ def held(folder: Path, work: str) -> Iterator[None]:
         lock.release()
 
 
-def set_aside(folder: Path, names: Iterable[str]) -> None:
+def set_aside(folder: Path, names: Iterable[str]) -> Path | None:
     """Move files and folders into a new subfolder ``before-TIME``, so that nothing is deleted.
 
     Args:
         folder: the folder that holds them.
         names: the names to move; those that do not exist are skipped.
+
+    Returns:
+        The new subfolder; None if there was nothing to move.
 
     Raises:
         UsageError: a file or folder cannot be moved.
@@ -170,13 +173,13 @@ def set_aside(folder: Path, names: Iterable[str]) -> None:
         >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_text(Path(folder, "run.sqlite"), "old")
-        ...     set_aside(Path(folder), ["run.sqlite", "logs"])
+        ...     _ = set_aside(Path(folder), ["run.sqlite", "logs"])
         ...     [path.name for path in Path(folder).glob("before-*/*")]
         ['run.sqlite']
     """
     present = [folder / name for name in names if (folder / name).exists()]
     if not present:
-        return
+        return None
     aside = folder / f"before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
     make_folder(aside)
     for path in present:
@@ -184,3 +187,4 @@ def set_aside(folder: Path, names: Iterable[str]) -> None:
             os.replace(path, aside / path.name)
         except OSError as error:
             raise UsageError(f"cannot set aside {path}: {error.strerror}") from error
+    return aside

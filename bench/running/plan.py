@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from denoisebench import protocol
-from denoisebench.cells import LARGEST_SIGMA, NOISY_CONTROL, Cell, Level, told_to
+from denoisebench.cells import LARGEST_SIGMA, MOST_SEEDS, NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -285,6 +285,8 @@ def _check_numbers(options: RunOptions) -> None:
         value, least = getattr(options, name), int(name != "keep_images")
         if value is not None and not (isinstance(value, int) and value >= least):
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
+    if options.seeds > MOST_SEEDS:
+        raise UsageError(f"seeds is {options.seeds}: give at most {MOST_SEEDS}")
     for name in ("timeout", "memory_limit"):
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
