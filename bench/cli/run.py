@@ -144,6 +144,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     default=(),
     help="Measure these methods again.",
 )
+@click.option(
+    "--machine",
+    metavar="NAME",
+    help="Name of this machine, to tell it apart from equal ones: without it, machines with the "
+    "same processor and number of cores count as one, and their times are compared.",
+)
 @shared.plugins
 @click.option(
     "--config",

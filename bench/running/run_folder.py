@@ -149,7 +149,7 @@ def _manifest(
         dataset=_dataset(plan),
         rows=tuple(map(_row, plan.rows)),
         metrics=tuple(MetricRecord(**metric.description) for metric in plan.metrics),
-        environment=EnvironmentRecord(**environment.describe(modules)),
+        environment=EnvironmentRecord(**environment.describe(modules, plan.options.machine)),
         state=state,
         costs=costs,
         busy_percent=busy_percent,

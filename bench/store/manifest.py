@@ -139,7 +139,12 @@ class MetricRecord:
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """Machine and software of a run; see `machine.environment.describe`."""
+    """Machine and software of a run; see `machine.environment.describe`.
+
+    Attributes:
+        machine: see `machine.environment.machine_id`; in older runs it also covers the host's name.
+        name: the user's name for the machine; empty for none.
+    """
 
     denoisebench: str
     python: str
@@ -150,6 +155,12 @@ class EnvironmentRecord:
     machine: str = "unknown"
     cuda: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What tells the machine apart from others, by the words for it."""
+        return {"processor": self.cpu, "cores": self.cores, "--machine": self.name or None}
 
 
 @dataclass(frozen=True)
