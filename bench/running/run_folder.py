@@ -24,7 +24,8 @@ from denoisebench.store.manifest import (
     RunManifest,
     read_manifest,
 )
-from denoisebench.store.sqlite import STORE, STORE_FILES, DamagedStoreError, Store, mend
+from denoisebench.store.mending import mend
+from denoisebench.store.sqlite import STORE, STORE_FILES, DamagedStoreError, Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +93,8 @@ class RunFolder:
         kept = store.measurements()
         lost = sum(cell not in kept for row in self._plan.rows for cell, _ in self._plan.cells(row))
         self.remarks.append(
-            f"{path} was damaged, and is now in {aside}: {len(kept)} intact measurements are kept, "
-            f"{lost} cells of this run are measured again"
+            f"{path} was damaged, and is now in {aside}; intact measurements, which are kept: "
+            f"{len(kept)}; cells of this run that are measured again: {lost}"
         )
         return store
 

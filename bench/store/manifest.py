@@ -159,7 +159,7 @@ class EnvironmentRecord:
 
     @property
     def identity(self) -> dict[str, object]:
-        """What tells the machine apart from others, by the words for it."""
+        """The properties that tell machines apart, by the words for them."""
         return {"processor": self.cpu, "cores": self.cores, "--machine": self.name or None}
 
 
@@ -277,15 +277,25 @@ def _manifest(content: dict[str, Any]) -> RunManifest:
     if "levels" not in content and isinstance(options, dict):
         content["levels"] = [{"sigma": sigma} for sigma in options.get("sigmas") or ()]
     manifest = build(RunManifest, {"noise": _OLDER_NOISE, "metrics": _protocols()} | content)
-    seeds = manifest.options.get("seeds")
-    if type(seeds) is not int or not 1 <= seeds <= MOST_SEEDS:
-        raise ValueError(f"options.seeds is {seeds!r}, not a number of noise draws")
-    if not isinstance(manifest.protocol.get("digest"), str):
-        raise ValueError("protocol.digest is missing")
-    for metric in manifest.metrics:
-        if not 0 <= metric.decimals <= _MOST_DECIMALS:
-            raise ValueError(f"the decimals of {metric.name} are {metric.decimals}")
+    for what, holds in _conditions(manifest).items():
+        if not holds:
+            raise ValueError(f"{what}: not what a run writes")
     return manifest
+
+
+def _conditions(manifest: RunManifest) -> dict[str, bool]:
+    """Check what readers rely on beyond the types, by the words for it."""
+    seeds, machine = manifest.options.get("seeds"), manifest.environment
+    shapes = [frame.shape for frame in manifest.dataset.frames]
+    return {
+        "options.seeds": type(seeds) is int and 1 <= seeds <= MOST_SEEDS,
+        "protocol": manifest.protocol.keys() >= {"version", "digest"},
+        "environment.cuda": not machine.cuda or machine.cuda.keys() >= {"name", "cuda"},
+        "environment.system": machine.system.strip() != "",
+        "a row's device": all(row.device in ("cpu", "cuda") for row in manifest.rows),
+        "a frame's shape": all(len(shape) == 3 and min(shape) > 0 for shape in shapes),
+        "a metric's decimals": all(0 <= m.decimals <= _MOST_DECIMALS for m in manifest.metrics),
+    }
 
 
 _OLDER_NOISE = {

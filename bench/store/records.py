@@ -41,7 +41,7 @@ def build(kind: type[_T], content: Any, where: str = "") -> _T:
     if not isinstance(content, Mapping):
         raise ValueError(f"{where or 'it'} is {_shown(content)}, not entries by name")
     prefix = f"{where}." if where else ""
-    forms, required = _fields(kind)
+    forms, required = _fields(kind)  # type: ignore[arg-type]
     if missing := sorted(required - content.keys()):
         raise ValueError(f"{prefix}{missing[0]} is missing")
     known = {name: content[name] for name in forms if name in content}

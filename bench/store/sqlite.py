@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Cell, Measurement
 from denoisebench.errors import UsageError
-from denoisebench.files import set_aside
 from denoisebench.store import rows
 from denoisebench.store.records import build, checked
 
@@ -398,31 +397,6 @@ class Store:
         self.close()
 
 
-def mend(path: Path) -> Path | None:
-    """Put a store of its intact rows in a damaged one's place, and set the damaged one aside.
-
-    Args:
-        path: the damaged file.
-
-    Returns:
-        The folder that holds the damaged file.
-
-    Raises:
-        UsageError: a file cannot be written or moved.
-    """
-    with contextlib.closing(rows.connect(path, read_only=True)) as damaged:
-        intact = {table: rows.intact_rows(damaged, table) for table in rows.COLUMNS}
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with Store(scratch) as store:
-            store.enter(intact)
-        aside = set_aside(path.parent, STORE_FILES)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return aside
-
-
 def _measurement(row: Mapping[str, Any]) -> Measurement:
     """Build a measurement from a row of the table, by column."""
     values = {name: value for name, value in row.items() if value is not None}
@@ -432,6 +406,6 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
 
 def _details(text: str | None) -> dict[str, Any]:
     """Read a session's details."""
-    details = checked(Mapping[str, Any], json.loads(text or "{}"), "details")
+    details: dict[str, Any] = checked(Mapping[str, Any], json.loads(text or "{}"), "details")
     checked(tuple[int, ...] | None, details.get("reference_ns"), "reference_ns")
     return details
