@@ -101,7 +101,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         ...     path.read_bytes()
         b'abc'
     """
-    scratch = _scratch(path)
+    scratch = scratch_file(path)
     try:
         with scratch.open("wb") as file:
             yield file
@@ -220,8 +220,14 @@ _SCRATCH = re.compile(r"\..+\.\d+\.part|\.checkpoint\.pt\.\d+")
 """Names of half-written files, and the name that older versions gave to a checkpoint."""
 
 
-def _scratch(path: Path) -> Path:
-    """Return the path at which this process writes a file before it replaces another."""
+def scratch_file(path: Path) -> Path:
+    """Return the path at which this process writes a file before it replaces another.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> scratch_file(Path("table1.md")).name == f".table1.md.{os.getpid()}.part"
+        True
+    """
     return path.with_name(f".{path.name[-200:]}.{os.getpid()}.part")
 
 
@@ -233,12 +239,15 @@ def _remove_leftovers(folder: Path) -> None:
                 path.unlink()
 
 
-def set_aside(folder: Path, names: Iterable[str]) -> None:
+def set_aside(folder: Path, names: Iterable[str]) -> Path | None:
     """Move files and folders into a new subfolder ``before-TIME``, so that nothing is deleted.
 
     Args:
         folder: the folder that holds them.
         names: the names to move; those that do not exist are skipped.
+
+    Returns:
+        The new subfolder; None if there was nothing to move.
 
     Raises:
         UsageError: a file or folder cannot be moved.
@@ -248,13 +257,13 @@ def set_aside(folder: Path, names: Iterable[str]) -> None:
         >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_text(Path(folder, "run.sqlite"), "old")
-        ...     set_aside(Path(folder), ["run.sqlite", "logs"])
+        ...     _ = set_aside(Path(folder), ["run.sqlite", "logs"])
         ...     [path.name for path in Path(folder).glob("before-*/*")]
         ['run.sqlite']
     """
     present = [folder / name for name in names if (folder / name).exists()]
     if not present:
-        return
+        return None
     aside = folder / f"before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
     make_folder(aside)
     for path in present:
@@ -262,3 +271,4 @@ def set_aside(folder: Path, names: Iterable[str]) -> None:
             os.replace(path, aside / path.name)
         except OSError as error:
             raise UsageError(f"cannot set aside {path}: {error.strerror}") from error
+    return aside

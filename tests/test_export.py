@@ -29,6 +29,7 @@ from denoisebench.comparing.history import HistoryPoint, changes, courses, read_
 from denoisebench.comparing.history_report import history_markdown, history_svg
 from denoisebench.machine.timing import reference_times
 from denoisebench.reporting.write import REPORT_FORMATS
+from denoisebench.store.manifest import read_manifest
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
@@ -226,9 +227,8 @@ def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> 
     words = ["--methods", "gaussian", "--dataset", f"folder:{photos}", "--sigma", "25"]
     assert bench("run", *words, "--out", "c1").returncode == 0
     shutil.copytree(tmp_path / "c1", tmp_path / "c2")
-    manifest = tmp_path / "c2" / "manifest.json"
-    about = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(about | {"written": "9999"}))  # later
+    about = read_manifest(tmp_path / "c2")
+    replace(about, written="9999").write(tmp_path / "c2")  # later
 
     shown = bench("history", "c2", "c1", "--svg", "psnr.svg")
     assert shown.returncode == 0, shown.stderr
@@ -241,8 +241,8 @@ def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> 
     values = [float(relative.stdout.splitlines()[2].split("|")[i]) for i in (2, 4)]
     assert all(0 < value < 100 for value in values)  # 3 small frames against 256 × 256 values
 
-    frames = about["dataset"] | {"frames": about["dataset"]["frames"][:1]}
-    manifest.write_text(json.dumps(about | {"dataset": frames}))
+    fewer = replace(about.dataset, frames=about.dataset.frames[:1])
+    replace(about, dataset=fewer).write(tmp_path / "c2")
     refused = bench("history", "c1", "c2")
     assert refused.returncode == 2
     assert "no history of the same; other frames" in refused.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cells import MOST_SEEDS
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
 from denoisebench.errors import UsageError, unknown
@@ -90,7 +91,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MOST_SEEDS),
     default=1,
     show_default=True,
     help="Number of noise draws for each frame.",
@@ -137,6 +138,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     type=METHODS,
     default=(),
     help="Measure these methods again.",
+)
+@click.option(
+    "--machine",
+    metavar="NAME",
+    help="Name of this machine, to tell it apart from equal ones: without it, machines with the "
+    "same processor and number of cores count as one, and their times are compared.",
 )
 @shared.plugins
 @click.option(

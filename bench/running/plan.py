@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from denoisebench import protocol
-from denoisebench.cells import LARGEST_SIGMA, NOISY_CONTROL, Cell, Level, told_to
+from denoisebench.cells import LARGEST_SIGMA, MOST_SEEDS, NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -63,6 +63,8 @@ class RunOptions:
         keep_images: number of frames, spread evenly, whose crops are kept for the report.
         out: the run's folder; None takes one in ``results``, see `Plan.default_name`.
         fresh: True to set aside what the folder holds.
+        machine: name that tells this machine apart from others with the same processor and number
+            of cores; None for none.
 
     Examples:
         >>> RunOptions(methods=("bm3d", "nlm-*"), sigmas=(25.0,)).command
@@ -87,6 +89,7 @@ class RunOptions:
     keep_images: int = 4
     out: Path | None = None
     fresh: bool = False
+    machine: str | None = None
 
     @property
     def command(self) -> str:
@@ -126,6 +129,7 @@ class FurtherOptions(TypedDict, total=False):
         force: methods to measure again, as ``methods``.
         keep_images: number of frames whose crops are kept for the report.
         fresh: set aside what the folder holds.
+        machine: name that tells this machine apart from its equals.
     """
 
     split: str
@@ -141,6 +145,7 @@ class FurtherOptions(TypedDict, total=False):
     force: str | Sequence[str]
     keep_images: int
     fresh: bool
+    machine: str | None
 
 
 def _word(value: object) -> str:
@@ -238,6 +243,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
+    _check_machine(options.machine)
     registry.load_files(options.plugins, options.timeout)
     _check_plugins(options)
     rows = _rows(options)
@@ -289,10 +295,18 @@ def _check_numbers(options: RunOptions) -> None:
         value, least = getattr(options, name), int(name != "keep_images")
         if value is not None and not (isinstance(value, int) and value >= least):
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
+    if options.seeds > MOST_SEEDS:
+        raise UsageError(f"seeds is {options.seeds}: give at most {MOST_SEEDS}")
     for name in ("timeout", "memory_limit"):
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}: give a number above 0")
+
+
+def _check_machine(name: str | None) -> None:
+    """Raise UsageError if the machine's name is none that a table can show."""
+    if name is not None and not (isinstance(name, str) and name.strip() and name.isprintable()):
+        raise UsageError(f"machine is {name!r}: give a name of printable characters")
 
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
