@@ -418,12 +418,17 @@ def test_a_foreign_database_is_left_alone(ask: Bench, photos: Path, tmp_path: Pa
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("precious",)]
 
 
-def test_a_damaged_manifest_is_refused(ask: Bench, finished_run: Path) -> None:
+def test_a_damaged_manifest_is_refused_and_without_it_the_run_goes_on(
+    bench: Bench, ask: Bench, photos: Path, finished_run: Path
+) -> None:
     for damaged in ('{"manifest": 1, "trunc', '{"manifest": 1}', "[]"):
         (finished_run / "manifest.json").write_text(damaged)
         result = ask("report", finished_run)
         assert result.returncode == 2
         assert "manifest.json cannot be read" in one_line(result.stderr)
+        assert "delete it, and the same bench run goes on" in one_line(result.stderr)
+    (finished_run / "manifest.json").unlink()
+    assert "3 measured before" in bench(*run_words(photos, "gaussian")).stderr
 
 
 @pytest.mark.usefixtures("finished_run")

@@ -100,7 +100,7 @@ class Store:
                 self._pragma("journal_mode = WAL")
                 self._pragma("user_version")  # the first use of the journal shows whether it works
         except sqlite3.OperationalError as error:
-            if self._read_only or error.sqlite_errorcode not in _NO_SHARED_MEMORY:
+            if self._read_only or _code(error) not in _NO_SHARED_MEMORY:
                 raise
             self._do_without_shared_memory()
             self._inspect()
@@ -167,7 +167,7 @@ class Store:
             with self._transaction("IMMEDIATE"):
                 pass
         except sqlite3.OperationalError as error:
-            read_only = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY
+            read_only = _code(error) & 0xFF == sqlite3.SQLITE_READONLY
             if read_only and os.access(self._path, os.W_OK):
                 raise DamagedStoreError(self._path, "its header is changed") from error
             raise
@@ -207,7 +207,7 @@ class Store:
 
     def _explanation(self, error: sqlite3.Error) -> UsageError:
         """Return the error that a user can act on for one of SQLite's."""
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        code = _code(error)
         if code in _NO_SHARED_MEMORY:
             return UsageError(
                 f"cannot read {self._path}: its run was cut off, and this file system has no "
@@ -395,6 +395,11 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's extended code of an error; those of Python's own making have none."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
 
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
