@@ -37,12 +37,13 @@ hypothesis.settings.load_profile("denoisebench")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--flips", type=int, default=20, help="Number of bits that the fuzz flips.")
+    parser.addoption("--lines", type=int, default=20, help="Number of random command lines.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that asks for a `flip` one number after the other: the seed of its damage."""
-    if "flip" in metafunc.fixturenames:
-        metafunc.parametrize("flip", range(metafunc.config.getoption("--flips")))
+    """Give a test that asks for a `flip` or `line` one number after the other: its seed."""
+    for name in {"flip", "line"} & set(metafunc.fixturenames):
+        metafunc.parametrize(name, range(metafunc.config.getoption(f"--{name}s")))
 
 
 @pytest.fixture

@@ -164,6 +164,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "timeout = 60\n"
         "memory_limit = 4\n"
         "threads = 1\n"
+        'machine = "lab 3"\n'
         f'plugin = "{plugin}"\n'
         'force = "noisy"\n'
         "keep_images = 1\n"
@@ -187,6 +188,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "timeout": 60.0,
         "memory_limit": 4.0,
         "threads": 1,
+        "machine": "lab 3",
         "plugins": [str(plugin)],
         "force": ["noisy"],
         "keep_images": 1,

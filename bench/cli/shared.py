@@ -58,8 +58,8 @@ def say(line: str) -> None:
 
 def this_command(*further: str) -> str:
     """Return the command line, without --resume, plus `further` options."""
-    verb, *words = (word for word in sys.argv[1:] if word != "--resume")
-    return command_line(["bench", verb, *further, *words])
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return command_line(["bench", *words[:1], *further, *words[1:]])
 
 
 @contextmanager
