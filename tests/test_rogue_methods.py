@@ -267,3 +267,25 @@ def test_a_card_with_a_mistake_is_refused_in_one_line(
     assert result.returncode == 2
     [line] = result.stderr.splitlines()
     assert f"the method 'mine' is registered with {name}={value!r}; give " in line
+
+
+def test_a_worker_that_starts_as_its_coordinator_dies_says_nothing(
+    photos: Path, tmp_path: Path
+) -> None:
+    """Workers start one after the other, so that a kill often meets one that is starting."""
+    chosen = words(photos, ",".join(f"gaussian[width={1 + n / 10}]" for n in range(9)))
+    for delay in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
+        process = subprocess.Popen(
+            [COMMAND, *map(str, chosen), "--fresh"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 30
+        while not psutil.Process(process.pid).children() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.kill()
+        _, errors = process.communicate(timeout=30)  # ends when no child holds the pipes
+        assert "Traceback" not in errors

@@ -161,7 +161,7 @@ def run_command(**choices: Any) -> None:
 
     Every cell is saved as it is measured: after an interruption the same command continues. The
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
-    cannot be carried out; 3: some cells failed; 130: interrupted.
+    cannot be carried out, or a plugin not imported; 3: some cells failed; 130: interrupted.
     """
     from denoisebench import library
     from denoisebench.running.plan import RunOptions
