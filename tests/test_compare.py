@@ -23,7 +23,7 @@ from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.comparing import decision
 from denoisebench.comparing.calibration import calibrate
 from denoisebench.comparing.findings import Finding, Verdict, exit_code
-from denoisebench.comparing.findings_report import About, compare_markdown
+from denoisebench.comparing.findings_report import About, compare_json, compare_markdown
 from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
@@ -199,20 +199,121 @@ def test_a_metric_that_only_one_run_has_cannot_be_guarded() -> None:
         compare_runs(run(metrics=about), run(), limits)
 
 
-def test_only_common_frames_count() -> None:
-    part = run(lambda i: 30.0 + i)
-    some = {cell: m for cell, m in part.measurements.items() if cell.frame in FRAMES[:3]}
-    finding = found(
-        run(), made_up.results(part.rows, some.values(), frames=FRAMES[:3], sigmas=(25.0,), seeds=1)
-    )["psnr"]
-    assert (finding.verdict, finding.frames) == (Verdict.SAME, 3)
+def on_frames(results: Results, frames: list[str]) -> Results:
+    """Return the same run on some of its frames."""
+    some = [m for cell, m in results.measurements.items() if cell.frame in frames]
+    return made_up.results(results.rows, some, frames=frames, sigmas=(25.0,), seeds=1)
 
 
-def test_new_missing_and_failed_methods() -> None:
-    findings = compare_runs(run(), run(method="y"), ComparisonLimits())
-    verdicts = {(f.method, f.verdict) for f in findings}
-    assert verdicts == {("y", Verdict.NEW), ("x", Verdict.MISSING)}
-    assert exit_code(findings) == 0
+def test_only_common_frames_count_and_those_that_head_lacks_are_missing() -> None:
+    part = on_frames(run(), FRAMES[:3])
+    allowed = found(run(), part, ComparisonLimits(allow_missing=True))["psnr"]
+    assert (allowed.verdict, allowed.frames, allowed.fails) == (Verdict.SAME, 3, False)
+    assert allowed.reason == "3 of BASE's 8 cells could be compared"
+    findings = compare_runs(run(), part, ComparisonLimits())
+    assert {f.verdict for f in findings} == {Verdict.MISSING}
+    assert exit_code(findings) == 1
+    words = compare_markdown(findings, About())
+    assert words.startswith(
+        "❌ **Methods or cells are missing** (PSNR, SSIM) in 1 method: 1 missing."
+    )
+    assert "❌ **X: missing.** `3 of BASE's 8 cells could be compared: same`" in words
+    worse = on_frames(run(lambda i: 29.0 + i), FRAMES[:3])
+    assert found(run(), worse)["psnr"].verdict is Verdict.WORSE
+    assert found(part, run())["psnr"].verdict is Verdict.SAME  # HEAD may hold more
+
+
+def unscored(results: Results, count: int) -> Results:
+    """Return the same run whose first cells have no SSIM."""
+    cells = list(results.measurements)[:count]
+    lost = {cell: replace(results.measurements[cell], ssim=None) for cell in cells}
+    return replace(results, measurements=results.measurements | lost)
+
+
+def test_cells_that_head_could_not_score_are_missing() -> None:
+    for count, words in ((2, "6 of BASE's 8 cells"), (8, "no frame has a score in both")):
+        finding = found(run(), unscored(run(), count))["ssim"]
+        assert finding.verdict is Verdict.MISSING
+        assert finding.fails
+        assert finding.reason.startswith(words)
+    nobody = found(unscored(run(), 8), unscored(run(), 8))["ssim"]
+    assert nobody.verdict is Verdict.NOT_COMPARABLE
+
+
+def at_two_levels(
+    unavailable: float | None = None, sigmas: tuple[float, ...] = (15, 25)
+) -> Results:
+    """Return a run at several levels of noise, of which the method may not be for one."""
+    measured = []
+    for sigma in sigmas:
+        for m in run().measurements.values():
+            moved = replace(m, cell=replace(m.cell, sigma=sigma))
+            unfit = {"status": Status.UNAVAILABLE, "reason": "not for this sigma", "psnr": None}
+            measured.append(replace(moved, **unfit) if sigma == unavailable else moved)
+    return made_up.results([row("x")], measured, frames=FRAMES, sigmas=sigmas, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (at_two_levels(unavailable=15), "sigma 15: HEAD: not for this sigma"),
+        (at_two_levels(sigmas=(25,)), "sigma 15: not in HEAD"),
+    ],
+)
+def test_a_noise_level_that_head_lacks_is_missing(head: Results, reason: str) -> None:
+    findings = compare_runs(at_two_levels(), head, ComparisonLimits())
+    psnr = {f.level: f for f in findings if f.metric == "psnr"}
+    assert psnr["sigma 25"].verdict is Verdict.SAME
+    assert (psnr["sigma 15"].verdict, psnr["sigma 15"].reason) == (Verdict.MISSING, reason)
+    assert exit_code(findings) == 1
+    back = compare_runs(head, at_two_levels(), ComparisonLimits())
+    assert {f.verdict for f in back if f.level == "sigma 15"} == {Verdict.NEW}
+    assert exit_code(back) == 0
+
+
+def beside(*runs: Results) -> Results:
+    """Return one run that holds the methods of several."""
+    measured = [m for one in runs for m in one.measurements.values()]
+    rows = [r for one in runs for r in one.rows]
+    return made_up.results(rows, measured, frames=FRAMES, sigmas=(25.0,), seeds=1)
+
+
+def test_missing_methods_fail_unless_they_are_allowed_and_new_ones_are_listed() -> None:
+    base, head = beside(run(), run(method="y")), beside(run(), run(method="z"))
+    allowed = ComparisonLimits(allow_missing=True)
+    for limits, code, state in (
+        (ComparisonLimits(), 1, "❌ **Methods or cells are missing**"),
+        (allowed, 0, "✅ **No regression**"),
+    ):
+        findings = compare_runs(base, head, limits)
+        assert {(f.method, f.verdict) for f in findings} == {
+            ("x", Verdict.SAME),
+            ("y", Verdict.MISSING),
+            ("z", Verdict.NEW),
+        }
+        assert exit_code(findings) == code
+        lines = compare_markdown(findings, About()).splitlines()
+        assert lines[0] == f"{state} (PSNR, SSIM) in 1 method: 1 missing, 1 new."
+        assert f"- {'❌' if code else '⚠️'} **Y: missing.** `not in HEAD`" in lines
+        assert "- ✅ **Z: new.** `not in BASE`" in lines
+        assert json.loads(compare_json(findings, About()))["compared"] == 1
+    only_new = compare_runs(run(), run(method="y"), allowed)
+    assert exit_code(only_new) == 2  # a guard that compared nothing
+
+
+def test_a_method_that_became_unavailable_is_missing_and_one_that_always_was_is_not() -> None:
+    gone = {"status": Status.UNAVAILABLE, "reason": "needs wax", "psnr": None, "ssim": None}
+    card = [row("x")]  # not asked for by name: no failure
+    without = changed(run(rows=card), **gone)
+    findings = compare_runs(run(rows=card), without, ComparisonLimits())
+    assert {(f.verdict, f.reason) for f in findings} == {(Verdict.MISSING, "HEAD: needs wax")}
+    assert exit_code(findings) == 1
+    base = beside(without, run(method="y"))
+    assert exit_code(compare_runs(base, base, ComparisonLimits())) == 0
+    assert exit_code(compare_runs(base, run(method="y"), ComparisonLimits())) == 0
+
+
+def test_failed_methods_are_not_passed() -> None:
     failed = changed(run(), status=Status.ERROR, reason="no", psnr=None)
     findings = compare_runs(run(), failed, ComparisonLimits())
     assert {f.verdict for f in findings} == {Verdict.FAILED}
@@ -580,7 +681,9 @@ def test_our_methods_score_as_in_the_committed_baseline(
     words = ["--methods", fast, "--dataset", "documentary", "--frames", "2", "--sigma", "25"]
     measured = bench("run", *words, "--threads", "1", "--out", "head")
     assert measured.returncode == 0, measured.stderr
-    result = bench("compare", ROOT / "results" / "baseline", "head", "--format", "json")
+    result = bench(
+        "compare", ROOT / "results" / "baseline", "head", "--allow-missing", "--format", "json"
+    )
     assert result.returncode == 0, result.stdout
     judged = {f["method"] for f in json.loads(result.stdout)["findings"] if f["verdict"] == "same"}
     assert judged == set(fast.split(","))

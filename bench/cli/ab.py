@@ -39,6 +39,7 @@ def ab_command(
     launches: int,
     fail_on: tuple[dict[str, float], frozenset[str]],
     calibration: Path | None,
+    allow_missing: bool,
     formats: tuple[str, ...],
     out: Path,
     resume: bool,
@@ -61,7 +62,7 @@ def ab_command(
     from denoisebench.store.manifest import BUSY_PERCENT
 
     launcher.check_words(run_options)
-    limits = limits_of(fail_on, calibration)
+    limits = limits_of(fail_on, calibration, allow_missing=allow_missing)
     base, head = launcher.version("base", base_env), launcher.version("head", head_env)
 
     def look(name: str, methods: list[str]) -> list[launcher.Pair]:
