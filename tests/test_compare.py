@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 import made_up
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import row
 
 from conftest import COMMAND
 from denoisebench.cells import Cell, Measurement, Score, Status
-from denoisebench.comparing import decision
+from denoisebench.comparing import ab, decision
 from denoisebench.comparing.calibration import calibrate
 from denoisebench.comparing.findings import Finding, Verdict, exit_code
 from denoisebench.comparing.findings_report import About, compare_json, compare_markdown
+from denoisebench.comparing.launches import Pair
 from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
@@ -465,6 +468,38 @@ def test_equal_times_are_no_change() -> None:
     assert (found.log_change, found.pvalue) == (0, 1)
 
 
+@pytest.mark.parametrize("machine", [QUIET, USUAL, ROUGH])
+@pytest.mark.parametrize(("pairs", "least", "most"), [(6, 0.58, 0.8), (10, 0.75, 0.85)])
+def test_a_slowdown_of_the_detectable_size_is_found_about_as_often_as_it_says(
+    pairs: int, least: float, most: float, machine: dict[str, float]
+) -> None:
+    """Each comparison estimates the size from its own launches; two others are slowed by it."""
+    trials = 1000
+    base, head = launches(3 * trials, 0.0, pairs=pairs, **machine)
+    sizes = decision.detectable(base[:trials], head[:trials])
+    slowed = head * (1 + np.tile(sizes, 3))[:, None]
+    seen = decision.look(base, slowed).slower(0.0)
+    found = seen[trials : 2 * trials] & seen[2 * trials :]
+    assert least <= np.mean(found) <= most
+
+
+@given(
+    st.lists(st.floats(-0.3, 0.3), min_size=6, max_size=14),
+    st.floats(0.1, 10),
+    st.floats(0.1, 10),
+)
+def test_the_detectable_size_depends_on_the_scatter_alone(
+    noise: list[float], change: float, unit: float
+) -> None:
+    base, head = np.full(len(noise), unit), unit * np.exp(noise)
+    size = decision.detectable(base, head)
+    assert size >= 0
+    assert decision.detectable(base, change * head) == pytest.approx(size, abs=1e-9)
+    assert decision.detectable(head, base) == pytest.approx(size, abs=1e-9)
+    assert decision.detectable(base, unit * np.exp(2 * np.array(noise))) >= size - 1e-12
+    assert decision.detectable(base, base) == 0
+
+
 def test_a_rough_machine_is_given_a_larger_share_than_a_quiet_one() -> None:
     quiet, rough = (
         calibrate(*(side[0] for side in launches(1, 0.0, **m, pairs=30)), 10, 0.05)
@@ -475,6 +510,62 @@ def test_a_rough_machine_is_given_a_larger_share_than_a_quiet_one() -> None:
     assert rough.share > quiet.share
     assert max(quiet.alarms, rough.alarms) <= 0.001
     assert quiet.scatter == pytest.approx(0.015, rel=0.5)
+
+
+def pairs_of(scatter: float, slowdown: float = 0.0, count: int = 10) -> list[Pair]:
+    """Return launches of two versions of one method of about 18 ms."""
+    base, head = launches(1, slowdown, scatter=scatter, drift=0.0, tails=0.0, pairs=count)
+    return [Pair(run(ms=4 * b), run(ms=4 * h)) for b, h in zip(base[0], head[0], strict=True)]
+
+
+def timed(pairs: list[Pair], second: list[Pair] | None = None) -> Finding:
+    """Return the verdict on time of launches, at a limit of 5 %."""
+    limits = ComparisonLimits({"time": 0.05}, frozenset({"psnr", "time"}))
+    judged = ab.judge(pairs, limits, lambda methods: second or pairs)
+    return {f.metric: f for f in judged}["time"]
+
+
+def test_same_is_said_only_where_a_change_of_the_limit_could_have_been_seen() -> None:
+    quiet, rough = timed(pairs_of(0.005)), timed(pairs_of(0.05))
+    assert quiet.verdict is Verdict.SAME
+    assert quiet.detectable is not None
+    assert 0 < quiet.detectable < 0.05
+    assert (rough.verdict, rough.fails) == (Verdict.UNCERTAIN, False)
+    assert rough.detectable is not None
+    assert rough.detectable > 0.05
+    assert exit_code([quiet, rough]) == 0
+    words = compare_markdown([rough], About())
+    assert words.startswith("⚠️ **No regression seen** (time) in 1 method: 1 cannot tell.")
+    assert re.search(r"cannot tell \(seen from \d+\.\d %\) ¹", words)
+    assert "¹ as large a change as the limit could be overlooked" in words
+    assert json.loads(compare_json([rough], About()))["findings"][0]["detectable"] > 0.05
+
+
+def test_what_is_too_small_to_count_needs_not_be_seen() -> None:
+    """Launches of 0.02 ms scatter by far less than the 0.02 ms that count."""
+    tiny = [
+        Pair(
+            *(changed(r, call_ns=(20_000 + 1000 * ((7 * i + j) % 5),)) for j, r in enumerate(pair))
+        )
+        for i, pair in enumerate([(run(), run())] * 10)
+    ]
+    assert timed(tiny).verdict is Verdict.SAME
+
+
+def test_a_slowdown_that_is_not_confirmed_on_a_rough_machine_is_uncertain() -> None:
+    finding = timed(pairs_of(0.005, 0.2), pairs_of(0.06))
+    assert finding.verdict is Verdict.UNCERTAIN
+    assert "a second did not confirm it" in finding.reason
+
+
+def test_a_launch_that_failed_is_not_passed_whichever_it_is() -> None:
+    pairs = pairs_of(0.005)
+    broken = changed(pairs[3].head, status=Status.ERROR, reason="no wax", psnr=None)
+    finding = timed([*pairs[:3], replace(pairs[3], head=broken), *pairs[4:]])
+    assert finding.verdict is Verdict.FAILED
+    assert finding.reason == "launch 4 of HEAD: error: no wax"
+    slow = pairs_of(0.005, 0.2)
+    assert timed(slow, [replace(pair, head=broken) for pair in slow]).verdict is Verdict.FAILED
 
 
 # --- the command line ---------------------------------------------------------------------------

@@ -239,6 +239,8 @@ def _cell(findings: Sequence[Finding], notes: list[str]) -> str:
     text = f"**{verdict}**" if chosen[0].fails or verdict is Verdict.FAILED else str(verdict)
     if verdict in _LISTED:
         return text
+    if (share := chosen[0].detectable) is not None:
+        text += f" (seen from {decimals(1)(100 * share)} %)"
     for note in dict.fromkeys(escape_remark(f.reason) for f in chosen if f.reason):
         if note not in notes:
             notes.append(note)
