@@ -34,18 +34,21 @@ _Pairs = list[tuple["Measurement", "Measurement"]]
 """BASE's and HEAD's measurement of the same cell on the same pixels; both are ok."""
 
 
-def compare_runs(base: Results, head: Results, limits: ComparisonLimits) -> list[Finding]:
+def compare_runs(
+    base: Results, head: Results, limits: ComparisonLimits, only: str | None = None
+) -> list[Finding]:
     """Judge each method, device, metric and noise level of either run, in HEAD's order.
 
     Args:
         base: the run to compare with.
         head: the run that is judged. What it lacks of ``base`` is missing; the rest is compared.
         limits: the sizes of change that count, and whether anything may be missing.
+        only: the metric or cost to judge; None for all.
 
     Raises:
         UsageError: a comparison is to fail on a metric that not both runs measured.
     """
-    comparison = _Comparison(base, head, limits)
+    comparison = _Comparison(base, head, limits, only)
     comparison.check_gated()
     return [finding for row in comparison.rows for finding in comparison.of_row(row)]
 
@@ -57,6 +60,7 @@ class _Comparison:
     base: Results
     head: Results
     limits: ComparisonLimits
+    only: str | None
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -123,7 +127,7 @@ class _Comparison:
         """Yield the findings of a method on a device."""
         ours, theirs = _measured(self.head, row), _measured(self.base, row)
         gone = self._gone(ours, theirs)
-        for metric in self.metrics:
+        for metric in (m for m in self.metrics if self.only in (None, m.name)):
             for level in dict.fromkeys(cell.level for cell in (*ours, *theirs)):
                 finding = self._finding(row, metric.name, metric.title, metric.unit)
                 finding = replace(finding, level=str(level))
@@ -133,7 +137,7 @@ class _Comparison:
                     yield replace(finding, reason=self.scores_differ)
                 else:
                     yield self._score(finding, metric, _at(ours, level), _at(theirs, level))
-        for cost in COSTS:
+        for cost in (cost for cost in COSTS if self.only in (None, cost)):
             finding = self._finding(row, cost, cost, _COST_UNITS[cost])
             if gone is not None:
                 yield replace(finding, verdict=gone[0], reason=gone[1])
