@@ -14,7 +14,8 @@
     rgb_sha256_16 = "…"                # first 16 hex digits of the sha256 of its decoded pixels
     id = "marine/a-000123"             # the path after the split, less its suffix, unless given
 
-A frame has at least one of the two digests. Other keys are for its readers.
+A frame has at least one of the two digests. Other keys are for its readers. The name and the ids
+are read in Unicode's normal form NFC: the noise depends on them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -153,7 +155,7 @@ def _text(path: Path, table: dict[str, Any], key: str, default: str | None = Non
     value = table.get(key, default)
     if not isinstance(value, str) or not (value or default == ""):
         raise DataError(f'{path}: it has no {key}; write a line {key} = "…"')
-    return value
+    return unicodedata.normalize("NFC", value)
 
 
 def _entries(path: Path, content: dict[str, Any]) -> list[_Entry]:
@@ -203,7 +205,7 @@ def _entry(path: Path, number: int, frame: dict[str, Any], splits: list[str] | N
     id = frame.get("id", str(PurePosixPath(rest).with_suffix("")))
     if not isinstance(id, str) or not id:
         raise DataError(f"{where}: its id is {id!r}; write a name")
-    return _Entry(id, split, file, *digests)
+    return _Entry(unicodedata.normalize("NFC", id), split, file, *digests)
 
 
 def _within(path: str) -> bool:

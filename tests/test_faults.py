@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 
@@ -287,20 +288,16 @@ def test_a_coordinator_killed_at_random_points_loses_and_doubles_nothing(
 def test_the_worker_dies_with_its_coordinator(photos: Path, tmp_path: Path) -> None:
     words = run_words(photos, "faulty-hangs")
     process = subprocess.Popen([COMMAND, *map(str, words)], cwd=tmp_path)
-    children: list[str] = []
     deadline = time.monotonic() + 30
     log = tmp_path / "out" / "logs" / "faulty-hangs-cpu.log"
     while not log.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    task = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    if not task.exists():
-        pytest.skip("this system does not list a process's children")
-    children = task.read_text().split()
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
     process.kill()
     process.wait()
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < deadline, f"still running: {children}"
-        time.sleep(0.05)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
@@ -508,3 +505,34 @@ def test_bad_frames_are_refused_before_anything_runs(ask: Bench, tmp_path: Path)
     corrupt = ask("run", "--dataset", f"folder:{folder}", "--out", "out")
     assert corrupt.returncode == 2
     assert "corrupt.png" in one_line(corrupt.stderr)
+
+
+@pytest.mark.parametrize("side", [40, 64])
+def test_an_image_that_is_replaced_during_a_run_is_not_scored(
+    bench: Bench, photos: Path, tmp_path: Path, side: int
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (tmp_path / "swap.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from PIL import Image\n"
+        "from denoisebench.denoisers import register\n"
+        "@register('swap', title='Swap', family='local')\n"
+        "@dataclass(frozen=True)\n"
+        "class Swap:\n"
+        "    def denoise(self, noisy, sigma):\n"
+        f"        Image.new('RGB', (48, {side})).save({str(folder / 'photo1.png')!r})\n"
+        "        return noisy.copy()\n"
+    )
+    words = run_words(folder, "noisy,swap,gaussian", "--plugin", "swap.py", "--seeds", "2")
+    result = bench(*words)
+    assert result.returncode == 2
+    assert one_line(result.stderr) == (
+        "bench: photo1.png has changed since it was first read; put the image back, or start anew"
+    )
+    kept = stored(tmp_path / "out")
+    assert set(kept.method) == {"noisy", "swap"}
+    assert set(kept[kept.method == "swap"].frame) == {"photo0.png"}
+    shutil.copy(photos / "photo1.png", folder)
+    words[words.index("noisy,swap,gaussian")] = "noisy,gaussian"
+    assert bench(*words).returncode == 0

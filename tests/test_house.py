@@ -24,7 +24,10 @@ FOLDERS = {
 
 # From the ground up: a room imports rooms below it and, without circles, beside it.
 FLOORS = (
-    ("cells", "columns", "digests", "errors", "files", "parameters", "plugins", "statistics"),
+    (
+        *("cells", "columns", "digests", "errors", "files", "parameters", "plugins", "statistics"),
+        *("streams", "text"),
+    ),
     ("datasets", "denoisers"),
     ("machine", "metrics", "protocol"),
     ("store",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import shutil
+import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,19 @@ def test_without_splits_all_is_test_and_paths_are_ids(folder: Path) -> None:
     dataset = open_dataset(f"manifest:{folder}/flat.toml")
     assert dataset.splits == ("test",)
     assert [frame.id for frame in dataset.frames("test")] == ["test/b/x"]
+
+
+def test_names_are_the_same_in_every_normal_form_of_unicode(tmp_path: Path) -> None:
+    found = {}
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "é.png")
+        Image.fromarray(picture(0)).save(tmp_path / name)
+        head = HEAD.replace("mine", unicodedata.normalize(form, "été"))
+        file = tmp_path / f"{form}.toml"
+        file.write_text(head + entry(tmp_path, name, "sha256"), encoding="utf-8")
+        dataset = open_dataset(f"manifest:{file}")
+        found[form] = [dataset.name, *(frame.id for frame in dataset.frames("test"))]
+    assert found["NFC"] == found["NFD"] == [unicodedata.normalize("NFC", n) for n in ("été", "é")]
 
 
 def test_damage_is_named(folder: Path) -> None:

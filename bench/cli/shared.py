@@ -64,16 +64,23 @@ def this_command(*further: str) -> str:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C inside the block, so that the table of what is done is printed."""
+    """Treat a request to end as Ctrl-C inside the block, so that the table so far is printed.
+
+    Requests are SIGTERM, and SIGHUP, which a terminal sends as it closes; nohup has it ignored.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    requests = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        requests.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, interrupt) for number in requests}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

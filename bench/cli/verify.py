@@ -88,8 +88,7 @@ def verify_command(
     part_taken = part if quick else None
     chosen = verification.choose_expectations(published, methods, datasets, sigmas, part_taken)
     options = RunOptions(**choices)
-    for plugin in options.plugins:
-        registry.load_file(plugin)
+    registry.load_files(options.plugins, options.timeout)
     comparable = [e for e in chosen if not verification.unavailable(e)]
     plans = verification.plans(comparable, options, part_taken)
     out = out or Path("results", "verify-quick" if quick else "verify")

@@ -22,9 +22,10 @@ from denoisebench.comparing.findings import (
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.formatting import NONE, counted, decimals, one_line, three_digits
+from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
 from denoisebench.reporting.junit import JunitSuite
 from denoisebench.statistics import LEVEL
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from denoisebench.reporting.formatting import one_line
+from denoisebench.text import one_line
 
 
 def escape_markdown(text: str) -> str:

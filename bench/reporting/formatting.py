@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -113,22 +112,3 @@ def counted(count: int, noun: str) -> str:
         ('1 frame', '2 frames')
     """
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def one_line(text: str) -> str:
-    r"""Remove line breaks, direction marks and control characters from a text.
-
-    Names come from plugins. A name that turns the writing direction would also turn the figures
-    beside it, and XML allows no control characters.
-
-    Examples:
-        >>> one_line("two\nlines")
-        'two lines'
-    """
-    kept = ("" if unicodedata.category(c) == "Cf" else _printable(c) for c in text)
-    return " ".join("".join(kept).split())
-
-
-def _printable(letter: str) -> str:
-    """Return the letter, or a space for a control character."""
-    return " " if unicodedata.category(letter).startswith("C") else letter

@@ -16,6 +16,7 @@ from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.summary import costs
 from denoisebench.reporting.viewer import extremes, leaders, viewer
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
-        finalize=lambda value: formatting.one_line(value) if type(value) is str else value,
+        finalize=lambda value: one_line(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -189,7 +190,7 @@ def _grouped_columns(columns: Iterable[Column]) -> list[tuple[str, list[Column]]
 
 def _code(text: str) -> Markup:
     """Mark text between backticks as code."""
-    parts = formatting.one_line(text).split("`")
+    parts = one_line(text).split("`")
     wrapped = (
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)

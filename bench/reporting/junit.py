@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from denoisebench.reporting.formatting import one_line
+from denoisebench.text import one_line
 
 
 class JunitSuite:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from denoisebench.reporting.formatting import one_line
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -234,7 +234,7 @@ def _document(summary: Summary) -> dict[str, Any]:
     content = asdict(summary)
     for metric in content["metrics"]:
         del metric["key"]
-    found: dict[str, Any] = plain(content)
+    found: dict[str, Any] = jsonable(content)
     return found
 
 
@@ -442,19 +442,19 @@ def digits(value: Any) -> float | None:
     return float(f"{number:.6g}")
 
 
-def plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Turn values into dictionaries, lists, texts and finite numbers, which JSON can write.
 
     Measurements keep six significant digits.
 
     Examples:
-        >>> plain({"psnr": math.inf, "ssim": np.float64(0.91234567)})
+        >>> jsonable({"psnr": math.inf, "ssim": np.float64(0.91234567)})
         {'psnr': 'inf', 'ssim': 0.912346}
     """
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [jsonable(item) for item in value]
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int | np.integer):

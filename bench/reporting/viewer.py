@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import NOISY_CONTROL
-from denoisebench.reporting.formatting import one_line
-from denoisebench.reporting.summary import plain
+from denoisebench.reporting.summary import jsonable
 from denoisebench.store import crops
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,5 +164,5 @@ def _first_cell(results: Results, row: Row, level: int, frame: str) -> Cell:
 def _psnr_of(summary: Summary, level: int, frame: str) -> dict[str, Any]:
     """Return the whole frame's PSNR by method and of the noisy frame, ready for JSON."""
     rows = [row for row in reversed(summary.table) if row.level == level]
-    found = {row.method: plain(row.psnr_by_frame.get(frame)) for row in rows}
+    found = {row.method: jsonable(row.psnr_by_frame.get(frame)) for row in rows}
     return found | {crops.NOISY_FRAME: found.get(NOISY_CONTROL)}

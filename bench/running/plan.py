@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import shlex
@@ -20,6 +21,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
+from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.registry import Method
     from denoisebench.protocol.observation import Observation
+
+_log = logging.getLogger("denoisebench")
 
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
@@ -235,7 +239,8 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
-    registry.load_files(options.plugins)
+    registry.load_files(options.plugins, options.timeout)
+    _check_plugins(options)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)
     model = None if options.noise is None else noise.select_noise(options.noise)
@@ -339,11 +344,32 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
     ]
     for row in rows:
         _check_importable(row.method)
+        if row.asked_by_name and row.method.card.problem is not None:
+            raise UsageError(f"{row.method.card.name}: {row.method.card.problem}")
     if not methods:
         raise UsageError("no method is given; name one, or take all")
     if not rows:
         raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
     return rows
+
+
+def _check_plugins(options: RunOptions) -> None:
+    """Check that the plugin files can be imported; those that a pattern brings in need not.
+
+    Raises:
+        UsageError: one cannot be imported.
+    """
+    broken = {path: registry.broken_file(path) for path in options.plugins}
+    if not any(broken.values()):
+        return
+    patterns = [e for e in options.methods if registry.is_pattern(e)]
+    brought_in = [method.card for method in registry.select(patterns)]
+    for path, card in broken.items():
+        if card is None:
+            continue
+        if card not in brought_in:
+            raise UsageError(f"--plugin {plain(path.name)}: {card.problem}")
+        _log.warning("--plugin %s: %s", plain(path.name), card.problem)
 
 
 def _check_importable(method: Method) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.reporting.formatting import one_line
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.reporting.formatting import DEVICE_NAMES, one_line
+from denoisebench.reporting.formatting import DEVICE_NAMES
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,0 +1,54 @@
+"""Texts of plugins, files and errors, made fit to be shown: on one line, visible, bounded."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["one_line", "plain"]
+
+_UNUSUAL = re.compile("[^ -~\u200c\u200d]")  # the joiners of letters hide and turn nothing
+
+
+def plain(text: str, limit: int = 500) -> str:
+    r"""Write a text on one line, with hidden characters made visible, and cut it to a length.
+
+    Args:
+        text: any text that somebody else wrote, such as a reason.
+        limit: most characters of the result; a cut text ends with the number that it had.
+
+    Examples:
+        >>> print(plain("two\nlines, \x1b[31mred"))
+        two lines, \x1b[31mred
+        >>> plain("A" * 1000, limit=30)
+        'AAAAAAAAAAA… (1000 characters)'
+    """
+    line = one_line(text)
+    if len(line) <= limit:
+        return line
+    end = f"… ({len(line)} characters)"
+    return line[: max(0, limit - len(end))] + end
+
+
+def one_line(text: str) -> str:
+    r"""Write a text on one line, with hidden characters made visible.
+
+    White space becomes single spaces. Control characters, marks that turn the direction of
+    writing, lone surrogates and other letters that cannot be printed become escapes, as Python
+    writes them: a terminal would obey some of them, and XML forbids others.
+
+    Examples:
+        >>> print(one_line("\x07 bell, \u202e right to left"))
+        \x07 bell, \u202e right to left
+    """
+    return " ".join(_UNUSUAL.sub(_visible, text).split())
+
+
+def _visible(found: re.Match[str]) -> str:
+    """Return a printable letter, a space for white space, or an escape."""
+    letter = found[0]
+    if letter.isprintable():
+        return letter
+    if letter in "\t\n\r" or unicodedata.category(letter) == "Zs":
+        return " "
+    return letter.encode("unicode_escape").decode()
