@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,12 @@ class Trial:
     def ssim(self) -> float:
         """Mean SSIM over frames, in [-1, 1]."""
         return fmean(m.ssim for m in self.results.measurements.values() if m.ssim is not None)
+
+    @property
+    def shift(self) -> float | None:
+        """Shift of the estimates against the clean frame in pixels; None if it cannot be told."""
+        found = self.results.shift(self.results.measurements.values())
+        return None if found is None else math.hypot(*found)
 
     def not_worse_than(self, run: str | Path, psnr: float = 0.02) -> None:
         """Assert that the method is not worse than in a stored run, frame by frame.
