@@ -137,12 +137,12 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing got worse; 1: a regression; 2: nothing to compare; 3: methods failed."""
+        """0: all well; 1: worse or missing; 2: nothing to compare; 3: methods failed."""
         return exit_code(self.findings)
 
     @property
     def regressions(self) -> list[Finding]:
-        """The findings that ``fail_on`` calls a regression."""
+        """The findings that fail the comparison: what got worse or is missing."""
         return [finding for finding in self.findings if finding.fails]
 
     def table(self) -> pd.DataFrame:
@@ -289,6 +289,7 @@ def compare(
     fail_on: str | ComparisonLimits = "psnr,ssim",
     *,
     calibration: str | Path | None = None,
+    allow_missing: bool = False,
 ) -> Comparison:
     """Compare two stored runs: is HEAD worse than BASE?
 
@@ -299,8 +300,9 @@ def compare(
         base: the run to compare with, or its folder.
         head: the run that is judged, or its folder.
         fail_on: what is a regression, and by how much worse: ``psnr=0.02,time=10%``. Limits that
-            were read already know their calibration.
+            were read already know their calibration, and what may be missing.
         calibration: file that ``bench calibrate`` wrote on this machine: times must grow by more.
+        allow_missing: True to pass though HEAD lacks methods or cells of BASE.
 
     Raises:
         UsageError: a folder holds no finished run, or ``fail_on`` cannot be read or compared.
@@ -311,7 +313,9 @@ def compare(
         >>> db.compare(run, run).exit_code
         0
     """
-    limits = _limits(fail_on, calibration) if isinstance(fail_on, str) else fail_on
+    limits = fail_on
+    if isinstance(limits, str):
+        limits = _limits(limits, calibration, allow_missing)
     before, now = _run(base), _run(head)
     findings = compare_runs(
         finished(before.folder, before.results), finished(now.folder, now.results), limits
@@ -412,13 +416,13 @@ def add_noise(
     return protocol.add_noise(clean, sigma, dataset=dataset, frame=frame, seed=seed, noise=model)
 
 
-def _limits(fail_on: str, calibration: str | Path | None) -> ComparisonLimits:
+def _limits(fail_on: str, calibration: str | Path | None, allow_missing: bool) -> ComparisonLimits:
     try:
         sizes, gated = read_fail_on(fail_on)
     except ValueError as error:
         raise UsageError(f"fail_on: {error}") from error
     known = {} if calibration is None else read_calibration(Path(calibration))
-    return ComparisonLimits(sizes, gated, known)
+    return ComparisonLimits(sizes, gated, known, allow_missing)
 
 
 def _run(run: Run | str | Path) -> Run:

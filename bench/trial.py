@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,17 @@ class Trial:
         """Mean SSIM over frames, in [-1, 1]."""
         return fmean(m.ssim for m in self.results.measurements.values() if m.ssim is not None)
 
+    @property
+    def shift(self) -> float | None:
+        """Shift of the estimates against the clean frame in pixels; None if it cannot be told."""
+        found = self.results.shift(self.results.measurements.values())
+        return None if found is None else math.hypot(*found)
+
     def not_worse_than(self, run: str | Path, psnr: float = 0.02) -> None:
         """Assert that the method is not worse than in a stored run, frame by frame.
 
         Args:
-            run: folder of a run that holds the same method on the same data.
+            run: folder of a run that holds the same method on the same data; it may hold more.
             psnr: the smallest loss in dB that counts.
 
         Raises:
@@ -61,7 +68,7 @@ class Trial:
         """
         from pathlib import Path
 
-        limits = ComparisonLimits({"psnr": psnr}, frozenset({"psnr"}))
+        limits = ComparisonLimits({"psnr": psnr}, frozenset({"psnr"}), allow_missing=True)
         [row] = self.results.rows
         found = compare_runs(load_finished(Path(run)), self.results, limits)
         mine = [f for f in found if f.metric == "psnr" and f.method == row.method]

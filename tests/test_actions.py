@@ -123,6 +123,7 @@ def test_a_pull_request_that_changes_nothing_passes_and_is_commented(
         tmp_path,
         methods="gaussian,median",
         dataset=f"folder:{photos}",
+        frames="3",
         baseline=str(baseline),
         install="false",
     )
@@ -167,16 +168,33 @@ def test_the_documented_example_fails_the_job_of_a_method_that_got_worse(
 
     plugin = tmp_path / given["plugin"]
     plugin.write_text(MINE.format(gain=1))
-    assert bench(*first.split(), "--plugin", plugin, "--frames", "2").returncode == 0
+    assert bench(*first.split(), "--plugin", plugin).returncode == 0
     plugin.write_text(MINE.format(gain=0.9))
     codes = Runner(tmp_path, **given, install="false").run()
     assert codes["Comment"] == 0
     assert codes["Verdict"] == 1
     comment = (tmp_path / "comment.md").read_text()
-    assert "❌ **Regression** (PSNR) in 2 methods: 1 worse." in comment
+    assert "❌ **Regression** (PSNR) in 1 method: 1 worse, 1 new." in comment
     assert re.search(
         r"❌ \*\*Mine: PSNR −\d\.\d+ dB\*\* at sigma \d+, also at 1 other level", comment
     )
+
+
+def test_a_method_that_is_no_longer_measured_fails_the_job_unless_it_is_allowed(
+    baseline: Path, photos: Path, tmp_path: Path
+) -> None:
+    """The Compare step alone: a run without one of the baseline's methods is there already."""
+    [step] = [step for step in ACTION["runs"]["steps"] if step["name"] == "Compare"]
+    options = {"dataset": f"folder:{photos}", "baseline": str(baseline)}
+    runner = Runner(tmp_path, methods="gaussian", **options)
+    words = ["--methods", "gaussian", "--dataset", options["dataset"], "--sigma", "25"]
+    subprocess.run([COMMAND, "run", *words, "--out", tmp_path / "run"], check=True)
+    runner.values["steps.measure.outputs.folder"] = str(tmp_path)
+    for allowed, code in (("false", "1"), ("true", "0")):
+        runner.values["inputs.allow-missing"] = allowed
+        assert runner.bash(step) == 0
+        assert runner.values["steps.compare.outputs.exit-code"] == code
+        assert "**Median: missing.** `not in HEAD`" in (tmp_path / "comment.md").read_text()
 
 
 def test_two_versions_are_launched_in_turn(baseline: Path, photos: Path, tmp_path: Path) -> None:

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 import made_up
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import row
 
 from conftest import COMMAND
 from denoisebench.cells import Cell, Measurement, Score, Status
-from denoisebench.comparing import decision
+from denoisebench.comparing import ab, decision
 from denoisebench.comparing.calibration import calibrate
 from denoisebench.comparing.findings import Finding, Verdict, exit_code
-from denoisebench.comparing.findings_report import About, compare_markdown
+from denoisebench.comparing.findings_report import About, compare_json, compare_markdown
+from denoisebench.comparing.launches import Pair
 from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
@@ -196,20 +199,121 @@ def test_a_metric_that_only_one_run_has_cannot_be_guarded() -> None:
         compare_runs(run(metrics=about), run(), limits)
 
 
-def test_only_common_frames_count() -> None:
-    part = run(lambda i: 30.0 + i)
-    some = {cell: m for cell, m in part.measurements.items() if cell.frame in FRAMES[:3]}
-    finding = found(
-        run(), made_up.results(part.rows, some.values(), frames=FRAMES[:3], sigmas=(25.0,), seeds=1)
-    )["psnr"]
-    assert (finding.verdict, finding.frames) == (Verdict.SAME, 3)
+def on_frames(results: Results, frames: list[str]) -> Results:
+    """Return the same run on some of its frames."""
+    some = [m for cell, m in results.measurements.items() if cell.frame in frames]
+    return made_up.results(results.rows, some, frames=frames, sigmas=(25.0,), seeds=1)
 
 
-def test_new_missing_and_failed_methods() -> None:
-    findings = compare_runs(run(), run(method="y"), ComparisonLimits())
-    verdicts = {(f.method, f.verdict) for f in findings}
-    assert verdicts == {("y", Verdict.NEW), ("x", Verdict.MISSING)}
-    assert exit_code(findings) == 0
+def test_only_common_frames_count_and_those_that_head_lacks_are_missing() -> None:
+    part = on_frames(run(), FRAMES[:3])
+    allowed = found(run(), part, ComparisonLimits(allow_missing=True))["psnr"]
+    assert (allowed.verdict, allowed.frames, allowed.fails) == (Verdict.SAME, 3, False)
+    assert allowed.reason == "3 of BASE's 8 cells could be compared"
+    findings = compare_runs(run(), part, ComparisonLimits())
+    assert {f.verdict for f in findings} == {Verdict.MISSING}
+    assert exit_code(findings) == 1
+    words = compare_markdown(findings, About())
+    assert words.startswith(
+        "❌ **Methods or cells are missing** (PSNR, SSIM) in 1 method: 1 missing."
+    )
+    assert "❌ **X: missing.** `3 of BASE's 8 cells could be compared: same`" in words
+    worse = on_frames(run(lambda i: 29.0 + i), FRAMES[:3])
+    assert found(run(), worse)["psnr"].verdict is Verdict.WORSE
+    assert found(part, run())["psnr"].verdict is Verdict.SAME  # HEAD may hold more
+
+
+def unscored(results: Results, count: int) -> Results:
+    """Return the same run whose first cells have no SSIM."""
+    cells = list(results.measurements)[:count]
+    lost = {cell: replace(results.measurements[cell], ssim=None) for cell in cells}
+    return replace(results, measurements=results.measurements | lost)
+
+
+def test_cells_that_head_could_not_score_are_missing() -> None:
+    for count, words in ((2, "6 of BASE's 8 cells"), (8, "no frame has a score in both")):
+        finding = found(run(), unscored(run(), count))["ssim"]
+        assert finding.verdict is Verdict.MISSING
+        assert finding.fails
+        assert finding.reason.startswith(words)
+    nobody = found(unscored(run(), 8), unscored(run(), 8))["ssim"]
+    assert nobody.verdict is Verdict.NOT_COMPARABLE
+
+
+def at_two_levels(
+    unavailable: float | None = None, sigmas: tuple[float, ...] = (15, 25)
+) -> Results:
+    """Return a run at several levels of noise, of which the method may not be for one."""
+    measured = []
+    for sigma in sigmas:
+        for m in run().measurements.values():
+            moved = replace(m, cell=replace(m.cell, sigma=sigma))
+            unfit = {"status": Status.UNAVAILABLE, "reason": "not for this sigma", "psnr": None}
+            measured.append(replace(moved, **unfit) if sigma == unavailable else moved)
+    return made_up.results([row("x")], measured, frames=FRAMES, sigmas=sigmas, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (at_two_levels(unavailable=15), "sigma 15: HEAD: not for this sigma"),
+        (at_two_levels(sigmas=(25,)), "sigma 15: not in HEAD"),
+    ],
+)
+def test_a_noise_level_that_head_lacks_is_missing(head: Results, reason: str) -> None:
+    findings = compare_runs(at_two_levels(), head, ComparisonLimits())
+    psnr = {f.level: f for f in findings if f.metric == "psnr"}
+    assert psnr["sigma 25"].verdict is Verdict.SAME
+    assert (psnr["sigma 15"].verdict, psnr["sigma 15"].reason) == (Verdict.MISSING, reason)
+    assert exit_code(findings) == 1
+    back = compare_runs(head, at_two_levels(), ComparisonLimits())
+    assert {f.verdict for f in back if f.level == "sigma 15"} == {Verdict.NEW}
+    assert exit_code(back) == 0
+
+
+def beside(*runs: Results) -> Results:
+    """Return one run that holds the methods of several."""
+    measured = [m for one in runs for m in one.measurements.values()]
+    rows = [r for one in runs for r in one.rows]
+    return made_up.results(rows, measured, frames=FRAMES, sigmas=(25.0,), seeds=1)
+
+
+def test_missing_methods_fail_unless_they_are_allowed_and_new_ones_are_listed() -> None:
+    base, head = beside(run(), run(method="y")), beside(run(), run(method="z"))
+    allowed = ComparisonLimits(allow_missing=True)
+    for limits, code, state in (
+        (ComparisonLimits(), 1, "❌ **Methods or cells are missing**"),
+        (allowed, 0, "✅ **No regression**"),
+    ):
+        findings = compare_runs(base, head, limits)
+        assert {(f.method, f.verdict) for f in findings} == {
+            ("x", Verdict.SAME),
+            ("y", Verdict.MISSING),
+            ("z", Verdict.NEW),
+        }
+        assert exit_code(findings) == code
+        lines = compare_markdown(findings, About()).splitlines()
+        assert lines[0] == f"{state} (PSNR, SSIM) in 1 method: 1 missing, 1 new."
+        assert f"- {'❌' if code else '⚠️'} **Y: missing.** `not in HEAD`" in lines
+        assert "- ✅ **Z: new.** `not in BASE`" in lines
+        assert json.loads(compare_json(findings, About()))["compared"] == 1
+    only_new = compare_runs(run(), run(method="y"), allowed)
+    assert exit_code(only_new) == 2  # a guard that compared nothing
+
+
+def test_a_method_that_became_unavailable_is_missing_and_one_that_always_was_is_not() -> None:
+    gone = {"status": Status.UNAVAILABLE, "reason": "needs wax", "psnr": None, "ssim": None}
+    card = [row("x")]  # not asked for by name: no failure
+    without = changed(run(rows=card), **gone)
+    findings = compare_runs(run(rows=card), without, ComparisonLimits())
+    assert {(f.verdict, f.reason) for f in findings} == {(Verdict.MISSING, "HEAD: needs wax")}
+    assert exit_code(findings) == 1
+    base = beside(without, run(method="y"))
+    assert exit_code(compare_runs(base, base, ComparisonLimits())) == 0
+    assert exit_code(compare_runs(base, run(method="y"), ComparisonLimits())) == 0
+
+
+def test_failed_methods_are_not_passed() -> None:
     failed = changed(run(), status=Status.ERROR, reason="no", psnr=None)
     findings = compare_runs(run(), failed, ComparisonLimits())
     assert {f.verdict for f in findings} == {Verdict.FAILED}
@@ -361,6 +465,38 @@ def test_equal_times_are_no_change() -> None:
     assert (found.log_change, found.pvalue) == (0, 1)
 
 
+@pytest.mark.parametrize("machine", [QUIET, USUAL, ROUGH])
+@pytest.mark.parametrize(("pairs", "least", "most"), [(6, 0.58, 0.8), (10, 0.75, 0.85)])
+def test_a_slowdown_of_the_detectable_size_is_found_about_as_often_as_it_says(
+    pairs: int, least: float, most: float, machine: dict[str, float]
+) -> None:
+    """Each comparison estimates the size from its own launches; two others are slowed by it."""
+    trials = 1000
+    base, head = launches(3 * trials, 0.0, pairs=pairs, **machine)
+    sizes = decision.detectable(base[:trials], head[:trials])
+    slowed = head * (1 + np.tile(sizes, 3))[:, None]
+    seen = decision.look(base, slowed).slower(0.0)
+    found = seen[trials : 2 * trials] & seen[2 * trials :]
+    assert least <= np.mean(found) <= most
+
+
+@given(
+    st.lists(st.floats(-0.3, 0.3), min_size=6, max_size=14),
+    st.floats(0.1, 10),
+    st.floats(0.1, 10),
+)
+def test_the_detectable_size_depends_on_the_scatter_alone(
+    noise: list[float], change: float, unit: float
+) -> None:
+    base, head = np.full(len(noise), unit), unit * np.exp(noise)
+    size = decision.detectable(base, head)
+    assert size >= 0
+    assert decision.detectable(base, change * head) == pytest.approx(size, abs=1e-9)
+    assert decision.detectable(head, base) == pytest.approx(size, abs=1e-9)
+    assert decision.detectable(base, unit * np.exp(2 * np.array(noise))) >= size - 1e-12
+    assert decision.detectable(base, base) == 0
+
+
 def test_a_rough_machine_is_given_a_larger_share_than_a_quiet_one() -> None:
     quiet, rough = (
         calibrate(*(side[0] for side in launches(1, 0.0, **m, pairs=30)), 10, 0.05)
@@ -371,6 +507,62 @@ def test_a_rough_machine_is_given_a_larger_share_than_a_quiet_one() -> None:
     assert rough.share > quiet.share
     assert max(quiet.alarms, rough.alarms) <= 0.001
     assert quiet.scatter == pytest.approx(0.015, rel=0.5)
+
+
+def pairs_of(scatter: float, slowdown: float = 0.0, count: int = 10) -> list[Pair]:
+    """Return launches of two versions of one method of about 18 ms."""
+    base, head = launches(1, slowdown, scatter=scatter, drift=0.0, tails=0.0, pairs=count)
+    return [Pair(run(ms=4 * b), run(ms=4 * h)) for b, h in zip(base[0], head[0], strict=True)]
+
+
+def timed(pairs: list[Pair], second: list[Pair] | None = None) -> Finding:
+    """Return the verdict on time of launches, at a limit of 5 %."""
+    limits = ComparisonLimits({"time": 0.05}, frozenset({"psnr", "time"}))
+    judged = ab.judge(pairs, limits, lambda methods: second or pairs)
+    return {f.metric: f for f in judged}["time"]
+
+
+def test_same_is_said_only_where_a_change_of_the_limit_could_have_been_seen() -> None:
+    quiet, rough = timed(pairs_of(0.005)), timed(pairs_of(0.05))
+    assert quiet.verdict is Verdict.SAME
+    assert quiet.detectable is not None
+    assert 0 < quiet.detectable < 0.05
+    assert (rough.verdict, rough.fails) == (Verdict.UNCERTAIN, False)
+    assert rough.detectable is not None
+    assert rough.detectable > 0.05
+    assert exit_code([quiet, rough]) == 0
+    words = compare_markdown([rough], About())
+    assert words.startswith("⚠️ **No regression seen** (time) in 1 method: 1 cannot tell.")
+    assert re.search(r"cannot tell \(seen from \d+\.\d %\) ¹", words)
+    assert "¹ as large a change as the limit could be overlooked" in words
+    assert json.loads(compare_json([rough], About()))["findings"][0]["detectable"] > 0.05
+
+
+def test_what_is_too_small_to_count_needs_not_be_seen() -> None:
+    """Launches of 0.02 ms scatter by far less than the 0.02 ms that count."""
+    tiny = [
+        Pair(
+            *(changed(r, call_ns=(20_000 + 1000 * ((7 * i + j) % 5),)) for j, r in enumerate(pair))
+        )
+        for i, pair in enumerate([(run(), run())] * 10)
+    ]
+    assert timed(tiny).verdict is Verdict.SAME
+
+
+def test_a_slowdown_that_is_not_confirmed_on_a_rough_machine_is_uncertain() -> None:
+    finding = timed(pairs_of(0.005, 0.2), pairs_of(0.06))
+    assert finding.verdict is Verdict.UNCERTAIN
+    assert "a second did not confirm it" in finding.reason
+
+
+def test_a_launch_that_failed_is_not_passed_whichever_it_is() -> None:
+    pairs = pairs_of(0.005)
+    broken = changed(pairs[3].head, status=Status.ERROR, reason="no wax", psnr=None)
+    finding = timed([*pairs[:3], replace(pairs[3], head=broken), *pairs[4:]])
+    assert finding.verdict is Verdict.FAILED
+    assert finding.reason == "launch 4 of HEAD: error: no wax"
+    slow = pairs_of(0.005, 0.2)
+    assert timed(slow, [replace(pair, head=broken) for pair in slow]).verdict is Verdict.FAILED
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -588,7 +780,9 @@ def test_our_methods_score_as_in_the_committed_baseline(
     words = ["--methods", fast, "--dataset", "documentary", "--frames", "2", "--sigma", "25"]
     measured = bench("run", *words, "--threads", "1", "--out", "head")
     assert measured.returncode == 0, measured.stderr
-    result = bench("compare", ROOT / "results" / "baseline", "head", "--format", "json")
+    result = bench(
+        "compare", ROOT / "results" / "baseline", "head", "--allow-missing", "--format", "json"
+    )
     assert result.returncode == 0, result.stdout
     judged = {f["method"] for f in json.loads(result.stdout)["findings"] if f["verdict"] == "same"}
     assert judged == set(fast.split(","))

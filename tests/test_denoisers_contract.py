@@ -13,6 +13,7 @@ import pytest
 from denoisebench import metrics, protocol
 from denoisebench.denoisers import registry
 from denoisebench.machine import environment
+from denoisebench.protocol.shift import NOTICEABLE, estimate_shift
 
 
 def _takes_any_sigma(card: registry.Card) -> bool:
@@ -110,6 +111,18 @@ def test_denoises(name: str, channels: int) -> None:
     gain, shift = (3, 4) if registry.cards()[name].sigmas else (4, 1)
     assert psnr(clean, output) > psnr(clean, noised(clean)) + gain
     assert abs(float(output.mean() - noised(clean).mean())) < shift / 255
+
+
+# scikit-image compares patches by sums of an even width, half a pixel off their pixel's place.
+OF_EVEN_PATCHES = {"nlm-skimage", "nlm-torch"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_image_stays_where_it_is(name: str) -> None:
+    clean = photograph(3, 192, 192)
+    found = estimate_shift(clean, protocol.quantise(denoise(name, noised(clean), clean)))
+    assert found is not None
+    assert (found.distance < NOTICEABLE) == (name not in OF_EVEN_PATCHES), found
 
 
 @pytest.mark.parametrize("name", [n for n in METHODS if registry.cards()[n].deterministic])

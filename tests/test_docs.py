@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import runpy
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_house import FLOORS, MODULES, room
@@ -39,9 +41,23 @@ def test_the_method_that_contributing_adds_works_as_it_says(
     words = shlex.split(command.replace("--dataset stills", f"--dataset 'folder:{photos}'"))
     result = bench(*words[1:], "--sigma", "25", "--out", "out")
     assert result.returncode == 0
-    psnr = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method").psnr_mean
+    table = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method")
+    psnr = table.psnr_mean
     assert psnr["box"] > 20
+    assert not table.note[["box", "box[width=5.0]"]].fillna("").str.contains("shifted").any()
     assert psnr["box"] != psnr["box[width=5.0]"]
+
+
+def test_the_method_that_contributing_adds_has_a_centre_whatever_its_width(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [source] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "centred_box.py").write_text(source.replace('"box"', '"centred-box"'))
+    box = runpy.run_path(str(tmp_path / "centred_box.py"))["Box"]
+    frame = np.zeros((41, 41, 1), np.float32)
+    frame[20, 20] = 1
+    for sigma in (0, 5, 10, 15, 25, 33, 42, 50, 100):
+        estimate = box(width=3.0).denoise(frame, sigma / 255)[..., 0]
+        assert np.allclose(estimate, estimate[::-1, ::-1]), sigma
 
 
 def test_the_table_in_the_readme_and_the_published_one_follow_from_the_run(

@@ -27,9 +27,12 @@ from denoisebench.comparing.findings import Finding, Verdict
 from denoisebench.comparing.findings_report import VERDICT_FORMATS, compare_junit
 from denoisebench.comparing.history import HistoryPoint, changes, courses, read_history
 from denoisebench.comparing.history_report import history_markdown, history_svg
+from denoisebench.comparing.limits import ComparisonLimits
+from denoisebench.comparing.stored_runs import compare_runs
+from denoisebench.errors import UsageError
 from denoisebench.machine.timing import reference_times
 from denoisebench.reporting.write import REPORT_FORMATS
-from denoisebench.store.manifest import read_manifest
+from denoisebench.store.manifest import NoiseRecord, read_manifest
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
@@ -289,6 +292,141 @@ def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
     assert "bm3d cpu sigma 25" in drawn
     assert "too little to matter" in drawn
     assert drawn == history_svg(found, labels, "psnr")
+
+
+def slower(m: Results, factor: float) -> Results:
+    """Return the same run whose calls took longer by a factor."""
+    measured = {
+        cell: replace(x, call_ns=tuple(round(factor * ns) for ns in x.call_ns))
+        for cell, x in m.measurements.items()
+    }
+    return replace(m, measurements=measured)
+
+
+def worse_by(m: Results, loss: float) -> Results:
+    """Return the same run whose PSNR is lower by a loss in dB."""
+    measured = {
+        cell: replace(x, psnr=None if x.psnr is None else x.psnr - loss)
+        for cell, x in m.measurements.items()
+    }
+    return replace(m, measurements=measured)
+
+
+def one_method(m: Results) -> Results:
+    """Return the same run with the method `median` alone, and a reference of a millisecond."""
+    rows = tuple(row for row in m.rows if row.method == "median")
+    sessions = [x.session for x in m.measurements.values() if x.session is not None]
+    timed = {session: [1_000_000] for session in sessions}
+    return replace(m, manifest=replace(m.manifest, rows=rows), reference_ns=timed)
+
+
+CHANGES = (0.5, 0.9, 0.97, 1.0, 1.04, 1.06, 1.3)
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "ms", "time", "memory"])
+def test_a_history_of_two_runs_says_what_compare_says_of_them(
+    results: Results, metric: str
+) -> None:
+    base = one_method(results)
+    for factor in CHANGES:
+        head = slower(worse_by(base, factor - 1), factor)
+        judged = {
+            " ".join(filter(None, [f.method, f.device, f.level])): f
+            for f in compare_runs(base, head, ComparisonLimits())
+            if f.metric == ("time" if metric == "ms" else metric)
+        }
+        found = courses([HistoryPoint("a", base), HistoryPoint("b", head)], metric)
+        assert {course.name for course in found} == judged.keys()
+        for course in found:
+            finding = judged[course.name]
+            assert course.changes == ([] if finding.verdict is Verdict.SAME else [1])
+            assert course.verdict is finding.verdict
+            assert course.drift[-1] == finding.change
+            if finding.low is not None:
+                assert course.interval[:, 1].tolist() == [finding.low, finding.high]
+
+
+def test_a_reference_that_was_slower_in_one_run_changes_no_time(results: Results) -> None:
+    """Both runs are from one machine, of which compare compares the times themselves."""
+    base = one_method(results)
+    head = replace(base, reference_ns={session: [1_500_000] for session in base.reference_ns})
+    [course] = courses([HistoryPoint("a", base), HistoryPoint("b", head)], "time")
+    assert (course.drift[1], course.changes) == (0, [])
+
+
+def test_a_history_shows_scatter_and_marks_a_loss_after_few_runs(results: Results) -> None:
+    base = one_method(results)
+    runs = [base, worse_by(base, 0.001), worse_by(base, 0.1)]
+    points = [HistoryPoint(f"c{i}", run) for i, run in enumerate(runs)]
+    found = courses(points, "psnr")
+    assert [course.changes for course in found] == [[2]] * 3
+    lines = history_markdown(found, ["c0", "c1", "c2"], "psnr").splitlines()
+    heads, cells = ([cell.strip() for cell in lines[i].split("|")] for i in (0, 2))
+    line = dict(zip(heads, cells, strict=True))
+    assert (line["Change"], line["Verdict"], line["Changed with"]) == (
+        "−0.100",
+        "worse",
+        "▼ c2: −0.100",
+    )
+    assert line["Interval"] == "−0.100 to −0.100"
+    assert re.fullmatch(r"±0\.0\d\d", line["Scatter"])
+
+    noisy = [slower(base, 1 + 0.01 * (i % 3)) for i in range(6)]
+    found = courses([HistoryPoint(f"c{i}", run) for i, run in enumerate(noisy)], "ms")
+    assert found[0].scatter == pytest.approx(0.01, rel=0.8)
+    assert history_svg(found, list("abcdef"), "ms").count("FillBetween") == 1
+
+
+def test_a_method_that_is_gone_is_missing_in_its_history(results: Results) -> None:
+    base = one_method(results)
+    gone = replace(base, measurements={}, manifest=replace(base.manifest, rows=()))
+    for course in courses([HistoryPoint("a", base), HistoryPoint("b", gone)], "psnr"):
+        assert course.verdict is Verdict.MISSING
+
+
+def test_a_frame_that_is_no_longer_perfect_is_marked(results: Results) -> None:
+    base = one_method(results)
+    perfect = {c: replace(m, psnr=math.inf) for c, m in base.measurements.items()}
+    points = [HistoryPoint("a", replace(base, measurements=perfect)), HistoryPoint("b", base)]
+    found = courses(points, "psnr")
+    assert {(tuple(course.changes), course.verdict) for course in found} == {((1,), Verdict.WORSE)}
+    assert "▼ b: −∞" in history_markdown(found, ["a", "b"], "psnr")
+    assert history_svg(found, ["a", "b"], "psnr")
+
+
+@pytest.mark.parametrize(
+    ("part", "metric", "complaint"),
+    [
+        ({"threads": 7}, "time", "other thread count"),
+        ({"timing": {"rounds": 99}}, "ms", "other timing"),
+        ({"noise": NoiseRecord("jpeg", "", "")}, "psnr", "other noise"),
+    ],
+)
+def test_what_compare_does_not_compare_is_no_history(
+    results: Results, tmp_path: Path, part: dict[str, Any], metric: str, complaint: str
+) -> None:
+    base = one_method(results)
+    other = replace(base, manifest=replace(base.manifest, **part))
+    for name, run in (("a", base), ("b", other)):
+        shutil.copytree(BASELINE, tmp_path / name)
+        run.manifest.write(tmp_path / name)
+    with pytest.raises(UsageError, match=complaint):
+        courses(read_history([tmp_path / "a", tmp_path / "b"]), metric)
+
+
+def test_changes_of_memory_that_compare_calls_too_small_are_not_marked(results: Results) -> None:
+    base = one_method(results)
+
+    def needing(megabytes: float) -> Results:
+        measured = {
+            c: replace(m, peak_memory=round(1e6 * megabytes)) for c, m in base.measurements.items()
+        }
+        return replace(base, measurements=measured)
+
+    for low, high, found in ((1, 4, []), (100, 150, [3])):
+        runs = [needing(low)] * 3 + [needing(high)] * 3
+        points = [HistoryPoint(f"c{i}", run) for i, run in enumerate(runs)]
+        assert [course.changes for course in courses(points, "memory")] == [found]
 
 
 def test_the_reference_is_always_the_same_work() -> None:

@@ -35,6 +35,7 @@ def test_mine(denoisebench):
     result = denoisebench("mine", plugin="mine.py", dataset="folder:{photos}", sigma=50)
     assert result.psnr > 20
     assert 0 < result.ssim < 1
+    assert result.shift is None or result.shift < 0.1
     result.not_worse_than("baseline")
 """
 

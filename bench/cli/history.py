@@ -20,7 +20,8 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
     """Show a figure over RUNS, in the order in which they were measured.
 
     A run is labelled by its folder's name: name the folders after the commits. The table goes to
-    stdout. It marks where a figure changed for good, and not by scatter.
+    stdout: each figure's change with its interval, its scatter from run to run, and bench compare's
+    verdict on the first and the last run. It marks the runs with which a figure changed.
     """
     from denoisebench.comparing.history import courses, read_history
     from denoisebench.comparing.history_report import history_markdown, history_svg

@@ -40,7 +40,7 @@ def _formats() -> Collection[str]:
 
 
 def verdict_options(fail_on: str) -> Callable[[Any], Any]:
-    """Return a decorator that adds the options --fail-on, --calibration and --format.
+    """Return a decorator that adds the options of all verdicts: --fail-on and so on.
 
     Args:
         fail_on: the default of --fail-on.
@@ -58,6 +58,11 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
             "--calibration",
             type=click.Path(path_type=Path),
             help="File that bench calibrate wrote on this machine; it raises the limits of times.",
+        ),
+        click.option(
+            "--allow-missing",
+            is_flag=True,
+            help="Pass though HEAD lacks methods or cells of BASE; new ones never fail.",
         ),
         click.option(
             "--format",
@@ -78,13 +83,17 @@ def verdict_options(fail_on: str) -> Callable[[Any], Any]:
 
 
 def limits_of(
-    fail_on: tuple[dict[str, float], frozenset[str]], calibration: Path | None
+    fail_on: tuple[dict[str, float], frozenset[str]],
+    calibration: Path | None,
+    *,
+    allow_missing: bool,
 ) -> ComparisonLimits:
     """Return the limits that the options set.
 
     Args:
         fail_on: the sizes by metric, and the metrics that fail a comparison.
         calibration: a file of bench calibrate; None for none.
+        allow_missing: True to pass though HEAD lacks methods or cells of BASE.
 
     Raises:
         UsageError: the calibration cannot be used.
@@ -92,9 +101,8 @@ def limits_of(
     from denoisebench.comparing.limits import ComparisonLimits, read_calibration
 
     sizes, gated = fail_on
-    if calibration is None:
-        return ComparisonLimits(sizes, gated)
-    return ComparisonLimits(sizes, gated, read_calibration(calibration))
+    calibrated = {} if calibration is None else read_calibration(calibration)
+    return ComparisonLimits(sizes, gated, calibrated, allow_missing)
 
 
 def conclude(

@@ -15,7 +15,7 @@ from denoisebench.comparing.limits import FLOORS, ComparisonLimits
 from denoisebench.comparing.stored_runs import compare_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from denoisebench.comparing.launches import Pair
 
@@ -41,16 +41,26 @@ def judge(
     findings = compare_runs(pairs[0].base, pairs[0].head, limits)
     timed = [f for f in findings if f.metric == "time" and f.row in known and f.verdict in JUDGED]
     first = {f.row: _time_finding(f, pairs, limits) for f in timed}
+    failed = launches.failures(pairs)
     if suspects := [f.method for f in first.values() if f.fails]:
         second = again(list(dict.fromkeys(suspects)))
+        failed = launches.failures(second) | failed
         first |= {
             row: _confirmed(f, _time_finding(f, second, limits))
             for row, f in first.items()
             if f.fails
         }
-    return [
+    judged = [
         first.get(f.row, f) if f.metric == "time" else _memory(f, pairs, limits) for f in findings
     ]
+    return [_failed(f, failed) for f in judged]
+
+
+def _failed(finding: Finding, failed: Mapping[tuple[str, str], str]) -> Finding:
+    """Turn the verdict on a method into failed if any of HEAD's launches failed."""
+    if finding.verdict is Verdict.FAILED or finding.row not in failed:
+        return finding
+    return replace(finding, verdict=Verdict.FAILED, reason=failed[finding.row])
 
 
 def _time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:
@@ -63,16 +73,10 @@ def _time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLim
     base, head = (float(median(side)) for side in times)
     look = decision.look(*times)
     share = limits.share("time", finding.method)
-    verdict = Verdict.SAME
-    if abs(head - base) >= FLOORS["time"]:
-        if look.slower(share):
-            verdict = Verdict.WORSE
-        elif look.faster(share):
-            verdict = Verdict.BETTER
-    return replace(
+    finding = replace(
         finding,
-        verdict=verdict,
-        reason=limits.calibrated_words(finding.method) if verdict is Verdict.SAME else "",
+        verdict=Verdict.SAME,
+        reason=limits.calibrated_words(finding.method),
         base=base / 1e6,
         head=head / 1e6,
         change=float(np.expm1(look.log_change)),
@@ -80,7 +84,32 @@ def _time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLim
         high=None,
         limit=share,
         frames=count,
+        detectable=float(decision.detectable(*times)),
     )
+    if abs(head - base) >= FLOORS["time"]:
+        if look.slower(share):
+            return replace(finding, verdict=Verdict.WORSE, reason="")
+        if look.faster(share):
+            return replace(finding, verdict=Verdict.BETTER, reason="")
+    return _certain(finding, max(share, FLOORS["time"] / base))
+
+
+def _certain(finding: Finding, size: float) -> Finding:
+    """Turn the verdict into cannot tell if a slowdown of a size could have been overlooked.
+
+    Args:
+        finding: finding of a time that is neither worse nor better.
+        size: the smallest change that counts, as a share of BASE's time.
+    """
+    assert finding.change is not None
+    assert finding.detectable is not None
+    if finding.detectable > size:
+        reason = "as large a change as the limit could be overlooked: give more --launches"
+    elif abs(finding.change) >= size:
+        reason = "as large a change as the limit was measured, but it is not significant"
+    else:
+        return finding
+    return replace(finding, verdict=Verdict.UNCERTAIN, reason=reason)
 
 
 def _confirmed(first: Finding, second: Finding) -> Finding:
@@ -92,7 +121,8 @@ def _confirmed(first: Finding, second: Finding) -> Finding:
     if second.verdict in (Verdict.WORSE, Verdict.NOT_COMPARABLE):
         return second
     reason = f"a first look showed {100 * first.change:+.1f} %, a second did not confirm it"
-    return replace(second, verdict=Verdict.SAME, reason=reason)
+    verdict = second.verdict if second.verdict is Verdict.UNCERTAIN else Verdict.SAME
+    return replace(second, verdict=verdict, reason=reason)
 
 
 def _memory(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLimits) -> Finding:

@@ -15,15 +15,16 @@ class Verdict(StrEnum):
 
     WORSE = "worse"
     FAILED = "failed"  # the method failed in HEAD
+    MISSING = "missing"  # HEAD lacks figures that BASE has, of all cells or of some
     BETTER = "better"
     NOT_COMPARABLE = "not comparable"  # the reason names what differs
     NEW = "new"  # BASE has no figures of it
-    MISSING = "missing"  # HEAD has no figures of it
+    UNCERTAIN = "cannot tell"  # a change that counts could not have been seen
     SAME = "same"
 
 
-JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.SAME)
-"""The verdicts that rest on figures of both versions."""
+JUDGED = (Verdict.WORSE, Verdict.BETTER, Verdict.UNCERTAIN, Verdict.SAME)
+"""The verdicts that rest on all figures of both versions."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Finding:
         limit: size of a change that counts, in the terms of ``change``.
         frames: number of frames (for times of launches: pairs of launches) that were compared.
         reason: one line for the reader, such as what differs or what failed; may be empty.
-        gated: True if a comparison fails when this figure gets worse.
+        gated: True if a comparison fails when this figure gets worse, or is missing.
+        optional: True if a comparison passes when this figure is missing.
+        detectable: smallest change that would have been seen, in the terms of ``change``; None
+            where it is not known.
     """
 
     method: str
@@ -67,6 +71,8 @@ class Finding:
     frames: int = 0
     reason: str = ""
     gated: bool = False
+    optional: bool = False
+    detectable: float | None = None
 
     @property
     def row(self) -> tuple[str, str]:
@@ -75,8 +81,15 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """True for a regression on which the comparison fails."""
-        return self.gated and self.verdict is Verdict.WORSE
+        """True if the comparison fails on it: it got worse, or is missing and may not be."""
+        lost = self.verdict is Verdict.MISSING and not self.optional
+        return self.gated and (self.verdict is Verdict.WORSE or lost)
+
+    @property
+    def is_compared(self) -> bool:
+        """True if figures of both versions were compared, of some cells at least."""
+        in_part = self.verdict is Verdict.MISSING and self.base is not None
+        return self.verdict in JUDGED or in_part
 
 
 EXIT_REGRESSION = 1
@@ -88,8 +101,9 @@ def exit_code(findings: Iterable[Finding]) -> int:
     """Return the exit code of a comparison.
 
     Returns:
-        The first that holds: 1 if a gated metric got worse, 3 if methods failed, 2 if a gated
-        metric could be judged of no method (a guard that guards nothing must not pass), else 0.
+        The first that holds: 1 if a gated metric got worse or is missing, 3 if methods failed, 2 if
+        a gated metric could be compared for no method (a guard that guards nothing must not pass),
+        else 0.
 
     Examples:
         >>> worse = Finding("bm3d", "BM3D", "cpu", "psnr", "PSNR", Verdict.WORSE, gated=True)
@@ -105,7 +119,6 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 
 def unguarded(findings: Iterable[Finding]) -> set[str]:
-    """Return the gated metrics that could be judged of no method, though both versions have it."""
+    """Return the gated metrics that could be compared for no method."""
     gated = [f for f in findings if f.gated]
-    judged = {f.metric for f in gated if f.verdict in JUDGED}
-    return {f.metric for f in gated if f.verdict is Verdict.NOT_COMPARABLE} - judged
+    return {f.metric for f in gated} - {f.metric for f in gated if f.is_compared}

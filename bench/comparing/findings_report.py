@@ -40,9 +40,16 @@ _STATES = {
     EXIT_BLIND: "⚠️ **Nothing to compare**",
     EXIT_FAILED: "❌ **Methods failed**",
 }
+_MISSING = "❌ **Methods or cells are missing**"
+_HINT = "HEAD must hold what BASE holds; `--allow-missing` compares what both have."
+_UNCERTAIN = "⚠️ **No regression seen**"
+_LISTED = (Verdict.WORSE, Verdict.FAILED, Verdict.MISSING, Verdict.BETTER, Verdict.NEW)
+"""The verdicts that the list of changes explains; the notes below the table explain the others."""
+
 _JUNIT_KINDS = {
     Verdict.FAILED: "error",
     Verdict.NOT_COMPARABLE: "skipped",
+    Verdict.UNCERTAIN: "skipped",
     Verdict.MISSING: "skipped",
 }
 
@@ -65,6 +72,7 @@ def compare_markdown(findings: Sequence[Finding], about: About) -> str:
     parts = [
         headline(findings),
         _changes(findings),
+        _HINT if any(f.fails and f.verdict is Verdict.MISSING for f in findings) else "",
         _verdicts(findings),
         "  \n".join(map(escape_remark, about.remarks)),
         "To repeat it:" if about.commands else "",
@@ -74,23 +82,42 @@ def compare_markdown(findings: Sequence[Finding], about: About) -> str:
 
 
 def headline(findings: Sequence[Finding]) -> str:
-    """Write one line: the outcome, and the numbers of methods that changed or failed."""
+    """Write one line: the outcome, and the numbers of methods that were compared or were not."""
     code = exit_code(findings)
     asked = unguarded(findings) if code == EXIT_BLIND else {f.metric for f in findings if f.gated}
     titles = dict.fromkeys(f.metric_title for f in findings if f.metric in asked)
-    worse = {f.row for f in findings if f.fails}
-    kinds = {
+    rows = {f.row for f in findings if code == EXIT_BLIND or f.is_compared}
+    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in _kinds(findings).items() if rows)
+    return (
+        f"{_state(findings, code)} ({escape_markdown(', '.join(titles))}) "
+        f"in {counted(len(rows), 'method')}{': ' + counts if counts else ''}."
+    )
+
+
+def _state(findings: Sequence[Finding], code: int) -> str:
+    """Write the outcome of a comparison by its exit code."""
+    failing = {f.verdict for f in findings if f.fails}
+    if failing == {Verdict.MISSING}:
+        return _MISSING
+    unseen = any(f.gated and f.verdict is Verdict.UNCERTAIN for f in findings)
+    return _UNCERTAIN if unseen and code == 0 else _STATES[code]
+
+
+def _kinds(findings: Sequence[Finding]) -> dict[str, set[tuple[str, str]]]:
+    """Return the rows of each kind that the headline counts, by the kind in words."""
+    worse = {f.row for f in findings if f.fails and f.verdict is Verdict.WORSE}
+    gated = [f for f in findings if f.gated]
+    blind = exit_code(findings) == EXIT_BLIND  # then all that is counted could not be compared
+    return {
         "worse": worse,
         "failed": _rows(findings, Verdict.FAILED),
+        "missing": _rows(findings, Verdict.MISSING),
         "worse in what is not guarded": _rows(findings, Verdict.WORSE) - worse,
         "better": _rows(findings, Verdict.BETTER) - worse,
+        "new": _rows(findings, Verdict.NEW),
+        "not comparable": set() if blind else _rows(gated, Verdict.NOT_COMPARABLE),
+        "cannot tell": _rows(gated, Verdict.UNCERTAIN),
     }
-    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items() if rows)
-    methods = counted(len({f.row for f in findings}), "method")
-    return (
-        f"{_STATES[code]} ({escape_markdown(', '.join(titles))}) in {methods}"
-        f"{': ' + counts if counts else ''}."
-    )
 
 
 def _rows(findings: Sequence[Finding], verdict: Verdict) -> set[tuple[str, str]]:
@@ -99,13 +126,13 @@ def _rows(findings: Sequence[Finding], verdict: Verdict) -> set[tuple[str, str]]
 
 
 def _changes(findings: Sequence[Finding]) -> str:
-    """Write a list of what got worse, failed or got better, the worst first."""
+    """Write a list of what got worse, failed, is missing, got better or is new, worst first."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for f in findings:
-        if f.verdict is Verdict.FAILED:
-            groups.setdefault((*f.row, f.verdict), []).append(f)
-        elif f.verdict in (Verdict.WORSE, Verdict.BETTER):
+        if f.verdict in (Verdict.WORSE, Verdict.BETTER):
             groups.setdefault((*f.row, f.verdict, f.metric), []).append(f)
+        elif f.verdict in _LISTED:
+            groups.setdefault((*f.row, f.verdict), []).append(f)
     worst_first = sorted(groups.values(), key=lambda group: _urgency(group[0]))
     return "\n".join(f"- {_change(group)}" for group in worst_first)
 
@@ -116,19 +143,28 @@ def _urgency(f: Finding) -> tuple[bool, int]:
 
 
 def _change(group: Sequence[Finding]) -> str:
-    """Write one line for a method's findings of one metric and verdict.
+    """Write one line for a method's findings of one verdict; of one metric, if they have figures.
 
     The line shows the noise level that changed most, and its grounds.
     """
     f = max(group, key=lambda f: abs(f.change or 0))
-    if f.verdict is Verdict.FAILED:
-        return f"❌ **{_name(f)}: failed.** {_code(f.reason)}"
-    mark = "❌" if f.fails else "⚠️" if f.verdict is Verdict.WORSE else "✅"
+    mark = _mark_of(group)
+    if f.verdict not in (Verdict.WORSE, Verdict.BETTER):
+        reasons = "; ".join(dict.fromkeys(f.reason for f in group))
+        return f"{mark} **{_name(f)}: {f.verdict}.** {_code(reasons)}"
     level = f" at {f.level}" if f.level else ""
     others = f", also at {counted(len(group) - 1, 'other level')}" if len(group) > 1 else ""
     change = escape_markdown(f"{f.metric_title} {change_in_words(f)}")
     figures, grounds = escape_markdown(_figures_in_words(f)), escape_remark(_grounds_in_words(f))
     return f"{mark} **{_name(f)}: {change}**{level}{others} ({figures}): {grounds}"
+
+
+def _mark_of(group: Sequence[Finding]) -> str:
+    """Return the sign at the head of a line: a failure, a warning, or good news."""
+    verdict = group[0].verdict
+    if verdict is Verdict.FAILED or any(f.fails for f in group):
+        return "❌"
+    return "⚠️" if verdict in (Verdict.WORSE, Verdict.MISSING) else "✅"
 
 
 def change_in_words(f: Finding) -> str:
@@ -202,8 +238,10 @@ def _cell(findings: Sequence[Finding], notes: list[str]) -> str:
     verdict = min((f.verdict for f in findings), key=_ORDER.index)
     chosen = [f for f in findings if f.verdict is verdict]
     text = f"**{verdict}**" if chosen[0].fails or verdict is Verdict.FAILED else str(verdict)
-    if verdict in (Verdict.WORSE, Verdict.FAILED, Verdict.BETTER):
+    if verdict in _LISTED:
         return text
+    if (share := chosen[0].detectable) is not None:
+        text += f" (seen from {decimals(1)(100 * share)} %)"
     for note in dict.fromkeys(escape_remark(f.reason) for f in chosen if f.reason):
         if note not in notes:
             notes.append(note)
@@ -233,6 +271,7 @@ def compare_json(findings: Sequence[Finding], about: About) -> str:
         "comparison": _JSON_VERSION,
         "exit_code": exit_code(findings),
         "verdicts": Counter(str(f.verdict) for f in findings),
+        "compared": len({f.row for f in findings if f.is_compared}),
         "about": asdict(about),
         "findings": [
             {key: _plain(value) for key, value in asdict(f).items()} | {"fails": f.fails}
@@ -250,18 +289,18 @@ def _plain(value: object) -> object:
 def compare_junit(findings: Sequence[Finding]) -> str:
     """Render a test case for each finding, as JUnit XML.
 
-    A regression in a gated metric is a failure, a method that failed an error, and a finding
-    without figures to compare is skipped.
+    A gated metric that got worse or is missing is a failure, a method that failed an error. A
+    finding that could not be judged is skipped.
     """
     suite = JunitSuite("bench compare")
     for f in findings:
         name = " ".join(filter(None, [f.method, f.metric, f.level]))
-        if f.fails:
+        if f.fails and f.verdict is Verdict.WORSE:
             details = f"{_figures_in_words(f)}; {_grounds_in_words(f)}"
             message = f"{f.verdict}: {change_in_words(f)}"
             suite.add(name, f.device, "failure", message, details)
         else:
-            kind = _JUNIT_KINDS.get(f.verdict, "")
+            kind = "failure" if f.fails else _JUNIT_KINDS.get(f.verdict, "")
             suite.add(name, f.device, kind, f"{f.verdict}: {f.reason}")
     return suite.xml()
 

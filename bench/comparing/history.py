@@ -1,9 +1,15 @@
-"""Courses of a figure over stored runs, and the runs with which they changed."""
+"""Courses of a figure over stored runs, and the runs with which they changed.
+
+Two runs are judged as ``bench compare`` judges them. A score's course changed with a run that
+compares as worse or better than the run before it. Times and memory scatter from launch to launch,
+which two launches do not show: where there are three or more, levels are found in all of them.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from statistics import fmean, median
 from typing import TYPE_CHECKING
@@ -11,16 +17,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from denoisebench.cells import Status
-from denoisebench.comparing.limits import DEFAULT_SHARES, UNITS_OF_THE_LAST_DIGIT
+from denoisebench.comparing.findings import JUDGED, Finding, Verdict
+from denoisebench.comparing.limits import (
+    DEFAULT_SHARES,
+    FLOORS,
+    UNITS_OF_THE_LAST_DIGIT,
+    ComparisonLimits,
+)
+from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError, unknown
 from denoisebench.store.results import Results, load_run
 from denoisebench.store.tables import named_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-_COSTS = ("time", "ms", "memory")
+_COMPARED = {"time": "time", "ms": "time", "memory": "memory"}
+"""The cost of a comparison that judges a cost of a history."""
+
+_LIMITS = ComparisonLimits(gated=frozenset(), allow_missing=True)
 _PENALTY = 3.0  # the cost of a change, in units of the variance times the log of the length
 
 
@@ -37,10 +53,9 @@ class HistoryPoint:
     results: Results
 
     @property
-    def reference_ns(self) -> dict[int, float]:
-        """Median time of the reference work by session, in ns; see `machine.timing`."""
-        timed = self.results.reference_ns.items()
-        return {session: float(median(rounds)) for session, rounds in timed}
+    def machine(self) -> str:
+        """The properties of the machine that measured it which tell machines apart."""
+        return str(self.results.manifest.environment.identity)
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,7 @@ class Course:
             differences, as for scores.
         size: the smallest change that matters, in the terms of `drift`.
         changes: indices of the first run after each change, ascending.
+        findings: each run's comparison with the first run that has a value, by the run's index.
 
     Examples:
         >>> Course("bm3d cpu", np.array([10.0, 10.0, 12.0]), True, 0.05, [2]).drift
@@ -65,18 +81,51 @@ class Course:
     relative: bool
     size: float
     changes: list[int]
+    findings: dict[int, Finding] = field(default_factory=dict)
 
     @property
     def drift(self) -> np.ndarray:
         """Change of each value from the first, in its unit or as a share; nan where unknown."""
-        finite = np.where(np.isfinite(self.values), self.values, math.nan)
-        known = finite[np.isfinite(finite)]
+        known = self.values[~np.isnan(self.values)]
         first = known[0] if len(known) else math.nan
-        if not self.relative:
-            found: np.ndarray = finite - first
-            return found
         with np.errstate(divide="ignore", invalid="ignore"):  # a method may need no memory at all
-            return np.where(finite == first, 0.0, finite / first - 1)
+            changed = self.values / first - 1 if self.relative else self.values - first
+        drift: np.ndarray = np.where(self.values == first, 0.0, changed)
+        for run, finding in self._judged.items():
+            drift[run] = finding.change
+        return drift
+
+    @property
+    def interval(self) -> np.ndarray:
+        """Ends of the confidence interval of `drift`, (2, runs); nan where there is none."""
+        ends = np.full((2, len(self.values)), math.nan)
+        for run, finding in self._judged.items():
+            if finding.low is not None and finding.high is not None:
+                ends[:, run] = finding.low, finding.high
+        return ends
+
+    @property
+    def scatter(self) -> float:
+        """Robust standard deviation from run to run, in the terms of `drift`; nan for two runs."""
+        with np.errstate(divide="ignore"):
+            course = np.log(self.values) if self.relative else self.values
+        known = course[np.isfinite(course)]
+        return _scatter(known) if len(known) > 2 else math.nan
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Verdict of ``bench compare`` on the last run against the first that has a value."""
+        last = self.findings.get(len(self.values) - 1)
+        return None if last is None else last.verdict
+
+    @cached_property
+    def _judged(self) -> dict[int, Finding]:
+        """The findings on runs that have a value, and rest on figures of both runs."""
+        return {
+            run: finding
+            for run, finding in self.findings.items()
+            if finding.verdict in JUDGED and not math.isnan(self.values[run])
+        }
 
 
 def read_history(folders: Sequence[Path]) -> list[HistoryPoint]:
@@ -89,14 +138,23 @@ def read_history(folders: Sequence[Path]) -> list[HistoryPoint]:
         UsageError: a folder holds no run, or the runs differ in protocol, data or noise draws.
     """
     runs = [HistoryPoint(folder.resolve().name, load_run(folder)) for folder in folders]
-    first = _measured_on(runs[0])
-    for run in runs[1:]:
-        if differ := [what for what, value in _measured_on(run).items() if value != first[what]]:
+    _check_alike(runs, _measured_on)
+    return sorted(runs, key=lambda run: run.results.manifest.written or "")
+
+
+def _check_alike(
+    runs: Sequence[HistoryPoint], conditions: Callable[[HistoryPoint], dict[str, object]]
+) -> None:
+    """Raise UsageError if runs differ in conditions, which are given by their names."""
+    first: dict[str, tuple[str, object]] = {}
+    for run in runs:
+        found = conditions(run)
+        before = {what: first.setdefault(what, (run.label, found[what])) for what in found}
+        if differ := [what for what, (_, value) in before.items() if value != found[what]]:
             raise UsageError(
-                f"{runs[0].label} and {run.label} are no history of the same; "
+                f"{before[differ[0]][0]} and {run.label} are no history of the same; "
                 f"other {' and '.join(differ)}"
             )
-    return sorted(runs, key=lambda run: run.results.manifest.written or "")
 
 
 def _measured_on(run: HistoryPoint) -> dict[str, object]:
@@ -104,6 +162,7 @@ def _measured_on(run: HistoryPoint) -> dict[str, object]:
     manifest, data = run.results.manifest, run.results.manifest.dataset
     return {
         "protocol": manifest.protocol_digest,
+        "noise": manifest.noise.spec,
         "data set": (data.name, data.split),
         "frames": [(frame.id, frame.digest) for frame in data.frames],
         "noise draws": manifest.seeds,
@@ -116,41 +175,153 @@ def courses(runs: Sequence[HistoryPoint], metric: str) -> list[Course]:
     Args:
         runs: the runs in the order of time, at least one.
         metric: a metric's name, or a cost: ``time`` as a multiple of the reference work's time,
-            ``ms`` per frame on one machine, or the peak ``memory`` in MB.
+            ``ms`` per frame on one machine, or the peak ``memory`` in MB on one machine.
 
     Returns:
         A course for each method and device; of a metric, for each noise level, too.
 
     Raises:
-        UsageError: there is no such metric, or ``ms`` is asked of runs from several machines.
+        UsageError: there is no such metric, or the runs measured it in ways that differ.
     """
     known = {m.name: m for run in runs for m in run.results.metrics}
-    if metric not in known and metric not in _COSTS:
-        raise UsageError(unknown("metric", metric, [*known, *_COSTS]))
-    machines = [run.results.manifest.environment.identity for run in runs]
-    if metric == "ms" and any(machine != machines[0] for machine in machines):
-        raise UsageError("these runs are from several machines; take --metric time")
-    points = [_points(run, metric) for run in runs]
+    if metric not in known and metric not in _COMPARED:
+        raise UsageError(unknown("metric", metric, [*known, *_COMPARED]))
+    _check_alike(runs, _costs_measured_by(metric) if metric in _COMPARED else _scored_by(metric))
+    points = _points(runs, metric)
     names = list(dict.fromkeys(name for point in points for name in point))
     values = {name: np.array([p.get(name, math.nan) for p in points]) for name in names}
+    judge = _Judge(runs, _COMPARED.get(metric, metric))
     if metric in known:
         size = UNITS_OF_THE_LAST_DIGIT * 10.0 ** -known[metric].decimals
-        return [Course(name, v, False, size, changes(v, size)) for name, v in values.items()]
-    share = DEFAULT_SHARES["memory" if metric == "memory" else "time"]
-    with np.errstate(divide="ignore"):
-        found = {name: changes(np.log(v), math.log1p(share)) for name, v in values.items()}
-    return [Course(name, v, True, share, found[name]) for name, v in values.items()]
+        return [judge.course(name, v, size) for name, v in values.items()]
+    floor = _floor(runs, metric)
+    return [judge.cost_course(name, v, floor) for name, v in values.items()]
 
 
-def _points(run: HistoryPoint, metric: str) -> dict[str, float]:
-    """Return a run's values by the name of their course."""
+def _costs_measured_by(metric: str) -> Callable[[HistoryPoint], dict[str, object]]:
+    """Return a function of a run: the conditions of a cost that must be the same in all runs."""
+
+    def conditions(run: HistoryPoint) -> dict[str, object]:
+        manifest = run.results.manifest
+        found: dict[str, object] = {"thread count": manifest.threads}
+        if metric != "time":
+            found["machine; take --metric time"] = run.machine
+        if metric != "memory":
+            found["timing"] = manifest.timing
+        return found
+
+    return conditions
+
+
+def _scored_by(metric: str) -> Callable[[HistoryPoint], dict[str, object]]:
+    """Return a function of a run: the definition of a metric, if the run was scored by it."""
+
+    def conditions(run: HistoryPoint) -> dict[str, object]:
+        scored = [m for m in run.results.metrics if m.name == metric and not m.unavailable]
+        return {f"definition of {metric}": m.key for m in scored}
+
+    return conditions
+
+
+class _Judge:
+    """Comparisons of a history's runs with each other, each made once.
+
+    Args:
+        runs: the runs in the order of time.
+        figure: the metric or cost to judge.
+    """
+
+    def __init__(self, runs: Sequence[HistoryPoint], figure: str) -> None:
+        self._runs = runs
+        self._figure = figure
+        self._found: dict[tuple[int, int], dict[str, Finding]] = {}
+
+    def course(self, name: str, values: np.ndarray, size: float) -> Course:
+        """Return the course of a score: it changed where a run is worse or better than the last."""
+        return Course(
+            name, values, False, size, self._steps(name, values), self._since(name, values)
+        )
+
+    def cost_course(self, name: str, values: np.ndarray, floor: float) -> Course:
+        """Return the course of a cost.
+
+        Args:
+            name: the course's name.
+            values: the cost in each run, (runs,); nan where a run has none.
+            floor: the smallest change that counts whatever its share, in the unit of the values.
+        """
+        share = DEFAULT_SHARES[self._figure]
+        if np.count_nonzero(~np.isnan(values)) < 3:
+            found = self._steps(name, values)
+        else:
+            with np.errstate(divide="ignore"):
+                found = changes(np.log(values), math.log1p(share))
+            found = [run for run, step in _level_steps(values, found) if step >= floor]
+        return Course(name, values, True, share, found, self._since(name, values))
+
+    def _steps(self, name: str, values: np.ndarray) -> list[int]:
+        """List the runs that are worse or better than the run before them that has a value."""
+        known = np.flatnonzero(~np.isnan(values)).tolist()
+        return [
+            run
+            for before, run in pairwise(known)
+            if (finding := self._of(before, run).get(name)) is not None
+            and finding.verdict in (Verdict.WORSE, Verdict.BETTER)
+        ]
+
+    def _since(self, name: str, values: np.ndarray) -> dict[int, Finding]:
+        """Return the findings on all runs after the first that has a value."""
+        first = int(np.flatnonzero(~np.isnan(values))[0])
+        found = {run: self._of(first, run).get(name) for run in range(first + 1, len(self._runs))}
+        return {run: finding for run, finding in found.items() if finding is not None}
+
+    def _of(self, base: int, head: int) -> dict[str, Finding]:
+        """Return the findings on a run against another, by the names of courses."""
+        if (base, head) not in self._found:
+            before, now = self._runs[base].results, self._runs[head].results
+            self._found[base, head] = {
+                " ".join(filter(None, [f.method, f.device, f.level])): f
+                for f in compare_runs(before, now, _LIMITS, self._figure)
+            }
+        return self._found[base, head]
+
+
+def _floor(runs: Sequence[HistoryPoint], metric: str) -> float:
+    """Return the smallest change of a cost that counts, in the unit of its values."""
     if metric == "time":
-        return _relative_times(run)
+        references = _references(runs).values()
+        return FLOORS["time"] / max(references) if references else 0.0
+    return FLOORS[_COMPARED[metric]] / 1e6
+
+
+def _level_steps(values: np.ndarray, starts: Sequence[int]) -> list[tuple[int, float]]:
+    """Return the starts of levels, each with the size of its step, in the unit of the values."""
+    edges = [0, *starts, len(values)]
+    levels = [float(np.nanmean(values[a:b])) for a, b in pairwise(edges)]
+    return [
+        (run, abs(after - before))
+        for run, (before, after) in zip(starts, pairwise(levels), strict=True)
+    ]
+
+
+def _points(runs: Sequence[HistoryPoint], metric: str) -> list[dict[str, float]]:
+    """Return each run's values by the names of their courses."""
+    if metric != "time":
+        return [_table_values(run, metric) for run in runs]
+    references = _references(runs)
+    return [
+        _relative_times(run.results, references[run.machine]) if run.machine in references else {}
+        for run in runs
+    ]
+
+
+def _table_values(run: HistoryPoint, metric: str) -> dict[str, float]:
+    """Return a run's values by the name of their course, as its table has them."""
     # A mean over some of the frames is another figure.
     lines = {n: line for n, line in named_lines(run.results).items() if line["status"] == Status.OK}
-    if metric not in _COSTS:
+    if metric not in _COMPARED:
         known = {name: line.get(f"{metric}_mean") for name, line in lines.items()}
-        return {n: float(v) for n, v in known.items() if v is not None and math.isfinite(v)}
+        return {n: float(v) for n, v in known.items() if v is not None and not math.isnan(v)}
     column = {"ms": "ms_per_frame", "memory": "peak_memory_mb"}[metric]
     found: dict[str, list[float]] = {}
     for line in lines.values():
@@ -161,21 +332,25 @@ def _points(run: HistoryPoint, metric: str) -> dict[str, float]:
     return {name: median(values) for name, values in found.items()}
 
 
-def _relative_times(run: HistoryPoint) -> dict[str, float]:
-    """Return each row's time over the reference's in the same process.
+def _references(runs: Sequence[HistoryPoint]) -> dict[str, float]:
+    """Return the median time of the reference work in ns by machine; see `machine.timing`.
 
-    It is the geometric mean over cells; rows with a cell that has none are left out.
+    All runs of a machine have the same one, so that their times change as the times themselves do.
     """
+    rounds: dict[str, list[int]] = {}
+    for run in runs:
+        for ns in run.results.reference_ns.values():
+            rounds.setdefault(run.machine, []).extend(ns)
+    return {machine: float(median(ns)) for machine, ns in rounds.items()}
+
+
+def _relative_times(results: Results, reference_ns: float) -> dict[str, float]:
+    """Return each row's time over the reference's: the geometric mean over cells, if all are ok."""
     found = {}
-    references = run.reference_ns
-    for row in run.results.rows:
-        ratios = [
-            median(m.call_ns) / references[m.session]
-            for m in run.results.measured(row)
-            if m.status is Status.OK and m.session in references
-        ]
-        if ratios and len(ratios) == len(run.results.cells(row)):
-            found[row.label()] = math.exp(fmean(map(math.log, ratios)))
+    for row in results.rows:
+        times = [median(m.call_ns) for m in results.measured(row) if m.status is Status.OK]
+        if times and len(times) == len(results.cells(row)):
+            found[row.label()] = math.exp(fmean(map(math.log, times))) / reference_ns
     return found
 
 
@@ -204,15 +379,21 @@ def changes(values: np.ndarray, size: float) -> list[int]:
     course = values[where]
     if len(course) < 2:
         return []
-    # A normal variable's median distance from its mean is 0.6745 standard deviations; a
-    # difference of two values scatters by the square root of 2 more than one of them.
-    step = float(np.median(np.abs(np.diff(course)))) / 0.6745 / math.sqrt(2)
-    variance = max(step, size / 4) ** 2
+    variance = max(_scatter(course), size / 4) ** 2
     found = _partition(course, _PENALTY * variance * math.log(len(course)))
     edges = [0, *found, len(course)]
     levels = [float(course[a:b].mean()) for a, b in pairwise(edges)]
     steps = zip(found, pairwise(levels), strict=True)
     return [int(where[i]) for i, (before, after) in steps if abs(after - before) >= size]
+
+
+def _scatter(course: np.ndarray) -> float:
+    """Estimate the standard deviation of a course about its levels, from successive differences.
+
+    A normal variable's median distance from its mean is 0.6745 standard deviations; a difference
+    of two values scatters by the square root of 2 more than one of them.
+    """
+    return float(np.median(np.abs(np.diff(course)))) / 0.6745 / math.sqrt(2)
 
 
 def _partition(course: np.ndarray, penalty: float) -> list[int]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tabulate import tabulate
 
+from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
+from denoisebench.statistics import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
 
     from denoisebench.comparing.history import Course
 
@@ -26,7 +30,7 @@ _FLAT = 2  # a sketch spans at least so many sizes to each side: smaller changes
 
 
 def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
-    """Render a Markdown table: each course's ends, its sketch, and the runs with which it changed.
+    """Render a Markdown table: each course's ends, its sketch, its change, scatter and verdict.
 
     Args:
         courses: the courses, of one metric.
@@ -39,6 +43,9 @@ def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: s
         "…",
         escape_markdown(labels[-1]),
         "Change",
+        "Interval",
+        "Scatter",
+        "Verdict",
         "Changed with",
     ]
     body = [
@@ -48,14 +55,43 @@ def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: s
             _sketch(course.drift[-_WIDTH:], course.size),
             _figure(course, course.values[-1]),
             _amount(course, course.drift[-1]),
+            _interval(course),
+            _scatter_in_words(course),
+            NONE if course.verdict is None else str(course.verdict),
             ", ".join(_change(course, i, labels) for i in course.changes),
         ]
         for course in courses
     ]
-    alignment = ["left", "right", "left", "right", "right", "left"]
+    alignment = ["left", "right", "left", "right", "right", "right", "right", "left", "left"]
     grid = tabulate(body, headers, "github", disable_numparse=True, colalign=alignment)
     shown = "" if len(labels) <= _WIDTH else f", of which the latest {_WIDTH} are sketched"
-    return f"{grid}\n\n{_UNITS.get(metric, metric)}, in {counted(len(labels), 'run')}{shown}.\n"
+    unit = f"{_UNITS.get(metric, metric)}, in {counted(len(labels), 'run')}{shown}."
+    return f"{grid}\n\n{unit}  \n{_explained(courses[0])}\n"
+
+
+def _explained(course: Course) -> str:
+    """Explain the columns of the table's right half."""
+    level = TIME_LEVEL if course.relative else LEVEL
+    return (
+        f"Interval: {100 * level:g} % of the change, over frames. Scatter: from run to run. "
+        "Verdict: that of bench compare on the first and the last run."
+    )
+
+
+def _interval(course: Course) -> str:
+    """Print the interval of the last run's change."""
+    low, high = course.interval[:, -1]
+    if math.isnan(low):
+        return NONE
+    return f"{_amount(course, low).removesuffix(' %')} to {_amount(course, high)}"
+
+
+def _scatter_in_words(course: Course) -> str:
+    """Print the scatter from run to run."""
+    scatter = course.scatter
+    if math.isnan(scatter):
+        return NONE
+    return f"±{100 * scatter:.1f} %" if course.relative else f"±{scatter:.3f}"
 
 
 def _figure(course: Course, value: float) -> str:
@@ -94,13 +130,14 @@ def _sketch(drift: np.ndarray, size: float) -> str:
     span = max(high - low, 2 * _FLAT * size)
     steps = (drift - (low + high) / 2) / span + 0.5
     last = len(_HEIGHTS) - 1
-    return "".join(" " if math.isnan(s) else _HEIGHTS[round(s * last)] for s in steps)
+    return "".join(_HEIGHTS[round(s * last)] if math.isfinite(s) else " " for s in steps)
 
 
 def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
     """Draw each course's change since its first run, as SVG with the same bytes every time.
 
     Courses that changed have colours, with a ring at the run that changed them; others are grey.
+    A band about each course is the interval of its change.
 
     Args:
         courses: the courses, of one metric, at least one.
@@ -121,9 +158,11 @@ def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -
         for number, course in enumerate(steady):
             label = f"{len(steady)} that did not change" if number == 0 else None
             axes.plot(scale * course.drift, color="0.6", lw=1, label=label)
+            _draw_interval(axes, course, scale, "0.6")
         for course in changed:
             name = course.name.replace("$", "\\$")
             [line] = axes.plot(scale * course.drift, marker=".", label=name)
+            _draw_interval(axes, course, scale, line.get_color())
             ringed = scale * course.drift[course.changes]
             axes.plot(course.changes, ringed, "o", ms=11, mfc="none", color=line.get_color())
         names = [label[:12].replace("$", "\\$") for label in labels]
@@ -139,3 +178,13 @@ def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
+
+
+def _draw_interval(axes: Axes, course: Course, scale: float, colour: Any) -> None:
+    """Draw the interval of a course's change as a band, where it has one."""
+    low, high = scale * course.interval
+    finite = np.isfinite(low) & np.isfinite(high)
+    if finite.any():
+        runs = np.arange(len(low))
+        axes.fill_between(runs, low, high, where=finite, color=colour, alpha=0.15, lw=0)
+        axes.vlines(runs[finite], low[finite], high[finite], color=colour, lw=1, alpha=0.5)

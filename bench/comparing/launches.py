@@ -181,6 +181,16 @@ def common_rows(pairs: Sequence[Pair]) -> list[RowKey]:
     return [row.key for row in first.head.rows if row.key in base]
 
 
+def failures(pairs: Iterable[Pair]) -> dict[RowKey, str]:
+    """Return the first failure in HEAD's launches, in words, by row."""
+    found: dict[RowKey, str] = {}
+    for number, pair in enumerate(pairs, 1):
+        for m in pair.head.failures():
+            words = f"launch {number} of HEAD: {m.status.value}: {m.reason}"
+            found.setdefault((m.cell.method, m.cell.device), words)
+    return found
+
+
 def launch_times(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
     """Return a row's time in each launch: the geometric mean over cells of the median call.
 

@@ -37,6 +37,7 @@ class ComparisonLimits:
             a share.
         gated: the metrics and costs on which a comparison fails.
         calibrated: the smallest share of a method's time that this machine can tell, by method.
+        allow_missing: True to pass though HEAD lacks methods or cells of BASE.
 
     Examples:
         >>> limits = ComparisonLimits({"time": 0.10}, calibrated={"bm3d": 0.15})
@@ -47,6 +48,7 @@ class ComparisonLimits:
     sizes: Mapping[str, float] = field(default_factory=dict)
     gated: frozenset[str] = frozenset({"psnr", "ssim"})
     calibrated: Mapping[str, float] = field(default_factory=dict)
+    allow_missing: bool = False
 
     def score(self, metric: MetricRecord) -> float:
         """Return the smallest loss of a metric that counts, in its unit."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from denoisebench.cells import Status
-from denoisebench.comparing.findings import Finding, Verdict
+from denoisebench.comparing.findings import JUDGED, Finding, Verdict
 from denoisebench.comparing.judging import judge_memory, judge_score, judge_time
 from denoisebench.comparing.limits import COSTS, ComparisonLimits
 from denoisebench.errors import UsageError, unknown
@@ -34,18 +34,21 @@ _Pairs = list[tuple["Measurement", "Measurement"]]
 """BASE's and HEAD's measurement of the same cell on the same pixels; both are ok."""
 
 
-def compare_runs(base: Results, head: Results, limits: ComparisonLimits) -> list[Finding]:
+def compare_runs(
+    base: Results, head: Results, limits: ComparisonLimits, only: str | None = None
+) -> list[Finding]:
     """Judge each method, device, metric and noise level of either run, in HEAD's order.
 
     Args:
         base: the run to compare with.
-        head: the run that is judged; it may hold only some of the cells of ``base``.
-        limits: the sizes of change that count.
+        head: the run that is judged. What it lacks of ``base`` is missing; the rest is compared.
+        limits: the sizes of change that count, and whether anything may be missing.
+        only: the metric or cost to judge; None for all.
 
     Raises:
         UsageError: a comparison is to fail on a metric that not both runs measured.
     """
-    comparison = _Comparison(base, head, limits)
+    comparison = _Comparison(base, head, limits, only)
     comparison.check_gated()
     return [finding for row in comparison.rows for finding in comparison.of_row(row)]
 
@@ -57,6 +60,7 @@ class _Comparison:
     base: Results
     head: Results
     limits: ComparisonLimits
+    only: str | None
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -123,8 +127,8 @@ class _Comparison:
         """Yield the findings of a method on a device."""
         ours, theirs = _measured(self.head, row), _measured(self.base, row)
         gone = self._gone(ours, theirs)
-        for metric in self.metrics:
-            for level in dict.fromkeys(cell.level for cell in ours or theirs):
+        for metric in (m for m in self.metrics if self.only in (None, m.name)):
+            for level in dict.fromkeys(cell.level for cell in (*ours, *theirs)):
                 finding = self._finding(row, metric.name, metric.title, metric.unit)
                 finding = replace(finding, level=str(level))
                 if gone is not None:
@@ -133,7 +137,7 @@ class _Comparison:
                     yield replace(finding, reason=self.scores_differ)
                 else:
                     yield self._score(finding, metric, _at(ours, level), _at(theirs, level))
-        for cost in COSTS:
+        for cost in (cost for cost in COSTS if self.only in (None, cost)):
             finding = self._finding(row, cost, cost, _COST_UNITS[cost])
             if gone is not None:
                 yield replace(finding, verdict=gone[0], reason=gone[1])
@@ -141,25 +145,50 @@ class _Comparison:
                 yield replace(finding, reason=obstacle)
             else:
                 judge = _time if cost == "time" else _memory
-                yield judge(finding, self._pairs(ours, theirs), self.limits)
+                pairs = self._pairs(ours, theirs)
+                yield self._in_part(
+                    judge(finding, pairs, self.limits), len(pairs), len(_ok(theirs))
+                )
 
     def _finding(self, row: Row, metric: str, title: str, unit: str) -> Finding:
         """Return a finding that is yet to be judged."""
-        gated = metric in self.limits.gated
-        return Finding(row.method, row.title, row.device, metric, title, unit=unit, gated=gated)
+        return Finding(
+            row.method,
+            row.title,
+            row.device,
+            metric,
+            title,
+            unit=unit,
+            gated=metric in self.limits.gated,
+            optional=self.limits.allow_missing,
+        )
 
     def _gone(self, ours: _Measured, theirs: _Measured) -> tuple[Verdict, str] | None:
-        """Return verdict and reason for a row without figures in one run; None for other rows."""
+        """Return verdict and reason for cells without figures in one run; None for others."""
         if failed := [m for m in self.failures if m.cell in ours]:
             first = f"{failed[0].status.value}: {failed[0].reason}"
             return Verdict.FAILED, f"{len(failed)} of {len(ours)} cells failed: {first}"
-        ok = [[m for m in found.values() if m.status is Status.OK] for found in (ours, theirs)]
-        if not ok[0]:
-            return Verdict.MISSING, next((m.reason for m in ours.values()), "not in HEAD")
-        if not ok[1]:
-            reason = next((f"BASE: {m.reason}" for m in theirs.values()), "not in BASE")
-            return Verdict.NEW, reason
-        return None
+        if _ok(ours) and _ok(theirs):
+            return None
+        here, there = _first_reason(ours, "HEAD"), _first_reason(theirs, "BASE")
+        if _ok(theirs):
+            return Verdict.MISSING, here
+        return (Verdict.NEW, there) if _ok(ours) else (Verdict.NOT_COMPARABLE, f"{there}; {here}")
+
+    def _in_part(self, finding: Finding, compared: int, known: int) -> Finding:
+        """Turn the verdict on a part of BASE's cells into missing; worse stays worse.
+
+        Args:
+            finding: a finding, judged or not.
+            compared: number of cells that it was judged by.
+            known: number of cells of BASE that have a figure.
+        """
+        if compared == known or finding.verdict not in JUDGED:
+            return finding
+        part = f"{compared} of BASE's {known} cells could be compared"
+        if finding.verdict is Verdict.WORSE or self.limits.allow_missing:
+            return replace(finding, reason="; ".join(filter(None, [finding.reason, part])))
+        return replace(finding, verdict=Verdict.MISSING, reason=f"{part}: {finding.verdict}")
 
     def _pairs(self, ours: _Measured, theirs: _Measured) -> _Pairs:
         """Return the measurements that can be compared, BASE's first."""
@@ -175,22 +204,30 @@ class _Comparison:
         self, finding: Finding, metric: MetricRecord, ours: _Measured, theirs: _Measured
     ) -> Finding:
         """Judge a score at one noise level, or say why it cannot be compared."""
-        if not theirs:
-            return replace(finding, verdict=Verdict.NEW, reason="this noise level is not in BASE")
         pairs = self._pairs(ours, theirs)
         if not pairs:
-            changed = sorted({cell.frame for cell in ours} & self.changed_frames)
-            what = f"the pixels of {changed[0]} differ" if changed else "no frame in common"
-            return replace(finding, reason=what)
+            return self._without_pairs(finding, ours, theirs)
         if drawn := [b.cell.frame for b, h in pairs if b.noisy_digest != h.noisy_digest]:
             return replace(finding, reason=f"the noise of {drawn[0]} differs")
         if differ := _definitions_differ(pairs, metric.name):
             return replace(finding, reason=differ)
         values = [(b.cell.frame, score_value(b, metric), score_value(h, metric)) for b, h in pairs]
         scored = [(f, b, h) for f, b, h in values if b is not None and h is not None]
+        known = sum(score_value(m, metric) is not None for m in _ok(theirs))
         if not scored:
-            return replace(finding, reason="no frame has a score in both")
-        return judge_score(finding, metric, scored, self.limits)
+            verdict = Verdict.MISSING if known else Verdict.NOT_COMPARABLE
+            return replace(finding, verdict=verdict, reason="no frame has a score in both")
+        return self._in_part(judge_score(finding, metric, scored, self.limits), len(scored), known)
+
+    def _without_pairs(self, finding: Finding, ours: _Measured, theirs: _Measured) -> Finding:
+        """Say why no cell of a noise level can be compared."""
+        if changed := sorted({cell.frame for cell in ours} & self.changed_frames):
+            return replace(finding, reason=f"the pixels of {changed[0]} differ")
+        if _ok(ours) and _ok(theirs):
+            return replace(finding, verdict=Verdict.MISSING, reason="no frame in common")
+        gone = self._gone(ours, theirs)
+        assert gone is not None
+        return replace(finding, verdict=gone[0], reason=f"{finding.level}: {gone[1]}")
 
 
 def _time(finding: Finding, pairs: _Pairs, limits: ComparisonLimits) -> Finding:
@@ -227,6 +264,16 @@ def _measured(results: Results, row: Row) -> _Measured:
     """Return a row's measurements by cell; none if the run does not have the row."""
     same = [mine for mine in results.rows if mine.key == row.key]
     return {m.cell: m for mine in same for m in results.measured(mine)}
+
+
+def _ok(measured: _Measured) -> list[Measurement]:
+    """List the measurements that have figures."""
+    return [m for m in measured.values() if m.status is Status.OK]
+
+
+def _first_reason(measured: _Measured, run: str) -> str:
+    """Say why a run has no figures of some cells."""
+    return next((f"{run}: {m.reason}" for m in measured.values() if m.reason), f"not in {run}")
 
 
 def _at(measured: _Measured, level: Level) -> _Measured:

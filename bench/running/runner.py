@@ -9,13 +9,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
 from denoisebench.machine import memory
+from denoisebench.protocol.shift import estimate_shift
 from denoisebench.running.evaluation import NoEstimate, evaluate
 from denoisebench.running.jobs import pending
 from denoisebench.running.scoring import Scorer
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from denoisebench.running.progress import Progress
     from denoisebench.running.run_folder import RunFolder
     from denoisebench.running.worker import Reply
+
+_SHIFT_TRIALS = 3
+"""Estimates of a process that are tried for their shift: a trial takes some milliseconds, and an
+estimate of a smooth or very noisy frame shows none."""
 
 _LOSSES_IN_A_ROW = 2
 """A method that loses this many processes in a row is given up: each loss may take a timeout."""
@@ -147,6 +152,8 @@ class _RowRun:
         self._losses = 0
         self._given_up = row.method.card.unavailable
         self._reply: Reply | None = None
+        self._details: dict[str, Any] = {}
+        self._shift_trials = 0
 
     def measure(self, jobs: Sequence[Job]) -> Generator[Measurement]:
         """Yield one measurement for each job, in order, whatever happens to the method."""
@@ -246,6 +253,7 @@ class _RowRun:
         """Add the scores to an outcome, if there is a clean frame to score against."""
         if not job.frame.has_clean:
             return outcome
+        self._look_for_shift(clean, estimate)
         known = job.known_scores(outcome.output_digest)
         return replace(
             outcome,
@@ -253,6 +261,21 @@ class _RowRun:
             ssim=metrics.ssim(clean, estimate),
             scores=self._scorer.score(clean, estimate, known),
         )
+
+    def _look_for_shift(self, clean: np.ndarray, estimate: np.ndarray) -> None:
+        """Record the shift of the process's estimates, by the first of them that shows it."""
+        if self._shift_trials == _SHIFT_TRIALS or "shift" in self._details:
+            return
+        self._shift_trials += 1
+        found = estimate_shift(clean, estimate)
+        if found is not None:
+            self._describe(shift=(found.down, found.right))
+
+    def _describe(self, **details: Any) -> None:
+        """Add details of the process to its session in the store."""
+        assert self._session is not None
+        self._details |= details
+        self._folder.store.describe_session(self._session, self._details)
 
     def _start(self) -> Worker:
         """Start a worker, and enter its session in the store."""
@@ -273,8 +296,8 @@ class _RowRun:
         limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit))
         worker = Worker(task, limits, max(math.prod(f.shape) for f in self._plan.frames))
         ready = worker.ready
-        details = {"threads": ready.threads, "reference_ns": ready.reference_ns}
-        self._folder.store.describe_session(self._session, details)
+        self._details, self._shift_trials = {}, 0
+        self._describe(threads=ready.threads, reference_ns=ready.reference_ns)
         return worker
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,14 @@ class Results:
         manifest: the description of the run.
         measurements: the measured cells; planned cells that are not measured yet are absent.
         reference_ns: times of the reference work in ns, by session; see `machine.timing`.
+        shifts: shift of the estimates against the clean frame in pixels, down and right, by
+            session, where it is known; see `protocol.shift`.
     """
 
     manifest: RunManifest
     measurements: dict[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
+    shifts: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -104,6 +108,12 @@ class Results:
         known = self.measurements
         return [known[cell] for cell in self.cells(row, level) if cell in known]
 
+    def shift(self, measured: Iterable[Measurement]) -> tuple[float, float] | None:
+        """Return the largest known shift of the processes that made some measurements."""
+        sessions = {m.session for m in measured}
+        known = [shift for session, shift in self.shifts.items() if session in sessions]
+        return max(known, key=lambda shift: math.hypot(*shift), default=None)
+
     def failures(self) -> list[Measurement]:
         """List the measurements that failed.
 
@@ -134,7 +144,7 @@ def load_run(folder: Path) -> Results:
     with Store(folder / STORE, read_only=True) as store:
         if manifest.seal not in (None, store.seal):
             raise DamagedStoreError(folder / STORE, f"it is not the one of {MANIFEST_FILE}")
-        return Results(manifest, store.measurements(), store.reference_ns())
+        return Results(manifest, store.measurements(), store.reference_ns(), store.shifts())
 
 
 def load_finished(folder: Path) -> Results:

@@ -341,6 +341,11 @@ class Store:
         timed = {s["id"]: s["details"].get("reference_ns") for s in self.sessions()}
         return {session: list(ns) for session, ns in timed.items() if ns}
 
+    def shifts(self) -> dict[int, tuple[float, float]]:
+        """Return the shifts of estimates in pixels, down and right, by session, where known."""
+        found = {s["id"]: s["details"].get("shift") for s in self.sessions()}
+        return {session: (shift[0], shift[1]) for session, shift in found.items() if shift}
+
     def save(self, measurement: Measurement) -> None:
         """Enter a measurement; it replaces an earlier one of the same cell.
 
@@ -413,4 +418,5 @@ def _details(text: str | None) -> dict[str, Any]:
     """Read a session's details."""
     details: dict[str, Any] = checked(Mapping[str, Any], json.loads(text or "{}"), "details")
     checked(tuple[int, ...] | None, details.get("reference_ns"), "reference_ns")
+    checked(tuple[float, ...] | None, details.get("shift"), "shift")
     return details

@@ -14,6 +14,7 @@ from denoisebench.cells import NOISY_CONTROL, Score, Status
 from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS, TEXT_COLUMNS, with_further
 from denoisebench.machine.timing import is_noisy
 from denoisebench.protocol import mean_psnr
+from denoisebench.protocol.shift import NOTICEABLE
 from denoisebench.store.results import score
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _table1_row(results: Results, row: Row, level: Level) -> dict[str, Any]:
     return identity | {
         **_protocol_means(ok),
         **means,
-        "note": "; ".join(filter(None, [note, _time_note(ok), *notes])),
+        "note": "; ".join(filter(None, [note, _time_note(ok), _shift_note(results, ok), *notes])),
         "psnr_gain": _gain(results, ok),
         "ms_per_frame": median(median(m.call_ns) / 1e6 for m in ok),
         "ms_per_megapixel": median(median(m.call_ns) / m.pixels for m in ok),
@@ -216,6 +217,18 @@ def _time_note(ok: Sequence[Measurement]) -> str:
     scattered = judged and sum(judged) > len(judged) / 2
     return (
         "Times scatter: their interquartile range is above 10 % of the median" if scattered else ""
+    )
+
+
+def _shift_note(results: Results, ok: Sequence[Measurement]) -> str:
+    """Say so if the estimates are shifted; else return ''."""
+    shift = results.shift(ok)
+    if shift is None or math.hypot(*shift) < NOTICEABLE:
+        return ""
+    down, right = shift
+    return (
+        f"estimates are shifted by ({down:.2f}, {right:.2f}) pixels (down, right) against the "
+        "clean frame; PSNR suffers"
     )
 
 
