@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tabulate import tabulate
 
+from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
 
@@ -107,6 +108,7 @@ def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -
         labels: the runs' names.
         metric: name of the metric or cost.
     """
+    load_matplotlib()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from denoisebench.plotting import load_matplotlib
 from denoisebench.text import one_line
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str
         size: width and height in inches.
         name: the figure's name, unique in a report.
     """
+    load_matplotlib()
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from denoisebench.cells import told_to
 from denoisebench.files import write_bytes
+from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting.table import head
 from denoisebench.store.crops import decode_crop, estimate_file
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,19 +80,22 @@ def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -
         frames: ids of the frames to show.
         columns: title and crops by frame of each column.
     """
+    load_matplotlib()
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     size = _PANEL * len(columns) + 0.2, (_PANEL + 0.05) * len(frames) + 0.3
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    places = figure.subplots(len(frames), len(columns), squeeze=False)
-    for row, frame in zip(places, frames, strict=True):
-        row[0].set_ylabel(frame, fontsize=6)
-        for place, (_, crops) in zip(row, columns, strict=True):
-            place.set(xticks=[], yticks=[])
-            if frame in crops:
-                place.imshow(crops[frame], interpolation="none")
-    for place, (title, _) in zip(places[0], columns, strict=True):
-        place.set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=7)
-    content = BytesIO()
-    figure.savefig(content, format="png")
+    with rc_context({"text.parse_math": False}):  # a dollar in a name is a dollar
+        figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+        places = figure.subplots(len(frames), len(columns), squeeze=False)
+        for row, frame in zip(places, frames, strict=True):
+            row[0].set_ylabel(one_line(frame), fontsize=6)
+            for place, (_, crops) in zip(row, columns, strict=True):
+                place.set(xticks=[], yticks=[])
+                if frame in crops:
+                    place.imshow(crops[frame], interpolation="none")
+        for place, (title, _) in zip(places[0], columns, strict=True):
+            place.set_title(textwrap.fill(one_line(title), _TITLE_LETTERS), fontsize=7)
+        content = BytesIO()
+        figure.savefig(content, format="png")
     return content.getvalue()
