@@ -14,10 +14,8 @@ from denoisebench.text import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from denoisebench.cells import Cell
     from denoisebench.reporting.contents import Contents
     from denoisebench.reporting.summary import RowSummary, Summary
-    from denoisebench.store.manifest import Row
     from denoisebench.store.results import Results
 
 _PICTURE_BYTES = 3_000_000
@@ -120,31 +118,35 @@ class Extremes:
 
 
 def extremes(summary: Summary) -> list[Extremes]:
-    """Find each method's worst and best frame at each level, on the first of its devices."""
+    """Find each method's worst and best frame at each level, on the first of its devices.
+
+    Methods that lack frames are left out.
+    """
     found: dict[tuple[int, str], Extremes] = {}
     for row in summary.table:
-        if row.finite_psnr_by_frame:
+        if row.is_complete and row.finite_psnr_by_frame:
             found.setdefault((row.level, row.method), _extremes(row))
     return list(found.values())
 
 
 def _extremes(row: RowSummary) -> Extremes:
     """Find the worst and best frame of a row that has a finite PSNR."""
-    psnr = row.finite_psnr_by_frame
+    psnr = row.psnr_by_frame
     worst, best = (end(psnr, key=psnr.__getitem__) for end in (min, max))
     return Extremes(row.level, row.method, psnr, worst, best)
 
 
 def leaders(summary: Summary) -> list[str]:
-    """Return the two methods of highest PSNR; fewer if fewer have a PSNR."""
-    return list(dict.fromkeys(row.method for row in summary.competing if row.psnr))[:2]
+    """Return the two methods of highest PSNR; fewer if fewer are ranked by it."""
+    return list(dict.fromkeys(row.method for row in summary.competing if row.is_ranked))[:2]
 
 
 def _kept(folder: Path, results: Results, level: int, frame: str) -> dict[str, bytes]:
     """Return the kept crops of a frame at a level, as files: noisy, clean, and by method."""
     files: dict[str, Path] = {}
     for row in results.rows:
-        cell = _first_cell(results, row, level, frame)
+        at = results.levels[level].as_told_to(row.blind)
+        cell = at.cell(row.method, row.device, frame, seed=0)
         file = crops.estimate_file(folder, cell)
         if not row.is_control and row.method not in files and file.is_file():
             files |= {
@@ -153,12 +155,6 @@ def _kept(folder: Path, results: Results, level: int, frame: str) -> dict[str, b
                 row.method: file,
             }
     return {what: file.read_bytes() for what, file in files.items() if file.is_file()}
-
-
-def _first_cell(results: Results, row: Row, level: int, frame: str) -> Cell:
-    """Return the cell of a frame's first noise draw."""
-    cells = results.cells(row, results.levels[level])
-    return next(cell for cell in cells if cell.frame == frame and cell.seed == 0)
 
 
 def _psnr_of(summary: Summary, level: int, frame: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from denoisebench.store.manifest import read_manifest
 from denoisebench.store.sqlite import STORE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement, Score
@@ -28,11 +28,13 @@ class Results:
         manifest: the description of the run.
         measurements: the measured cells; planned cells that are not measured yet are absent.
         reference_ns: times of the reference work in ns, by session; see `machine.timing`.
+        common: ids of the frames over which means are taken, by noise level; None for all frames.
     """
 
     manifest: RunManifest
     measurements: dict[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
+    common: Mapping[Level, Collection[str]] | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -89,12 +91,52 @@ class Results:
         shown = tuple(metric for metric in self.metrics if metric.name in chosen)
         return replace(self, manifest=replace(self.manifest, metrics=shown))
 
+    @property
+    def whole(self) -> Results:
+        """The run with its means over all frames."""
+        return replace(self, common=None)
+
+    def on_common_frames(self) -> Results:
+        """Return the run with its means over the frames that all rows have, level by level.
+
+        A row that has no frame at a level has no mean there, and takes no frame from the others.
+        """
+        return replace(self, common={level: self._common(level) for level in self.levels})
+
+    def _common(self, level: Level) -> frozenset[str]:
+        """Return the frames that all rows have, of those that have any at a noise level."""
+        had = [self.complete_frames(row, level) for row in self.rows]
+        return (
+            frozenset.intersection(*map(frozenset, filter(None, had))) if any(had) else frozenset()
+        )
+
+    def frames(self, level: Level | None = None) -> list[str]:
+        """List the ids of the frames over which means are taken at a noise level."""
+        known = [frame.id for frame in self.manifest.dataset.frames]
+        if self.common is None or level is None:
+            return known
+        return [frame for frame in known if frame in self.common[level]]
+
+    def complete_frames(self, row: Row, level: Level) -> list[str]:
+        """List the ids of the frames of which a row has every noise draw at a noise level."""
+        ok = {m.cell for m in self.measured(row, level) if m.status is Status.OK}
+        lacking = {cell.frame for cell in self.cells(row, level) if cell not in ok}
+        return [frame for frame in self.frames(level) if frame not in lacking]
+
+    def is_complete(self, row: Row, level: Level) -> bool:
+        """Return True if a row has all frames over which means are taken at a noise level."""
+        have = self.complete_frames(row, level)
+        return bool(have) and len(have) == len(self.frames(level))
+
     def cells(self, row: Row, level: Level | None = None) -> list[Cell]:
-        """List the cells that were planned for a row, at one noise level or at all levels."""
+        """List the cells that were planned for a row, at one noise level or at all levels.
+
+        At one level, only those on the frames over which means are taken.
+        """
         levels = told_to(row.blind, [level] if level else self.levels)
         return [
-            at.cell(row.method, row.device, frame.id, seed)
-            for frame in self.manifest.dataset.frames
+            at.cell(row.method, row.device, frame, seed)
+            for frame in self.frames(level)
             for at in levels
             for seed in range(self.manifest.seeds)
         ]

@@ -69,6 +69,7 @@ class Plot:
         title: the heading.
         alt: the content in words, for readers who do not see it.
         svg: the file's content, in the colours of a light page.
+        remark: sentence on methods that it cannot show; may be empty.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Plot:
     title: str
     alt: str
     svg: str
+    remark: str = ""
 
     @property
     def name(self) -> str:

@@ -58,7 +58,7 @@ def _columns(results: Results) -> list[tuple[str, list[Cell]]]:
     return [
         (
             " ".join(filter(None, [row.title, row.device * several, head(level, results)])),
-            results.cells(row, level),
+            results.whole.cells(row, level),
         )
         for row in rows
         for level in told_to(row.blind, results.levels)
