@@ -6,7 +6,6 @@ To add a format, write a function that returns the text of each file by its name
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Status
 from denoisebench.reporting.junit import JunitSuite
+from denoisebench.text import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -183,8 +183,8 @@ def _stats(seconds: Sequence[float]) -> dict[str, Any]:
 
 
 def _json(content: object) -> str:
-    """Write JSON; infinite numbers, which it does not know, raise ValueError."""
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write a JSON file."""
+    return as_json(content) + "\n"
 
 
 def _named_lines(results: Results) -> dict[str, dict[str, Any]]:

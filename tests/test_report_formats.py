@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import made_up
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import EVIL, make_run
 
-from denoisebench.cells import Cell
+from denoisebench import export
+from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.columns import TEXT_COLUMNS
 from denoisebench.reporting.figures.plots import pareto
 from denoisebench.reporting.latex import escape_latex
 from denoisebench.store import crops as pictures
 from denoisebench.store.results import load_run
+from denoisebench.store.texts import shown_manifest, shown_measurements
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -193,6 +200,81 @@ def test_hostile_names_are_only_text_on_the_page(written: Path) -> None:
     assert "alert(1)</script>" not in page
     assert EVIL not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+HIDDEN = "\x1b[31m\x07\x9b\u202e\u2066\u2028\ud800"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write reports of a run with texts that turn, command, compute and never end."""
+    from denoisebench.reporting.write import write_reports
+
+    frames = (f"=frame{HIDDEN}", "-b.png")
+    long = "A" * 1_000_000
+    rows = [
+        made_up.row(
+            "m", title=f"=1+1{HIDDEN}", licence=f"non-commercial{HIDDEN}", note="+n" + long
+        ),
+        made_up.row("bad", title="@bad" + long, reference=HIDDEN, family=HIDDEN),
+        made_up.row("n", title="-n\n\tn"),
+    ]
+    ok = [
+        Measurement(
+            Cell(method, "cpu", frame, 25.0, 0),
+            Status.OK,
+            psnr=30.0 + number - (method == "n"),
+            ssim=-0.25,
+            call_ns=(1_000_000,),
+            pixels=1000,
+        )
+        for method in "mn"
+        for number, frame in enumerate(frames)
+    ]
+    failed = [
+        Measurement(Cell("bad", "cpu", frame, 25.0, 0), Status.ERROR, f"=cmd|{HIDDEN}{long}")
+        for frame in frames
+    ]
+    run = made_up.results(rows, [*ok, *failed], frames=frames, sigmas=(25.0,), seeds=1)
+    run = replace(
+        run,
+        manifest=shown_manifest(replace(run.manifest, command=f"bench run {HIDDEN}")),
+        measurements=shown_measurements(run.measurements),
+    )
+    out = tmp_path_factory.mktemp("hostile")
+    write_reports({f"run{HIDDEN}": (out, run)}, out, ALL.split(","))
+    (out / "junit.xml").write_text(export.junit(run)["junit.xml"], encoding="utf-8")
+    return out
+
+
+def test_hidden_characters_are_shown_as_escapes_in_every_format(hostile: Path) -> None:
+    written = [file for file in hostile.rglob("*") if file.is_file()]
+    assert len(written) > 8
+    for file in written:
+        text = file.read_text(encoding="utf-8")
+        hidden = {letter for letter in text if not letter.isprintable()} - {"\n"}
+        assert hidden == set(), file.name
+        assert len(text) < 250_000, file.name  # no text of a megabyte is in it
+    shown = (hostile / "table1.md").read_text(encoding="utf-8")
+    assert r"=1+1\\x1b[31m\\x07\\x9b\\u202e\\u2066\\u2028\\ud800" in shown
+    assert "… (1000" in shown
+    [run] = read_json(hostile)["runs"]
+    assert run["dataset"]["frames"][0]["id"] == f"=frame{HIDDEN}"
+
+
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_numbers(hostile: Path) -> None:
+    for name in ("frames.csv", "table1.csv"):
+        with (hostile / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows
+        for line in rows:
+            for column, cell in line.items():
+                if column in TEXT_COLUMNS:
+                    assert not cell.startswith(("=", "+", "-", "@")), (name, column)
+    table = pd.read_csv(hostile / "table1.csv")
+    assert table.ssim_mean.tolist()[::2] == [-0.25, -0.25]
+    assert table.title.tolist()[2] == "'-n n"
+    assert pd.read_csv(hostile / "frames.csv").ssim.dtype == float
 
 
 def test_several_runs_share_a_page_and_keep_their_tables(bench: Bench, tmp_path: Path) -> None:

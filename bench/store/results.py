@@ -11,6 +11,7 @@ from denoisebench.metrics.registry import PROTOCOL
 from denoisebench.parameters import matching
 from denoisebench.store.manifest import read_manifest
 from denoisebench.store.sqlite import STORE, Store
+from denoisebench.store.texts import shown_manifest, shown_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -172,9 +173,10 @@ def load_run(folder: Path) -> Results:
     Raises:
         UsageError: the folder holds no run, or a damaged one.
     """
-    manifest = read_manifest(folder)
+    manifest = shown_manifest(read_manifest(folder))
     with Store(folder / STORE, read_only=True) as store:
-        return Results(manifest, store.measurements(), store.reference_ns())
+        measurements = shown_measurements(store.measurements())
+        return Results(manifest, measurements, store.reference_ns())
 
 
 def load_finished(folder: Path) -> Results:

@@ -19,6 +19,7 @@ from denoisebench.protocol import mean_psnr
 from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import score, score_value
 from denoisebench.store.scores import is_partly_infinite
+from denoisebench.text import as_cell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -103,6 +104,15 @@ def table1(results: Results) -> pd.DataFrame:
     further = [metric.column for metric in results.further_metrics]
     columns = with_further(TABLE1_COLUMNS, further, after="ssim_mean")
     return _numeric(pd.DataFrame(rows, columns=columns))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Write a tidy table as CSV, in which no text is a formula to a spreadsheet.
+
+    Digits after the sixth say nothing that raw samples do not.
+    """
+    texts = {name: table[name].map(as_cell) for name in table if name in TEXT_COLUMNS}
+    return table.assign(**texts).to_csv(index=False, float_format="%.6g")
 
 
 def named_lines(results: Results) -> dict[str, dict[str, Any]]:
