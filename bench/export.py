@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from denoisebench.cells import Measurement
     from denoisebench.store.results import Results
 
-__all__ = ["EXPORTS", "bencher", "github_action_benchmark", "junit", "pytest_benchmark"]
+__all__ = ["EXPORTS", "bencher", "github_action_benchmark", "junit", "left_out", "pytest_benchmark"]
 
 
 def github_action_benchmark(results: Results) -> dict[str, str]:
@@ -66,6 +66,8 @@ class _Figure:
     direction: str
 
 
+_MOST_NAMES = 8
+
 _COSTS = (
     _Figure("ms_per_frame", "time", "time", "ms/frame", "lower"),
     _Figure("peak_memory_mb", "memory", "memory", "MB", "lower"),
@@ -73,15 +75,40 @@ _COSTS = (
 
 
 def _figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
-    """Yield each row's name, figure and value, where the mean is finite and over all cells."""
+    """Yield each row's name, figure and value, where it is finite: JSON has no other numbers."""
+    return (known for known in _known_figures(results) if math.isfinite(known[2]))
+
+
+def _known_figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
+    """Yield each row's name, figure and value, infinite ones, too; `table1` says what is known."""
     scores = [_Figure(m.column, m.name, m.title, m.unit, m.direction) for m in results.metrics]
     for name, line in _named_lines(results).items():
-        if line["status"] != Status.OK:
-            continue
         for figure in (*scores, *_COSTS):
             value = line.get(figure.column)
-            if value is not None and math.isfinite(value):
+            if value is not None and not math.isnan(value):
                 yield name, figure, float(value)
+
+
+def left_out(results: Results) -> list[str]:
+    """Say what the files of figures leave out: a line for each reason, none if nothing is."""
+    infinite = [
+        f"{name} {figure.title}"
+        for name, figure, value in _known_figures(results)
+        if math.isinf(value)
+    ]
+    lacking = [
+        f"{name} ({line['status']}, {line['frames']} of {len(results.frames())} frames)"
+        for name, line in _named_lines(results).items()
+        if line["status"] != Status.OK
+    ]
+    reasons = {"infinite, which JSON cannot hold": infinite, "without a mean": lacking}
+    return [f"Left out, {why}: {_some(names)}" for why, names in reasons.items() if names]
+
+
+def _some(names: Sequence[str]) -> str:
+    """List names, of many the first and the number of the others."""
+    further = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + further
 
 
 def junit(results: Results) -> dict[str, str]:
@@ -103,8 +130,8 @@ def junit(results: Results) -> dict[str, str]:
 def pytest_benchmark(results: Results) -> dict[str, str]:
     """Write ``pytest-benchmark.json``, which ``pytest-benchmark compare`` reads.
 
-    It holds a benchmark for each method, device and noise level; the rounds are the warm calls on
-    all frames, in seconds.
+    It holds a benchmark for each method, device and noise level that has all frames; the rounds are
+    the warm calls on all frames, in seconds. An infinite PSNR is the text ``inf``.
     """
     machine = results.manifest.environment
     content = {
@@ -128,6 +155,8 @@ def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
     for row in results.rows:
         measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
         for level in dict.fromkeys(m.cell.level for m in measured):
+            if not results.is_complete(row, level):
+                continue
             cells = [m for m in measured if m.cell.level == level]
             name = row.label(level)
             psnr = _mean_psnr(cells)
@@ -143,10 +172,11 @@ def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
             }
 
 
-def _mean_psnr(cells: Sequence[Measurement]) -> float | None:
-    """Return the mean PSNR in dB; None where it is unknown or infinite."""
+def _mean_psnr(cells: Sequence[Measurement]) -> float | str | None:
+    """Return the mean PSNR in dB; None where it is unknown."""
     values = [m.psnr for m in cells if m.psnr is not None]
-    return statistics.fmean(values) if values and all(map(math.isfinite, values)) else None
+    mean = statistics.fmean(values) if values else None
+    return str(mean) if mean == math.inf else mean
 
 
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import json
 import math
 import re
 import shutil
+import sqlite3
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -297,6 +299,42 @@ def test_a_report_shows_the_asked_metrics_and_psnr_alone(bench: Bench, tmp_path:
     assert "SSIM" not in shown
     [run] = read_json(tmp_path / "some")["runs"]
     assert [metric["name"] for metric in run["metrics"]] == ["psnr", "saturation"]
+
+
+def test_an_interrupted_run_is_compared_on_the_frames_that_all_have(
+    ask: Bench, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path / "run")
+    with closing(sqlite3.connect(folder / "run.sqlite")) as connection, connection:
+        connection.execute(
+            "DELETE FROM measurements WHERE method = 'good' AND sigma = 25 AND frame > 'sea/b'"
+        )
+    incomplete, mean = "2 of 6 frames measured", "29.26"
+    for words in ([], ["--common"]):
+        shown = ask("report", "run", *words, "--format", ALL).stdout
+        assert incomplete in shown
+        for name in ("table1.md", "table1.tex", "table1.csv", "report.md", "report.html"):
+            assert incomplete in (folder / name).read_text(encoding="utf-8"), name
+        [run] = read_json(folder)["runs"]
+        [row] = [
+            row
+            for row in run["table"]
+            if (row["method"], row["device"], row["level"]) == ("twin", "cpu", 1)
+        ]
+        assert row["frames"] == (2 if words else 6)
+        assert ("Means over the frames that all methods have" in shown) == bool(words)
+    assert mean not in shown
+    assert "2 of 6 at sigma 25" in " ".join(run["remarks"])
+
+
+def test_nothing_is_compared_with_a_method_that_lacks_frames(ask: Bench, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    with closing(sqlite3.connect(folder / "run.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM measurements WHERE method = 'poor' AND frame = 'sea/a'")
+    refused = ask("report", "run", "--against", "poor")
+    assert refused.returncode == 2
+    assert "--against poor: it lacks frames at every level of noise" in refused.stderr
+    assert ask("report", "run", "--against", "poor", "--common").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
     A run is labelled by its folder's name: name the folders after the commits. The table goes to
     stdout. It marks where a figure changed for good, and not by scatter.
     """
-    from denoisebench.comparing.history import courses, read_history
+    from denoisebench.comparing.history import courses, lacking_frames, read_history
     from denoisebench.comparing.history_report import history_markdown, history_svg
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
@@ -33,6 +33,8 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
         raise UsageError(f"none of these runs has a figure for {metric}; measure them again")
     labels = [point.label for point in points]
     click.echo(history_markdown(found, labels, metric), nl=False)
+    for row in lacking_frames(points):
+        click.echo(f"No figure, for lack of frames: {row}", err=True)
     if svg is not None:
         write_text(svg, history_svg(found, labels, metric))
         click.echo(f"Drew {svg}", err=True)

@@ -64,17 +64,29 @@ def write_reports(
         The tables, one after the other; empty if ``md`` is not among the formats.
 
     Raises:
-        UsageError: they cannot be written, or no run has ``against`` among its contestants.
+        UsageError: they cannot be written, or no run can compare others with ``against``.
     """
     known = dict.fromkeys(m for _, results in runs.values() for m in results.contestants)
     if against is not None and against not in known:
         raise UsageError(f"--against: {unknown('method', against, known)}")
     contents = [Contents(name, *run, against) for name, run in runs.items()]
+    _check_compared(contents, against)
     make_folder(out)
     for name, write in REPORT_FORMATS.items():
         if name in formats:
             write(contents, out)
     return "\n".join(render(run.table) for run in contents) if "md" in formats else ""
+
+
+def _check_compared(runs: Sequence[Contents], against: str | None) -> None:
+    """Raise UsageError if others are to be compared with a method that lacks frames."""
+    levels = [(run, level) for run in runs for level in range(len(run.results.levels))]
+    comparable = {method for run, level in levels for method in run.differences.psnr(level)}
+    if against is not None and comparable and against not in comparable:
+        raise UsageError(
+            f"--against {against}: it lacks frames at every level of noise; "
+            "finish the run, or compare on the frames that all methods have with --common"
+        )
 
 
 def _write_page(runs: Sequence[Contents], out: Path) -> None:
