@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 
 from denoisebench.cells import Cell
 from denoisebench.errors import UsageError
+from denoisebench.reporting.figures.strip import write_strip
 from denoisebench.reporting.write import write_reports
 from denoisebench.store.crops import CROPS_FOLDER, encode_crop, estimate_file, read_crop
 from denoisebench.store.results import load_run
@@ -131,6 +133,23 @@ def test_a_page_without_any_picture_that_can_be_shown_says_so(tmp_path: Path) ->
     assert "folder (1): pictures: it is a link." in page
     assert "This run kept no pictures" not in page
     assert "data:image/webp" not in page
+
+
+def test_a_strip_says_which_pictures_it_does_not_show(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    results = load_run(folder)
+    data = results.manifest.dataset
+    unscored = tuple(replace(frame, has_clean=False) for frame in data.frames)
+    manifest = replace(results.manifest, dataset=replace(data, frames=unscored))
+    crop = estimate_file(folder, Cell("poor", "cpu", FRAMES[0], 25.0, 0))
+    drawn = []
+    for refused in (False, True):
+        if refused:
+            crop.unlink()
+            link_to_a_secret(crop)
+        assert write_strip(replace(results, manifest=manifest), folder, tmp_path)
+        drawn.append((tmp_path / "strip.png").read_bytes())
+    assert drawn[0] != drawn[1]
 
 
 def report(folder: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Status, told_to
@@ -106,10 +108,8 @@ class Results:
 
     def _common(self, level: Level) -> frozenset[str]:
         """Return the frames that all rows have, of those that have any at a noise level."""
-        had = [self.complete_frames(row, level) for row in self.rows]
-        return (
-            frozenset.intersection(*map(frozenset, filter(None, had))) if any(had) else frozenset()
-        )
+        had = [frozenset(self.complete_frames(row, level)) for row in self.rows]
+        return reduce(frozenset.intersection, filter(None, had), frozenset(self.frames()))
 
     def frames(self, level: Level | None = None) -> list[str]:
         """List the ids of the frames over which means are taken at a noise level."""
@@ -120,9 +120,8 @@ class Results:
 
     def complete_frames(self, row: Row, level: Level) -> list[str]:
         """List the ids of the frames of which a row has every noise draw at a noise level."""
-        ok = {m.cell for m in self.measured(row, level) if m.status is Status.OK}
-        lacking = {cell.frame for cell in self.cells(row, level) if cell not in ok}
-        return [frame for frame in self.frames(level) if frame not in lacking]
+        draws = Counter(m.cell.frame for m in self.measured(row, level) if m.status is Status.OK)
+        return [frame for frame in self.frames(level) if draws[frame] == self.manifest.seeds]
 
     def is_complete(self, row: Row, level: Level) -> bool:
         """Return True if a row has all frames over which means are taken at a noise level."""
@@ -144,8 +143,17 @@ class Results:
 
     def measured(self, row: Row, level: Level | None = None) -> list[Measurement]:
         """List the measurements of a row, at one noise level or at all levels."""
-        known = self.measurements
-        return [known[cell] for cell in self.cells(row, level) if cell in known]
+        key = (*row.key, level)
+        if key not in self._measured:
+            known = self.measurements
+            found = [known[cell] for cell in self.cells(row, level) if cell in known]
+            self._measured[key] = found
+        return self._measured[key]
+
+    @cached_property
+    def _measured(self) -> dict[tuple[str, str, Level | None], list[Measurement]]:
+        """The lists that `measured` returned: every figure of a table asks for them."""
+        return {}
 
     def failures(self) -> list[Measurement]:
         """List the measurements that failed.
