@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Status
+from denoisebench.reporting.formatting import first_of
 from denoisebench.reporting.junit import JunitSuite
 from denoisebench.text import as_json
 
@@ -66,8 +67,6 @@ class _Figure:
     direction: str
 
 
-_MOST_NAMES = 8
-
 _COSTS = (
     _Figure("ms_per_frame", "time", "time", "ms/frame", "lower"),
     _Figure("peak_memory_mb", "memory", "memory", "MB", "lower"),
@@ -102,13 +101,7 @@ def left_out(results: Results) -> list[str]:
         if line["status"] != Status.OK
     ]
     reasons = {"infinite, which JSON cannot hold": infinite, "without a mean": lacking}
-    return [f"Left out, {why}: {_some(names)}" for why, names in reasons.items() if names]
-
-
-def _some(names: Sequence[str]) -> str:
-    """List names, of many the first and the number of the others."""
-    further = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + further
+    return [f"Left out, {why}: {first_of(names)}" for why, names in reasons.items() if names]
 
 
 def junit(results: Results) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from denoisebench.errors import UsageError
+from denoisebench.text import one_line
 
 EXIT_USAGE = 2
 EXIT_CELLS_FAILED = 3
@@ -49,7 +50,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            click.echo(f"bench: {error}", err=True)
+            click.echo(f"bench: {one_line(str(error))}", err=True)
             ctx.exit(EXIT_USAGE)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)

@@ -26,6 +26,7 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
     from denoisebench.comparing.history_report import history_markdown, history_svg
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
+    from denoisebench.reporting.formatting import first_of
 
     points = read_history(runs)
     found = courses(points, metric)
@@ -33,8 +34,8 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
         raise UsageError(f"none of these runs has a figure for {metric}; measure them again")
     labels = [point.label for point in points]
     click.echo(history_markdown(found, labels, metric), nl=False)
-    for row in lacking_frames(points):
-        click.echo(f"No figure, for lack of frames: {row}", err=True)
+    if lacking := lacking_frames(points):
+        click.echo(f"No figure, for lack of frames: {first_of(lacking)}", err=True)
     if svg is not None:
         write_text(svg, history_svg(found, labels, metric))
         click.echo(f"Drew {svg}", err=True)
