@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 LARGEST_SIGMA = 255.0
 """Largest sigma that a user can ask for, on the 8-bit scale."""
 
+MOST_SEEDS = 1000
+"""Largest number of noise draws of a frame that a user can ask for."""
+
 NOISY_CONTROL = "noisy"
 """Name of the control that returns its input."""
 

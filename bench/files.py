@@ -1,11 +1,14 @@
-"""Safe writing: files are replaced whole, a folder is held by one process, old files are kept."""
+"""Files: read with errors in one line, replaced whole, held by one process, set aside."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
+import tomllib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from denoisebench.errors import UsageError
 
@@ -13,6 +16,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import IO
+
+
+def read_text(path: Path, label: str) -> str:
+    """Read a text in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: the file.
+        label: the beginning of an error's message: the option or kind of file, and its name.
+
+    Raises:
+        UsageError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{label}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{label}: not valid UTF-8 ({error.reason})") from error
+
+
+def read_toml(path: Path, label: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+        label: see `read_text`.
+
+    Raises:
+        UsageError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(read_text(path, label))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{label}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{label}: its values are nested too deeply") from error
+
+
+def read_json(path: Path, label: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+        label: see `read_text`.
+
+    Raises:
+        UsageError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(read_text(path, label))
+    except ValueError as error:
+        raise UsageError(f"{label}: not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{label}: its values are nested too deeply") from error
 
 
 class BusyError(UsageError):
@@ -46,7 +103,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing
         raise UsageError(f"cannot write {path}: it is a folder; give the name of a file")
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = scratch_file(path)
     try:
         with scratch.open("wb") as file:
             yield file
@@ -61,6 +118,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def write_text(path: Path, text: str) -> None:
     """Replace a file by one that holds a text in UTF-8, as `replacing` does.
 
+    Bytes of a path that are no UTF-8 are written as escapes, which JSON reads as they were.
+
     Raises:
         UsageError: the file cannot be written.
 
@@ -73,7 +132,7 @@ def write_text(path: Path, text: str) -> None:
         ...     path.read_text(encoding="utf-8")
         'σ = 25'
     """
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -119,7 +178,8 @@ def make_folder(path: Path) -> None:
 def held(folder: Path, work: str) -> Iterator[None]:
     """Hold a folder's lock while the block runs, so that no other process works in the folder.
 
-    The operating system releases the lock of a process that dies.
+    The operating system releases the lock of a process that dies. Half-written files that such a
+    process left in the folder are removed.
 
     Args:
         folder: the folder to hold; it must exist.
@@ -152,17 +212,44 @@ def held(folder: Path, work: str) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:  # some file systems have no locks
         raise UsageError(f"cannot write to {folder}: {error}; choose another --out") from error
     try:
+        _remove_leftovers(folder)
         yield
     finally:
         lock.release()
 
 
-def set_aside(folder: Path, names: Iterable[str]) -> None:
+_SCRATCH = re.compile(r"\..+\.\d+\.part|\.checkpoint\.pt\.\d+")
+"""Names of half-written files, and the name that older versions gave to a checkpoint."""
+
+
+def scratch_file(path: Path) -> Path:
+    """Return the path at which this process writes a file before it replaces another.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> scratch_file(Path("table1.md")).name == f".table1.md.{os.getpid()}.part"
+        True
+    """
+    return path.with_name(f".{path.name[-200:]}.{os.getpid()}.part")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove half-written files of processes that died; the folder is held, so none is at work."""
+    for path in [*folder.glob(".*"), *folder.glob("*/.*.part")]:
+        if _SCRATCH.fullmatch(path.name) and path.is_file():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def set_aside(folder: Path, names: Iterable[str]) -> Path | None:
     """Move files and folders into a new subfolder ``before-TIME``, so that nothing is deleted.
 
     Args:
         folder: the folder that holds them.
         names: the names to move; those that do not exist are skipped.
+
+    Returns:
+        The new subfolder; None if there was nothing to move.
 
     Raises:
         UsageError: a file or folder cannot be moved.
@@ -172,13 +259,13 @@ def set_aside(folder: Path, names: Iterable[str]) -> None:
         >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_text(Path(folder, "run.sqlite"), "old")
-        ...     set_aside(Path(folder), ["run.sqlite", "logs"])
+        ...     _ = set_aside(Path(folder), ["run.sqlite", "logs"])
         ...     [path.name for path in Path(folder).glob("before-*/*")]
         ['run.sqlite']
     """
     present = [folder / name for name in names if (folder / name).exists()]
     if not present:
-        return
+        return None
     aside = folder / f"before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
     make_folder(aside)
     for path in present:
@@ -186,3 +273,4 @@ def set_aside(folder: Path, names: Iterable[str]) -> None:
             os.replace(path, aside / path.name)
         except OSError as error:
             raise UsageError(f"cannot set aside {path}: {error.strerror}") from error
+    return aside

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import json
+import os
 import pkgutil
+import signal
+import subprocess
 import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from denoisebench.streams import output_to
+from denoisebench.text import plain
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
+
+_REHEARSED = 113
+"""Exit code of a rehearsal that came to its end; few programs use it."""
+_REHEARSAL = f"""
+import os, sys
+from denoisebench import plugins
+plugins.attempt(lambda: getattr(plugins, sys.argv[1])(sys.argv[2]))
+sys.stdout.flush()
+os._exit({_REHEARSED})
+"""
+_KNOWN_PROBLEMS = "DENOISEBENCH_PLUGIN_PROBLEMS"
+"""Environment variable that tells workers which announced plugins have failed a rehearsal."""
+_IMPORT_S = 600.0
+"""Time limit for the import of an announced plugin."""
 
 
 def import_modules(package: str) -> None:
@@ -28,9 +52,26 @@ def load_announced(group: str) -> dict[str, str]:
     Returns:
         The reason for each plugin that fails to import, by its name.
     """
-    entries = importlib.metadata.entry_points(group=group)
-    problems = {entry.name: attempt(entry.load) for entry in entries}
-    return {name: problem for name, problem in problems.items() if problem is not None}
+    problems: dict[str, str] = {}
+    for entry in importlib.metadata.entry_points(group=group):
+        problem = _announced_problem(entry.value) or attempt_quietly(entry.load)
+        if problem is not None:
+            problems[entry.name] = problem
+    return problems
+
+
+def _announced_problem(value: str) -> str | None:
+    """Rehearse the import of an announced plugin, once for this process and those it starts."""
+    known: dict[str, str | None] = json.loads(os.environ.get(_KNOWN_PROBLEMS, "{}"))
+    if value not in known:
+        known[value] = rehearse("import_announced", value, _IMPORT_S).problem
+        os.environ[_KNOWN_PROBLEMS] = json.dumps(known)
+    return known[value]
+
+
+def import_announced(value: str) -> None:
+    """Import what an entry point names, as ``module`` or ``module:attribute``."""
+    importlib.metadata.EntryPoint("", value, "").load()
 
 
 def attempt(load: Callable[[], object]) -> str | None:
@@ -40,7 +81,8 @@ def attempt(load: Callable[[], object]) -> str | None:
         The reason if the import fails, else None.
     """
     try:
-        load()
+        with _folder_kept():
+            load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an import may raise anything, SystemExit included
@@ -48,14 +90,99 @@ def attempt(load: Callable[[], object]) -> str | None:
     return None
 
 
+def attempt_quietly(load: Callable[[], object]) -> str | None:
+    """Do as `attempt` does, and drop what the import prints."""
+    with output_to(Path(os.devnull)):
+        return attempt(load)
+
+
+@contextlib.contextmanager
+def _folder_kept() -> Iterator[None]:
+    """Return to the working folder, if the block leaves it."""
+    folder = None
+    with contextlib.suppress(OSError):  # it may have been deleted
+        folder = os.getcwd()
+    try:
+        yield
+    finally:
+        if folder is not None:
+            os.chdir(folder)
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Outcome of the import of a plugin in a process of its own.
+
+    Attributes:
+        problem: the reason if the process did not survive it; else None.
+        output: the first line that it printed; empty if it printed nothing.
+    """
+
+    problem: str | None
+    output: str
+
+
+def rehearse(function: str, argument: str | Path, seconds: float) -> Rehearsal:
+    """Import a plugin in another process, where it can do no harm.
+
+    Exceptions are no problem here: the import in this process tells them.
+
+    Args:
+        function: the function of this module that imports it.
+        argument: the argument of that function.
+        seconds: time limit.
+
+    Examples:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     plugin = Path(folder, "leaves.py")
+        ...     _ = plugin.write_text("import os; os._exit(0)")
+        ...     rehearse("import_file", plugin, seconds=60).problem
+        'plugin fails to import: it ends the process with exit code 0'
+    """
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-c", _REHEARSAL, function, argument],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = child.wait(seconds)
+            problem = None if code == _REHEARSED else f"it ends the process {_how(code)}"
+        except subprocess.TimeoutExpired:
+            problem = f"it takes longer than {seconds:g} s"
+        finally:
+            _end_group(child)
+        output.seek(0)
+        first = output.readline(1000).decode(errors="replace")
+    return Rehearsal(problem and f"plugin fails to import: {problem}", plain(first, 100))
+
+
+def _how(code: int) -> str:
+    """Say how a process ended."""
+    if code < 0:
+        return f"by {signal.Signals(-code).name}"
+    return f"with exit code {code}"
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.kill()
+    child.wait()
+
+
 def file_module(path: Path) -> str:
     """Return the module name of a plugin file, which no other file has."""
     return f"denoisebench_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
 
 
-def import_file(path: Path) -> None:
+def import_file(path: str | Path) -> None:
     """Import a Python file under a module name that no other file has."""
-    name = file_module(path)
+    name = file_module(Path(path))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -89,11 +216,15 @@ def _is_installed(module: str) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return an exception's type and the first line of its message.
+    """Return an exception's type and the first line of its message, fit to be shown.
 
     Examples:
         >>> describe_error(ValueError("too small"))
         'ValueError: too small'
     """
-    detail = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {detail[0]}" if detail else type(error).__name__
+    try:
+        detail = str(error).strip().splitlines()
+    except Exception:  # a stranger's exception may not even have a text
+        detail = []
+    name = type(error).__name__
+    return plain(f"{name}: {detail[0]}" if detail else name)

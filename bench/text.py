@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import unicodedata
+from typing import TYPE_CHECKING
 
-__all__ = ["as_cell", "as_json", "one_line", "plain"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["as_cell", "as_json", "command_line", "one_line", "plain", "shell_word"]
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the wide forms, too
 _UNUSUAL = re.compile("[^ -~\u200c\u200d]")  # the joiners of letters hide and turn nothing
@@ -91,3 +97,32 @@ def _visible(found: re.Match[str]) -> str:
     if letter in "\t\n\r" or unicodedata.category(letter) == "Zs":
         return " "
     return letter.encode("unicode_escape").decode()
+
+
+def command_line(words: Iterable[str]) -> str:
+    r"""Join words into a line that a shell splits into the same words.
+
+    Examples:
+        >>> print(command_line(["bench", "report", "my run"]))
+        bench report 'my run'
+    """
+    return " ".join(map(shell_word, words))
+
+
+def shell_word(word: str) -> str:
+    r"""Quote a word for a shell; hidden characters and bytes that are no UTF-8 become escapes.
+
+    Examples:
+        >>> print(shell_word("a b"), shell_word(os.fsdecode(b"r-\xff")))
+        'a b' $'r-\xff'
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    return f"$'{''.join(map(_shell_escape, os.fsencode(word)))}'"
+
+
+def _shell_escape(byte: int) -> str:
+    """Write a byte inside of ``$'…'``, as bash, zsh and ksh read it."""
+    if chr(byte) in "'\\":
+        return f"\\{chr(byte)}"
+    return chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"

@@ -334,12 +334,12 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], GridTrial]:
     grid = {_key(parameters): parameters for parameters in search.grid}
     trials = {}
     try:
-        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
+        for row in csv.DictReader(io.StringIO(files.read_text(path, f"{path}"))):
             key = tuple(row.get(name, "") for name in search.space)
             if row.get("identity") == search.identity and key in grid:
                 scores = tuple(float(row[column]) for column in _columns(search))
                 trials[key] = GridTrial(grid[key], scores, float(row["ms"]))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (UsageError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
             f"{path} is not what a search left ({plugins.describe_error(error)}); move it away, or "
             "choose another --out"

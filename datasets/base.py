@@ -23,6 +23,9 @@ class DataError(UsageError):
 class Frame:
     """One image, known to be readable, and where a camera recorded its noise, that too.
 
+    Its readers verify every reading: they return the pixels of its digests, or raise DataError,
+    because a file may be replaced while a run is at work.
+
     Attributes:
         id: its name within the data set, the same on every machine.
         digest: `pixel_digest` of what ``read`` returns.
@@ -41,6 +44,13 @@ class Frame:
     read_noisy: Callable[[], np.ndarray] | None = None
     noisy_digest: str = ""
     has_clean: bool = True
+
+    def __post_init__(self) -> None:
+        read = _verified(self, self.read, self.digest)
+        object.__setattr__(self, "read", read)
+        if self.read_noisy is not None:
+            noisy = _verified(self, self.read_noisy, self.noisy_digest)
+            object.__setattr__(self, "read_noisy", noisy)
 
     @classmethod
     def from_reader(cls, id: str, read: Callable[[], np.ndarray]) -> Frame:
@@ -82,6 +92,39 @@ class Frame:
     def alone(self) -> Frame:
         """Return this image as a noisy one, of which nobody knows the clean one."""
         return replace(self, read_noisy=self.read, noisy_digest=self.digest, has_clean=False)
+
+
+@dataclass(frozen=True)
+class _Verified:
+    """Reader that returns the pixels that a frame had when it was first read."""
+
+    id: str
+    digest: str
+    shape: tuple[int, int, int]
+    read: Callable[[], np.ndarray]
+
+    def __call__(self) -> np.ndarray:
+        """Read the pixels.
+
+        Raises:
+            DataError: they are others.
+        """
+        pixels = self.read()
+        kind = getattr(pixels, "dtype", type(pixels).__name__)
+        if kind != "uint8":
+            raise DataError(f"{self.id} was read as {kind}, not as an array of uint8")
+        if pixels.shape != self.shape or pixel_digest(pixels) != self.digest:
+            raise DataError(
+                f"{self.id} has changed since it was first read; put the image back, or start anew"
+            )
+        return pixels
+
+
+def _verified(frame: Frame, read: Callable[[], np.ndarray], digest: str) -> _Verified:
+    """Return a reader that verifies the pixels, once."""
+    if isinstance(read, _Verified):
+        return read
+    return _Verified(frame.id, digest, frame.shape, read)
 
 
 def _size(shape: tuple[int, int, int]) -> str:

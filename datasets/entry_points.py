@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
-
     from denoisebench.datasets.base import StoredDataset
 
 _ENTRY_POINT_GROUP = "denoisebench.datasets"
@@ -93,12 +91,11 @@ class Guarded:
 
     def _frame(self, frame: Frame) -> Frame:
         """Return the frame with guarded readers."""
-        read = partial(_read, self._label, frame.id, frame.shape)
         noisy = frame.read_noisy
         return replace(
             frame,
-            read=partial(read, frame.read),
-            read_noisy=None if noisy is None else partial(read, noisy),
+            read=partial(_guarded, self._label, frame.read),
+            read_noisy=None if noisy is None else partial(_guarded, self._label, noisy),
         )
 
 
@@ -109,17 +106,6 @@ def _checked(frames: list[Frame]) -> list[Frame]:
     if count > 1:
         raise ValueError(f"{count} frames have the id {id!r}")
     return list(frames)
-
-
-def _read(
-    label: str, id: str, shape: tuple[int, int, int], read: Callable[[], np.ndarray]
-) -> np.ndarray:
-    """Read a frame, and check that the pixels are as the frame says."""
-    pixels = _guarded(label, read)
-    found = getattr(pixels, "dtype", type(pixels).__name__), getattr(pixels, "shape", "")
-    if found != ("uint8", shape):
-        raise DataError(f"{label}: {id} was read as {found[0]} {found[1]}, not as uint8 {shape}")
-    return pixels
 
 
 def _guarded(label: str, call: Callable[[], _T]) -> _T:

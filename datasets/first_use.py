@@ -5,6 +5,7 @@ They stand in a file beside the files, in the format of ``sha256sum``, whose ``-
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from functools import cached_property
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "FIRST_USE.sha256"
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 
 _log = logging.getLogger("denoisebench")
@@ -73,9 +75,9 @@ class FirstUse:
     def _digests(self) -> dict[str, str]:
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
         except (OSError, UnicodeDecodeError) as error:
+            if getattr(error, "errno", 0) in _ABSENT:
+                return {}
             raise self._damaged(str(error)) from error
         matches = [_LINE.fullmatch(line) for line in lines]
         if None in matches:

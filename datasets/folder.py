@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import unicodedata
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
 from denoisebench.datasets.images import SUFFIXES, ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
 
+if TYPE_CHECKING:
+    import numpy as np
+
 PROBLEMS_LISTED = 5  # how many problems are told one by one
+EQUAL = "three equal channels: scored as colour; save one channel to have them scored as grey"
 
 _log = logging.getLogger("denoisebench")
 
@@ -22,9 +27,9 @@ _log = logging.getLogger("denoisebench")
 class ImageFolder:
     """The images in a folder and its subfolders, in one split, ``test``.
 
-    An image's id is its path within the folder. The name holds a digest of the ids and the files'
-    bytes: the same images have the same name, hence the same noise, wherever they lie, and
-    results of different images never come under one name.
+    An image's id is its path within the folder, in Unicode's normal form NFC. The name holds a
+    digest of the ids and the files' bytes: the same images have the same name, hence the same
+    noise, wherever they lie, and results of different images never come under one name.
 
     Hidden files are skipped; so are files of other kinds and links to folders, with a notice.
 
@@ -82,8 +87,29 @@ class ImageFolder:
         return list(self._frames)
 
     def _image_files(self) -> dict[str, Path]:
-        """Find the image files; return them by id, sorted."""
+        """Return the image files by id, sorted.
+
+        Raises:
+            DataError: there are none, or two have one id.
+        """
         images: dict[str, Path] = {}
+        for path in self._walk():
+            id = unicodedata.normalize("NFC", path.relative_to(self.folder).as_posix())
+            if id in images:
+                name = id.encode(errors="replace").decode()
+                raise DataError(
+                    f"folder {self.folder}: two files have the name {name}, in different Unicode "
+                    "normal forms; rename or remove one"
+                )
+            images[id] = path
+        if not images:
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise DataError(f"folder {self.folder} holds no images; known kinds are {kinds}")
+        return dict(sorted(images.items()))
+
+    def _walk(self) -> list[Path]:
+        """Find the image files; tell how many other entries were skipped."""
+        images: list[Path] = []
         skipped = 0
         for directory, folders, files in os.walk(self.folder, onerror=self._refuse):
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -93,15 +119,12 @@ class ImageFolder:
                 if name.startswith("."):
                     continue
                 if path.suffix.lower() in SUFFIXES:
-                    images[path.relative_to(self.folder).as_posix()] = path
+                    images.append(path)
                 else:
                     skipped += 1
-        if not images:
-            kinds = ", ".join(sorted(SUFFIXES))
-            raise DataError(f"folder {self.folder} holds no images; known kinds are {kinds}")
-        if skipped:
+        if images and skipped:
             _log.warning("folder %s: %d entries that are no images skipped", self._label, skipped)
-        return dict(sorted(images.items()))
+        return images
 
     def _refuse(self, error: OSError) -> NoReturn:
         raise DataError(f"{error.filename} cannot be read ({error.strerror})") from error
@@ -124,7 +147,7 @@ class ImageFolder:
                 height, width, channels = pixels.shape
                 shape = (height, width, channels)
                 frames.append(Frame(id, pixel_digest(pixels), shape, partial(read_image, path)))
-                notes.update(remarks)
+                notes.update(remarks + [EQUAL] * _is_grey_stored_as_colour(pixels))
         if problems:
             raise DataError(self._summary(problems, len(files)))
         for note, count in notes.items():
@@ -142,6 +165,10 @@ class ImageFolder:
             f"folder {self.folder}: {len(problems)} of {total} images cannot be used: "
             f"{listed}{rest}. Repair or remove them"
         )
+
+
+def _is_grey_stored_as_colour(pixels: np.ndarray) -> bool:
+    return pixels.shape[2] == 3 and bool((pixels == pixels[..., :1]).all())
 
 
 class Folder(ImageFolder):

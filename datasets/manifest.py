@@ -14,14 +14,16 @@
     rgb_sha256_16 = "…"                # first 16 hex digits of the sha256 of its decoded pixels
     id = "marine/a-000123"             # the path after the split, less its suffix, unless given
 
-A frame has at least one of the two digests. Other keys are for its readers.
+A frame has at least one of the two digests. Other keys are for its readers. The name and the ids
+are read in Unicode's normal form NFC: the noise depends on them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import tomllib
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +33,7 @@ from typing import Any
 from denoisebench.datasets.base import DataError, Frame
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
+from denoisebench.files import read_toml
 
 _LISTED = 3  # problems told one by one
 
@@ -61,7 +64,7 @@ class Manifest:
     trust = "the digests in the manifest"
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).expanduser()
+        self._path = Path(os.path.expanduser(path))
         content = _read(self._path)
         self.name = _text(self._path, content, "name")
         self.title = _text(self._path, content, "title", self.name)
@@ -138,22 +141,16 @@ class Manifest:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"manifest:{path}: a folder; give the TOML file in it")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"manifest:{path}: cannot be read ({reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"manifest:{path}: not valid TOML: {error}") from error
+    return read_toml(path, f"manifest:{path}")
 
 
 def _text(path: Path, table: dict[str, Any], key: str, default: str | None = None) -> str:
     value = table.get(key, default)
     if not isinstance(value, str) or not (value or default == ""):
         raise DataError(f'{path}: it has no {key}; write a line {key} = "…"')
-    return value
+    return unicodedata.normalize("NFC", value)
 
 
 def _entries(path: Path, content: dict[str, Any]) -> list[_Entry]:
@@ -203,7 +200,7 @@ def _entry(path: Path, number: int, frame: dict[str, Any], splits: list[str] | N
     id = frame.get("id", str(PurePosixPath(rest).with_suffix("")))
     if not isinstance(id, str) or not id:
         raise DataError(f"{where}: its id is {id!r}; write a name")
-    return _Entry(id, split, file, *digests)
+    return _Entry(unicodedata.normalize("NFC", id), split, file, *digests)
 
 
 def _within(path: str) -> bool:

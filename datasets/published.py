@@ -34,7 +34,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.datasets.base import DataError, Frame, pixel_digest
-from denoisebench.datasets.download import DownloadError, RemoteFile, download
+from denoisebench.datasets.download import DownloadError, RemoteFile, download, is_intact
 from denoisebench.datasets.first_use import FirstUse
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
@@ -100,7 +100,7 @@ class Published:
         _refuse_duplicates(self.name, self._entries)
         given = os.environ.get(VARIABLE)
         self.fetches = not given
-        self._root = Path(given).expanduser() if given else _cache()
+        self._root = Path(os.path.expanduser(given)) if given else _cache()
         self._place: str = content.get("folder", self.name)
         self.folder = self._root / self._place
         self._first_use = FirstUse(self.folder)
@@ -111,7 +111,7 @@ class Published:
         files = [file for entry in self._listed() for file in entry.files]
         if files and all(file.sha256 for file in files):
             return "sha256 of every file in the manifest"
-        if self._first_use.path.exists():
+        if os.path.exists(self._first_use.path):
             return f"sha256 of first use, recorded in {self._first_use.path}"
         return "nothing yet: the sha256 of the first use is recorded"
 
@@ -183,7 +183,7 @@ class Published:
         return [f if f.sha256 else replace(f, sha256=self._first_use.digest(f.path)) for f in files]
 
     def _absent(self, split: str) -> list[RemoteFile]:
-        return [file for file in self._files(split) if not _intact(self.folder, file)]
+        return [file for file in self._files(split) if not is_intact(self.folder, file)]
 
     def _restore(self, split: str, absent: list[RemoteFile]) -> None:
         first = f"({absent[0].path} is the first)"
@@ -294,15 +294,6 @@ def _refuse_duplicates(name: str, entries: list[Entry]) -> None:
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise DataError(f"{name}: its manifest has two {kind} called {twice[0]!r}")
-
-
-def _intact(folder: Path, file: RemoteFile) -> bool:
-    """Return True if a file has its digest; where none is known, if it exists."""
-    try:
-        digest = hashlib.sha256((folder / file.path).read_bytes()).hexdigest()
-    except OSError:
-        return False
-    return file.sha256 in ("", digest)
 
 
 def _cache() -> Path:

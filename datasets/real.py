@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.datasets.archives import ArchiveError
+from denoisebench.datasets.archives import FILE_BYTES, ArchiveError
 from denoisebench.datasets.published import MANIFESTS, Published
 from denoisebench.datasets.unpacked import Unpacked
 from denoisebench.files import make_folder, replacing
@@ -15,6 +17,10 @@ from denoisebench.files import make_folder, replacing
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+_HEADER, _COMPRESSED = 128, 15  # a MATLAB file's first bytes; the tag of a compressed variable
+_VARIABLES = 100
+_CHUNK = 1 << 16
 
 
 class SiddValidation(Unpacked):
@@ -39,14 +45,44 @@ def _array(path: Path) -> np.ndarray:
     from scipy.io import loadmat
 
     try:
+        _refuse_bomb(path)
         blocks: np.ndarray = loadmat(path, variable_names=[path.stem])[path.stem]
     except Exception as error:  # its reader of damaged data may raise anything
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, ArchiveError) or (isinstance(error, OSError) and error.errno):
             raise
         raise ArchiveError(f"{path.name} is damaged ({error})") from error
     if blocks.ndim != 5 or blocks.shape[-1] != 3 or blocks.dtype != "uint8":
         raise ArchiveError(f"{path.name} holds {blocks.dtype} {blocks.shape}, no 8-bit RGB blocks")
     return blocks
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a MATLAB file of many variables, or of one that unfolds to more than a file may.
+
+    Raises:
+        ArchiveError: it is such a file.
+    """
+    with path.open("rb") as file:
+        order = ">" if file.read(_HEADER).endswith(b"MI") else "<"
+        for _ in range(_VARIABLES):
+            if len(tag := file.read(8)) < 8:
+                return
+            kind, size = struct.unpack(f"{order}LL", tag)
+            end = file.tell() + size
+            if kind == _COMPRESSED and _unfolded(file) > FILE_BYTES:
+                raise ArchiveError(f"{path.name} unfolds to more than {FILE_BYTES:,} bytes")
+            file.seek(end)
+    raise ArchiveError(f"{path.name} has more than {_VARIABLES} variables")
+
+
+def _unfolded(file: IO[bytes]) -> int:
+    """Count the bytes that a compressed variable unfolds to, until they are more than allowed."""
+    decoder, total = zlib.decompressobj(), 0
+    while total <= FILE_BYTES and (data := decoder.unconsumed_tail or file.read(_CHUNK)):
+        total += len(decoder.decompress(data, _CHUNK))
+        if decoder.eof:
+            break
+    return total
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

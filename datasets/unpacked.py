@@ -15,13 +15,16 @@ Of such a set the manifest has, in place of ``source`` and ``frame``:
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import os
 import shutil
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from denoisebench.datasets.archives import ArchiveError, unpack
 from denoisebench.datasets.base import DataError
-from denoisebench.datasets.download import DownloadError, RemoteFile, download
+from denoisebench.datasets.download import ARCHIVE_BYTES, DownloadError, RemoteFile, download
 from denoisebench.datasets.published import Entry, Published
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ class Unpacked(Published):
         if self._absent(split):
             try:
                 for archive in self._archives:
-                    if (self.folder / archive.path).is_file():
+                    if os.path.isfile(self.folder / archive.path):
                         self._unpack(self.folder / archive.path)
             except ArchiveError as problem:
                 raise DataError(f"{self.name}: {self.folder}: {problem}; replace it") from problem
@@ -88,7 +91,8 @@ class Unpacked(Published):
 
     def _ids(self, pattern: str) -> set[str]:
         before, _, after = pattern.partition("*")
-        paths = (path.relative_to(self.folder).as_posix() for path in self.folder.glob(pattern))
+        found = glob.glob(pattern, root_dir=self.folder)
+        paths = (path.replace(os.sep, "/") for path in found)
         return {path[len(before) : -len(after)] for path in paths if fnmatchcase(path, pattern)}
 
     def _file(self, pattern: str, id: str) -> RemoteFile:
@@ -101,9 +105,13 @@ class Unpacked(Published):
         return super()._absent(split) + patterns * unknown
 
     def _obtain(self, absent: list[RemoteFile]) -> None:
-        for archive in self._archives:
-            self._obtain_from(archive)
-        shutil.rmtree(self.folder / FETCHED, ignore_errors=True)
+        try:
+            for archive in self._archives:
+                self._obtain_from(archive)
+            shutil.rmtree(self.folder / FETCHED, ignore_errors=True)
+        finally:
+            with contextlib.suppress(OSError):  # it holds archives that arrived
+                (self.folder / FETCHED).rmdir()
         if still := self._absent("test"):
             raise DownloadError(
                 f"what was fetched lacks {len(still)} of them, or has others than on first use"
@@ -113,7 +121,7 @@ class Unpacked(Published):
         """Fetch an archive, once more if it proves to be damaged, and unpack it."""
         place = self.folder / FETCHED
         for last in (False, True):
-            download([archive], place)
+            download([archive], place, ARCHIVE_BYTES)
             try:
                 self._unpack(place / archive.path)
             except ArchiveError as problem:

@@ -21,6 +21,7 @@ from denoisebench import parameters, plugins
 from denoisebench.digests import code_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.parameters import matching
+from denoisebench.text import plain
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -214,6 +215,8 @@ class Method:
 _cards: dict[str, Card] = {}
 _loaded_files: dict[Path, str] = {}  # digests of their content
 _broken_files: dict[Path, str] = {}  # names that they are listed under
+_IMPORT_S = 600.0
+"""Time limit for the import of a plugin file."""
 
 
 def register(name: str, **card: Any) -> Callable[[type], type]:
@@ -227,9 +230,9 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
         The decorator, which returns the class as it is.
 
     Raises:
-        TypeError: raised by the decorator: the class is no dataclass, or has no ``denoise``; or
-            ``weights`` is no tuple.
-        ValueError: raised by the decorator: another method has the name.
+        TypeError: raised by the decorator: the class is no dataclass, or has no ``denoise``.
+        ValueError: raised by the decorator: another method has the name, or an attribute of the
+            card is not as `Card` says.
 
     Examples:
         >>> from dataclasses import dataclass
@@ -247,17 +250,57 @@ def register(name: str, **card: Any) -> Callable[[type], type]:
     def enter(factory: type) -> type:
         if not (is_dataclass(factory) and callable(getattr(factory, "denoise", None))):
             raise TypeError(f"{factory.__name__} must be a dataclass with a denoise method")
-        if not isinstance(card.get("weights", ()), tuple):
-            raise TypeError(f"{name}: weights must be a tuple of paths")
+        entered = Card(name=name, factory=typing.cast("Callable[..., Denoiser]", factory), **card)
+        if (wrong := _mistake(entered)) is not None:
+            raise ValueError(f"the method {name!r} is registered with {wrong}")
         known = _cards.get(name)
         if known is not None and known.factory is not None and not _is_same(known.factory, factory):
             raise ValueError(f"two methods are called {name!r}: {known.factory} and {factory}")
-        _cards[name] = Card(
-            name=name, factory=typing.cast("Callable[..., Denoiser]", factory), **card
-        )
+        _cards[name] = entered
         return factory
 
     return enter
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+
+_CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
+    **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
+    **dict.fromkeys(
+        ("reference", "licence", "colour", "note"), ("a text", lambda v: isinstance(v, str))
+    ),
+    **dict.fromkeys(
+        ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
+    ),
+    "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
+    "array": ("'numpy' or 'torch'", lambda v: v in ("numpy", "torch")),
+    "requires": ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
+    "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
+    "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),
+}
+"""Conditions on a card's attributes: in words, and as a test."""
+
+
+def _holds(value: Any, condition: Callable[[Any], bool]) -> bool:
+    """Return True for a tuple of which each item meets a condition."""
+    return isinstance(value, tuple) and all(map(condition, value))
+
+
+def _is_device(value: Any) -> bool:
+    return value in ("cpu", "cuda")
+
+
+def _is_sigma(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 255
+
+
+def _mistake(card: Card) -> str | None:
+    """Name the first attribute of a card that is not as it must be; None if all are."""
+    for name, (words, is_met) in _CHECKS.items():
+        if not is_met(getattr(card, name)):
+            return f"{name}={getattr(card, name)!r}; give {words}"
+    return None
 
 
 def _is_same(known: Any, factory: type) -> bool:
@@ -280,7 +323,7 @@ def _load_installed() -> None:
 def load_file(path: Path) -> None:
     """Register the methods and metrics of a plugin file; again only if it has changed.
 
-    A file that fails to import is listed as an unavailable method, and a warning is logged.
+    A file that fails to import is listed as an unavailable method.
 
     Raises:
         UsageError: there is no such Python file.
@@ -292,25 +335,46 @@ def load_file(path: Path) -> None:
         denoisebench.errors.UsageError: --plugin absent.py: no such Python file; give the path of \
 a .py file
     """
-    path = path.resolve()
-    if not path.is_file() or path.suffix != ".py":
-        raise UsageError(f"--plugin {path.name}: no such Python file; give the path of a .py file")
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    if _loaded_files.get(path) == content:
-        return
-    _load_installed()
-    _forget_file(path)
+    path, content = _read_file(path)
+    if _loaded_files.get(path) != content:
+        _load_installed()
+        _forget_file(path)
+        _enter_file(path, content, plugins.attempt(lambda: plugins.import_file(path)))
+
+
+def _read_file(path: Path) -> tuple[Path, str]:
+    """Return the resolved path of a plugin file, and the digest of its content.
+
+    Raises:
+        UsageError: there is no such Python file.
+    """
+    problem = f"--plugin {plain(path.name)}: no such Python file; give the path of a .py file"
+    try:
+        path = path.resolve()
+        if path.suffix != ".py":
+            raise UsageError(problem)
+        return path, hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError) as error:
+        raise UsageError(problem) from error
+
+
+def _enter_file(path: Path, content: str, problem: str | None) -> None:
+    """Note that a plugin file was imported, or list it as unavailable if it has a problem."""
     _loaded_files[path] = content
-    problem = plugins.attempt(lambda: plugins.import_file(path))
     if problem is not None:
-        _log.warning("--plugin %s: %s", path.name, problem)
         _broken_files[path] = _list_broken(path.stem, problem)
 
 
-def load_files(paths: Iterable[Path]) -> None:
+def load_files(paths: Iterable[Path], seconds: float = _IMPORT_S) -> None:
     """Register the methods of plugin files, and forget those of all other files.
 
-    So each run of a long session knows its own plugins alone, as its worker processes do.
+    So each run of a long session knows its own plugins alone, as its worker processes do. A file is
+    imported in a process of its own first: if it ends or hangs that process, it is listed as
+    unavailable, and not imported here.
+
+    Args:
+        paths: the files.
+        seconds: time limit for the import of each.
 
     Raises:
         UsageError: one is no Python file.
@@ -318,11 +382,47 @@ def load_files(paths: Iterable[Path]) -> None:
     Examples:
         >>> load_files([])
     """
-    wanted = [path.resolve() for path in paths]
-    for path in _loaded_files.keys() - set(wanted):
+    wanted = dict(map(_read_file, paths))
+    for path in _loaded_files.keys() - wanted.keys():
         _forget_file(path)
-    for path in wanted:
-        load_file(path)
+    for path, content in wanted.items():
+        if _loaded_files.get(path) != content:
+            _rehearse_and_load(path, content, seconds)
+
+
+def _rehearse_and_load(path: Path, content: str, seconds: float) -> None:
+    """Import a plugin file in another process, then in this one."""
+    rehearsal = plugins.rehearse("import_file", path, seconds)
+    _load_installed()
+    _forget_file(path)
+    if rehearsal.output:
+        _log.warning("--plugin %s prints as it is imported: %s", plain(path.name), rehearsal.output)
+    _enter_file(
+        path,
+        content,
+        rehearsal.problem or plugins.attempt_quietly(lambda: plugins.import_file(path)),
+    )
+
+
+def sound_files(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the plugin files that could be imported.
+
+    Examples:
+        >>> sound_files([Path("box.py")])
+        (PosixPath('box.py'),)
+    """
+    return tuple(path for path in paths if path.resolve() not in _broken_files)
+
+
+def broken_file(path: Path) -> Card | None:
+    """Return the card under which a plugin file is listed that could not be imported.
+
+    Examples:
+        >>> broken_file(Path("box.py")) is None
+        True
+    """
+    listed = _broken_files.get(path.resolve())
+    return None if listed is None else _cards[listed]
 
 
 def _forget_file(path: Path) -> None:

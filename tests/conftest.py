@@ -35,6 +35,16 @@ hypothesis.settings.register_profile("denoisebench", deadline=None)
 hypothesis.settings.load_profile("denoisebench")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--flips", type=int, default=20, help="Number of bits that the fuzz flips.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for a `flip` one number after the other: the seed of its damage."""
+    if "flip" in metafunc.fixturenames:
+        metafunc.parametrize("flip", range(metafunc.config.getoption("--flips")))
+
+
 @pytest.fixture
 def documentary_root(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Name the folder of the real ``documentary`` frames to the package, as a user does.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
-import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -28,13 +26,12 @@ from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
 from denoisebench.store.manifest import MetricRecord, NoiseRecord
-from denoisebench.store.results import load_run
+from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Bench
-    from denoisebench.store.results import Results
 
 ROOT = Path(__file__).parents[1]
 FRAMES = [f"frame{i}" for i in range(8)]
@@ -133,7 +130,7 @@ def test_a_perfect_frame_that_is_lost_is_worse() -> None:
         ({"noise": NoiseRecord("jpeg", "", "")}, "noise differs: gaussian and jpeg"),
         (
             {"environment": ELSEWHERE},
-            "machine differs: abacus (m1) and slide rule (m2)",
+            "machine (processor) differs: abacus and slide rule",
         ),
     ],
 )
@@ -187,7 +184,7 @@ def test_a_guard_that_could_not_compare_anything_does_not_pass() -> None:
     assert exit_code(findings) == 2
     words = compare_markdown(findings, About())
     assert words.startswith("⚠️ **Nothing to compare** (time) in 1 method.")
-    assert "machine differs: abacus (m1) and slide rule (m2)" in words
+    assert "machine (processor) differs: abacus and slide rule" in words
 
 
 def test_a_metric_that_only_one_run_has_cannot_be_guarded() -> None:
@@ -388,13 +385,19 @@ def stored(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def altered(run: Path, out: Path, statement: str) -> Path:
-    """Return a copy of a run with its measurements changed by an SQL statement."""
-    shutil.copytree(run, out)
-    with sqlite3.connect(out / "run.sqlite") as store:
-        store.execute(f"UPDATE measurements SET {statement}")
-    store.close()
-    return out
+def altered(
+    run: Path, out: Path, change: Callable[[Measurement], Measurement | None], **about: Any
+) -> Path:
+    """Return a copy of a run with other measurements, without some, or with another manifest."""
+    read = load_run(run)
+    found = [new for m in read.measurements.values() if (new := change(m)) is not None]
+    manifest = replace(read.manifest, seal=None, **about)
+    return made_up.store(out, Results(manifest, {m.cell: m for m in found}))
+
+
+def worse_median(m: Measurement) -> Measurement:
+    assert m.psnr is not None
+    return replace(m, psnr=m.psnr - 0.05) if m.cell.method == "median" else m
 
 
 def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> None:
@@ -403,7 +406,7 @@ def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> N
     assert same.stdout.startswith("✅ **No regression** (PSNR, SSIM) in 2 methods.")
     assert same.stdout.endswith(f"    bench compare {stored} {stored}\n")
 
-    worse = altered(stored, tmp_path / "worse", "psnr = psnr - 0.05 WHERE method = 'median'")
+    worse = altered(stored, tmp_path / "worse", worse_median)
     result = bench("compare", stored, worse, "--format", "json,md,junit", "--out", "verdicts")
     assert result.returncode == 1
     verdicts = json.loads(result.stdout)
@@ -418,7 +421,9 @@ def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> N
     assert "**Median: PSNR −0.050 dB**" in (tmp_path / "verdicts" / "compare.md").read_text()
     assert bench("compare", stored, worse, "--fail-on", "psnr=0.1").returncode == 0
 
-    failed = altered(stored, tmp_path / "failed", "status = 'error', reason = 'a | b'")
+    failed = altered(
+        stored, tmp_path / "failed", lambda m: replace(m, status=Status.ERROR, reason="a | b")
+    )
     result = bench("compare", stored, failed)
     assert result.returncode == 3
     assert "error: a | b" in result.stdout
@@ -427,12 +432,12 @@ def test_exit_codes_and_formats(bench: Bench, stored: Path, tmp_path: Path) -> N
 def test_a_run_that_was_interrupted_is_not_passed(
     bench: Bench, stored: Path, tmp_path: Path
 ) -> None:
-    part = altered(stored, tmp_path / "part", "psnr = psnr")
-    with sqlite3.connect(part / "run.sqlite") as store:
-        store.execute("DELETE FROM measurements WHERE method = 'median'")
-    store.close()
-    manifest = (part / "manifest.json").read_text()
-    (part / "manifest.json").write_text(manifest.replace('"complete"', '"interrupted"'))
+    part = altered(
+        stored,
+        tmp_path / "part",
+        lambda m: None if m.cell.method == "median" else m,
+        state="interrupted",
+    )
     for words in ((stored, part), (part, stored)):
         refused = bench("compare", *words)
         assert refused.returncode == 2
@@ -460,7 +465,10 @@ def test_bad_requests_end_in_a_line(
 
 STAND_IN = """#!{python}
 # Takes the place of an installed bench: answers with a stored run, its times scaled.
-import json, pathlib, shutil, sqlite3, sys, time
+import pathlib, shutil, sys, time
+from dataclasses import replace
+from denoisebench.store.manifest import read_manifest
+from denoisebench.store.sqlite import Store
 if "--version" in sys.argv:
     raise SystemExit(print("bench, version 0"))
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
@@ -471,11 +479,11 @@ with order.open("a") as file:
 {wait}
 shutil.copytree({run!r}, out, dirs_exist_ok=True)
 factor = {factor} * (1 + 0.01 * ((turn * 7) % 5))
-store = sqlite3.connect(out / "run.sqlite")
-for row, ns in store.execute("SELECT rowid, call_ns FROM measurements").fetchall():
-    scaled = json.dumps([int(1e6 * factor + 100 * x) for x in json.loads(ns)])
-    store.execute("UPDATE measurements SET call_ns = ? WHERE rowid = ?", (scaled, row))
-store.commit()
+with Store(out / "run.sqlite") as store:
+    for m in store.measurements().values():
+        scaled = tuple(int(1e6 * factor + 100 * x) for x in m.call_ns)
+        store.save(replace(m, call_ns=scaled))
+    replace(read_manifest(out), seal=store.seal).write(out)
 """
 
 

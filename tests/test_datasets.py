@@ -16,15 +16,18 @@ import sys
 import threading
 import time
 import tomllib
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from denoisebench.cli import main
 from denoisebench.datasets import DataError, catalogue, download
 from denoisebench.datasets.base import pixel_digest
 from denoisebench.datasets.catalogue import default_dataset, open_dataset
@@ -429,6 +432,44 @@ def test_a_folder_tells_each_loss_once(photos: Path, caplog: pytest.LogCaptureFi
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 
 
+def test_a_folder_tells_of_grey_that_is_stored_as_colour(
+    photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grey = Image.fromarray(picture(6, (8, 8)))
+    grey.save(photos / "one-channel.png")
+    grey.convert("RGB").save(photos / "three.png")
+    grey.convert("P").save(photos / "palette.png")
+    Folder(str(photos))
+    assert caplog.messages == [
+        "folder photos: 2 of 6 images: three equal channels: scored as colour; "
+        "save one channel to have them scored as grey"
+    ]
+
+
+def test_a_folders_name_is_the_same_in_every_normal_form_of_unicode(tmp_path: Path) -> None:
+    found = {}
+    for form in ("NFC", "NFD"):
+        place = tmp_path / form / unicodedata.normalize(form, "été")
+        place.mkdir(parents=True)
+        Image.fromarray(picture(1)).save(place / unicodedata.normalize(form, "é.png"))
+        found[form] = Folder(str(tmp_path / form))
+    assert found["NFC"].name == found["NFD"].name
+    for folder in found.values():
+        [frame] = folder.frames("test")
+        assert frame.id == unicodedata.normalize("NFC", "été/é.png")
+        np.testing.assert_array_equal(frame.read(), picture(1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems keep one of the two")
+def test_two_files_whose_names_are_one_are_refused(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        Image.fromarray(picture(1)).save(tmp_path / unicodedata.normalize(form, "é.png"))
+    with pytest.raises(
+        DataError, match=r"two files have the name é\.png, .*; rename or remove one"
+    ):
+        Folder(str(tmp_path))
+
+
 def test_a_folder_names_its_bad_images_in_one_line(photos: Path) -> None:
     for i in range(7):
         (photos / f"bad{i}.png").write_bytes(b"" if i else b"text")
@@ -521,3 +562,21 @@ def test_a_named_folder_that_is_incomplete_is_not_passed_over(
     (own_folder / "test" / "a" / "4.jpg").unlink()
     with pytest.raises(DataError, match="DENOISEBENCH_DATA"):
         default_dataset("test")
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "x" * 300 + "/a.toml", "~nobody-is-called-so/a.toml"])
+def test_a_path_that_cannot_be_is_one_line(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (
+        ["run", "--dataset", f"manifest:{path}"],
+        ["run", "--dataset", f"folder:{path}"],
+        ["data", "verify", "real:polyu"],
+        ["data", "show", "real:nam25"],
+        ["data", "show", "standard:kodak24"],
+    ):
+        result = CliRunner().invoke(main, words, env={"DENOISEBENCH_DATA": path})
+        assert result.exit_code == 2, result.output
+        assert result.stderr.startswith("bench: ")
+        assert result.stderr.count("\n") == 1

@@ -6,10 +6,8 @@ import json
 import math
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import make_run
+from made_up import make_changed_run
 
 from denoisebench import export
 from denoisebench.cells import Level, Status
@@ -32,10 +30,12 @@ from denoisebench.comparing.history import HistoryPoint, changes, courses, read_
 from denoisebench.comparing.history_report import history_markdown, history_svg
 from denoisebench.machine.timing import reference_times
 from denoisebench.reporting.write import REPORT_FORMATS
+from denoisebench.store.manifest import read_manifest
 from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
     from conftest import Bench
+    from denoisebench.cells import Measurement
 
 # https://bencher.dev/docs/reference/bencher-metric-format
 BENCHER_METRIC_FORMAT = {
@@ -229,9 +229,8 @@ def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> 
     words = ["--methods", "gaussian", "--dataset", f"folder:{photos}", "--sigma", "25"]
     assert bench("run", *words, "--out", "c1").returncode == 0
     shutil.copytree(tmp_path / "c1", tmp_path / "c2")
-    manifest = tmp_path / "c2" / "manifest.json"
-    about = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(about | {"written": "9999"}))  # later
+    about = read_manifest(tmp_path / "c2")
+    replace(about, written="9999").write(tmp_path / "c2")  # later
 
     shown = bench("history", "c2", "c1", "--svg", "psnr.svg")
     assert shown.returncode == 0, shown.stderr
@@ -244,8 +243,8 @@ def test_a_history_of_a_real_run(bench: Bench, photos: Path, tmp_path: Path) -> 
     values = [float(relative.stdout.splitlines()[2].split("|")[i]) for i in (2, 4)]
     assert all(0 < value < 100 for value in values)  # 3 small frames against 256 × 256 values
 
-    frames = about["dataset"] | {"frames": about["dataset"]["frames"][:1]}
-    manifest.write_text(json.dumps(about | {"dataset": frames}))
+    fewer = replace(about.dataset, frames=about.dataset.frames[:1])
+    replace(about, dataset=fewer).write(tmp_path / "c2")
     refused = bench("history", "c1", "c2")
     assert refused.returncode == 2
     assert "no history of the same; other frames" in refused.stderr
@@ -269,12 +268,12 @@ def test_a_mean_over_some_of_the_frames_is_no_figure(results: Results) -> None:
 
 
 def test_what_an_export_cannot_hold_is_said(tmp_path: Path, ask: Bench) -> None:
-    folder = make_run(tmp_path / "run")
-    with closing(sqlite3.connect(folder / "run.sqlite")) as connection, connection:
-        connection.execute(
-            "UPDATE measurements SET psnr = 9e999 WHERE method = 'poor' AND frame = 'sea/a'"
-        )
-        connection.execute("DELETE FROM measurements WHERE method = 'twin' AND frame = 'sea/a'")
+    def change(m: Measurement) -> Measurement | None:
+        if m.cell.frame != "sea/a" or m.cell.method not in ("poor", "twin"):
+            return m
+        return replace(m, psnr=math.inf) if m.cell.method == "poor" else None
+
+    folder = make_changed_run(tmp_path / "run", change)
     said = ask("export", "run").stderr
     infinite = "poor cpu sigma 15 PSNR, poor cpu sigma 25 PSNR"
     assert f"Left out, infinite, which JSON cannot hold: {infinite}, oracle cpu" in said

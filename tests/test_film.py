@@ -7,12 +7,14 @@ import itertools
 import logging
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 import tomllib
 from collections import defaultdict
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +47,10 @@ from denoisebench.datasets.catalogue import open_dataset  # noqa: E402
 from denoisebench.datasets.film import judging, shots  # noqa: E402
 from denoisebench.datasets.film.diversity import VIEW, Views, farthest_first  # noqa: E402
 from denoisebench.datasets.film.diversity import view as view_of  # noqa: E402
+from denoisebench.datasets.film.opencv import OpencvFilm  # noqa: E402
 from denoisebench.datasets.film.opening import open_film  # noqa: E402
 from denoisebench.datasets.film.pool import Candidate, Pool  # noqa: E402
+from denoisebench.datasets.film.pyav_picture import displayed  # noqa: E402
 from denoisebench.datasets.film.reading import FilmError  # noqa: E402
 from denoisebench.datasets.film.tone import HLG, MASTER, PQ, SCREEN, to_sdr  # noqa: E402
 
@@ -217,6 +221,152 @@ def test_of_an_interlaced_frame_one_moment_is_used(tmp_path: Path) -> None:
     assert whole.exit_code == 2
     assert "leave out --full-size" in whole.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"tape.mkv", "set"}
+
+
+# --- orientation ------------------------------------------------------------------------------
+
+UPRIGHT = (1, 0, 0, 1)
+EIGHT = [
+    (a, b, c, d)
+    for signs in itertools.product((1, -1), repeat=2)
+    for a, b, c, d in ((signs[0], 0, 0, signs[1]), (0, signs[0], signs[1], 0))
+]
+CORNERS = {(-1, -1): (230, 20, 20), (1, -1): (20, 200, 20), (-1, 1): (20, 20, 230)}  # x, y
+
+
+def boxed(a: int, b: int, c: int, d: int) -> bytes:
+    """Return a display matrix as a track's header has it (ISO/IEC 14496-12, 6.2.2)."""
+    return struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+
+
+@pytest.fixture(scope="session")
+def coloured(films: Path) -> Path:
+    """Write a film with a colour of its own in three corners."""
+    picture = np.full((HEIGHT, WIDTH, 3), 110, np.uint8)
+    for (x, y), colour in CORNERS.items():
+        rows = slice(0, 40) if y < 0 else slice(-40, None)
+        picture[rows, slice(0, 40) if x < 0 else slice(-40, None)] = colour
+    return write_film(films / "coloured.mp4", [picture] * 6)
+
+
+def corners_of(pixels: np.ndarray, matrix: tuple[int, ...]) -> None:
+    """Check that each colour is where the matrix shows its corner."""
+    a, b, c, d = matrix
+    for (x, y), colour in CORNERS.items():
+        right, below = a * x + c * y > 0, b * x + d * y > 0
+        row = round(pixels.shape[0] * (0.9 if below else 0.1))
+        column = round(pixels.shape[1] * (0.9 if right else 0.1))
+        assert np.abs(pixels[row, column].astype(int) - colour).max() < 40
+
+
+@pytest.mark.parametrize("matrix", EIGHT)
+def test_a_display_matrix_is_obeyed_in_all_eight_orientations(
+    matrix: tuple[int, ...], coloured: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "turned.mp4"
+    coded = coloured.read_bytes()
+    assert coded.count(boxed(*UPRIGHT)) == 2  # the film's, which players ignore, and the track's
+    header, track = coded.index(boxed(*UPRIGHT)), coded.rindex(boxed(*UPRIGHT))
+    assert header < coded.index(b"tkhd") < track
+    film.write_bytes(coded[:track] + boxed(*matrix) + coded[track + 36 :])
+    picture = next(iter(open_film(film).pictures()))
+    pixels = picture.rgb()
+    assert pixels.shape[:2] == ((HEIGHT, WIDTH) if matrix[0] else (WIDTH, HEIGHT))
+    corners_of(pixels, matrix)
+    corners_of(cv2.cvtColor(picture.thumbnail(), cv2.COLOR_YUV2RGB), matrix)
+    assert picture.grey().shape == pixels.shape[:2]
+
+
+@given(
+    st.integers(-1, 1).filter(bool),
+    st.integers(-1, 1).filter(bool),
+    st.floats(-40, 40),
+    st.booleans(),
+)
+def test_an_orientation_is_the_nearest_of_the_eight(
+    across: int, down: int, degrees: float, swaps: bool
+) -> None:
+    """Scaling a matrix and turning it a little change nothing."""
+    exact = np.array([[0, across], [down, 0]] if swaps else [[across, 0], [0, down]], float)
+    turn = np.deg2rad(degrees)
+    near = 0.7 * exact @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    pixels = np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(displayed(pixels, near), displayed(pixels, exact))
+
+
+# --- the time that a film starts and ends at --------------------------------------------------
+
+
+def with_sound(path: Path, starts: int, seconds: tuple[float, float]) -> Path:
+    """Write a film of grey frames at 25/s that starts late, with sound of another length.
+
+    Args:
+        path: the suffix chooses the container.
+        starts: seconds from 0.
+        seconds: lengths of the pictures and of the sound; 0 for no sound.
+    """
+    codec = "flv" if path.suffix == ".flv" else "mpeg4"
+    container: Any
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=25, width=WIDTH, height=HEIGHT)
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=44100) if seconds[1] else None
+        for second in range(int(max(seconds))):
+            for i in range(25 * (second < seconds[0])):
+                frame = av.VideoFrame.from_ndarray(np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
+                frame.pts, frame.time_base = 25 * (starts + second) + i, Fraction(1, 25)
+                container.mux(video.encode(frame.reformat(format="yuv420p")))
+            if audio is not None and second < seconds[1]:
+                sound = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), "fltp", "mono")
+                sound.sample_rate, sound.pts = 44100, 44100 * (starts + second)
+                container.mux(audio.encode(sound))
+        for stream in (video, audio):
+            container.mux(stream.encode(None) if stream is not None else [])
+    return path
+
+
+def notes_of(path: Path) -> list[str]:
+    """Read a film to its end, and return what was noticed."""
+    film = open_film(path)
+    for _ in film.pictures():
+        pass
+    return film.notes
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "nut", "wmv", "mp4", "mov", "ts", "mpg", "flv"])
+@pytest.mark.parametrize("starts", [0, 2, 3600])
+def test_a_whole_film_is_not_called_truncated_wherever_it_starts(
+    suffix: str, starts: int, tmp_path: Path
+) -> None:
+    if suffix in ("mpg", "flv"):
+        coding = Coding("mpeg2video" if suffix == "mpg" else "flv", options={})
+    else:
+        coding = Coding("mpeg4" if suffix == "wmv" else "libx264", options={})
+    coding = replace(coding, pts=lambda i: i + 25 * starts)
+    film = write_film(tmp_path / f"late.{suffix}", shots_of([40]), coding)
+    assert notes_of(film) == []
+    times = [picture.seconds for picture in open_film(film).pictures()]
+    assert times == pytest.approx(np.arange(40) / 25, abs=2e-3)
+    assert open_film(film).seconds == pytest.approx(1.6, abs=0.15)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts", "flv"])
+@pytest.mark.parametrize("starts", [0, 10])
+def test_sound_that_goes_on_longer_makes_no_truncated_film(
+    suffix: str, starts: int, tmp_path: Path
+) -> None:
+    assert notes_of(with_sound(tmp_path / f"talk.{suffix}", starts, (3, 6))) == []
+
+
+@pytest.mark.parametrize("starts", [0, 3600])
+@pytest.mark.parametrize("sound", [0, 4])
+def test_a_late_film_that_is_cut_short_is_still_called_truncated(
+    starts: int, sound: int, tmp_path: Path
+) -> None:
+    whole = with_sound(tmp_path / "whole.mkv", starts, (4, sound)).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    [note] = [note for note in notes_of(tmp_path / "cut.mkv") if "truncated" in note]
+    assert "of 4.0 s, truncated: what decoded is used" in note
 
 
 # --- high dynamic range -----------------------------------------------------------------------
@@ -631,6 +781,7 @@ def bad(films: Path, plain: Path) -> Path:
         "night.mp4": "0 frames to choose from (dropped: 4 black); leave it out",
         "folder.mp4": "is no regular file",
         "nowhere.mp4": "does not exist",
+        "x" * 300 + ".mp4": "does not exist",
         "tiny.mp4": "48×48 pixels, too few",
     }.items(),
 )
@@ -819,6 +970,18 @@ def test_opencv_steps_in_and_says_so(
     refusal = extract(tmp_path / "notes.txt", "--name", "s", "--out", tmp_path / "s", *FEW)
     assert refusal.exit_code == 2
     assert "OpenCV finds no moving pictures in it" in refusal.stderr
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "film.mpg", "film.h264"])
+def test_opencv_gives_each_frame_its_time_and_makes_up_no_truncation(
+    name: str, tmp_path: Path
+) -> None:
+    coding = Coding("mpeg2video" if name == "film.mpg" else "libx264", options={})
+    late = replace(coding, pts=lambda i: i + 90000 * (name == "late.mkv"))
+    film = OpencvFilm(write_film(tmp_path / name, shots_of([40]), late))
+    times = [picture.seconds for picture in film.pictures()]
+    assert times == pytest.approx(np.arange(40) / 25, abs=2e-3)
+    assert film.notes == []
 
 
 # --- what it shows ----------------------------------------------------------------------------

@@ -236,6 +236,18 @@ def test_a_damaged_checkpoint_and_a_pickle_are_refused(tmp_path: Path) -> None:
         make(tiny()).load(path)
 
 
+@pytest.mark.parametrize("change", [None, "rubbish", [], {}])
+def test_a_checkpoint_that_lacks_an_entry_is_refused(tmp_path: Path, change: object) -> None:
+    path = tmp_path / "c.pt"
+    run(make(tiny()), path, 1)
+    whole = checkpoint.load_state(path, CPU)
+    for key in ("identity", "iteration", "seconds", "generator", "averaged", "optimiser"):
+        rest = {name: value for name, value in whole.items() if name != key}
+        checkpoint.save_state(path, rest if change is None else rest | {key: change})
+        with pytest.raises(UsageError, match=r"(damaged|another training).*pass --fresh"):
+            make(tiny()).load(path)
+
+
 def test_a_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     checkpoint.save_state(path, {"iteration": 1})

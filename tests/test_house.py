@@ -26,7 +26,7 @@ FOLDERS = {
 FLOORS = (
     (
         *("cells", "columns", "digests", "errors", "files", "parameters", "plotting", "plugins"),
-        *("statistics", "text"),
+        *("statistics", "streams", "text"),
     ),
     ("datasets", "denoisers"),
     ("machine", "metrics", "protocol"),
@@ -35,6 +35,7 @@ FLOORS = (
     ("library", "pytest_plugin"),
     ("__init__",),
     ("cli",),
+    ("__main__",),
 )
 
 

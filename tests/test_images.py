@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -55,6 +56,13 @@ def with_alpha(pixels: np.ndarray) -> np.ndarray:
     return np.dstack([pixels, ALPHA_PLANE.astype(pixels.dtype)])
 
 
+def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
+    """Return a PNG with another chunk after its header; no library writes all in 16 bit."""
+    checked = kind + content
+    length, checksum = (n.to_bytes(4, "big") for n in (len(content), zlib.crc32(checked)))
+    return png[:33] + length + checked + checksum + png[33:]
+
+
 GREY_ALPHA = Image.fromarray(with_alpha(GREY), "LA")
 PALETTE_RGB = np.array(PALETTE.convert("RGB"))
 
@@ -76,6 +84,21 @@ LOSSLESS = {
     "png-16-alpha": (
         opencv(with_alpha(DEEP_RGB), ".png"),
         nearest_8_bit(DEEP_RGB),
+        [ALPHA, DEEP],
+    ),
+    "png-16-grey-alpha": (
+        imagecodecs.png_encode(with_alpha(DEEP_GREY)),
+        nearest_8_bit(DEEP_GREY),
+        [ALPHA, DEEP],
+    ),
+    "png-16-one-transparent-colour": (
+        with_chunk(opencv(DEEP_RGB, ".png"), b"tRNS", DEEP_RGB[0, 0].astype(">u2").tobytes()),
+        nearest_8_bit(DEEP_RGB),
+        [ALPHA, DEEP],
+    ),
+    "png-16-grey-one-transparent": (
+        with_chunk(opencv(DEEP_GREY, ".png"), b"tRNS", DEEP_GREY[0, 0].astype(">u2").tobytes()),
+        nearest_8_bit(DEEP_GREY),
         [ALPHA, DEEP],
     ),
     "tiff": (pillow(RGB, "TIFF"), RGB, []),
@@ -119,11 +142,8 @@ def test_jpeg_is_close_to_what_was_saved(channels: int, progressive: bool) -> No
     assert remarks == []
 
 
-def with_exif_chunk(png: bytes, exif: bytes) -> bytes:
-    """Return a PNG with an eXIf chunk after its header; no library writes one in 16 bit."""
-    body = b"eXIf" + exif.removeprefix(b"Exif\0\0")
-    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-    return png[:33] + chunk + png[33:]
+def with_exif(png: bytes, exif: Image.Exif) -> bytes:
+    return with_chunk(png, b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
 
 
 def oriented(kind: str, orientation: int) -> tuple[bytes, np.ndarray]:
@@ -136,7 +156,7 @@ def oriented(kind: str, orientation: int) -> tuple[bytes, np.ndarray]:
     return {
         "jpeg": lambda: (pillow(blocks, "JPEG", quality=98, subsampling=0, exif=exif), blocks),
         "png": lambda: (pillow(blocks, "PNG", exif=exif), blocks),
-        "png-16": lambda: (with_exif_chunk(opencv(deep, ".png"), exif.tobytes()), blocks),
+        "png-16": lambda: (with_exif(opencv(deep, ".png"), exif), blocks),
         "webp": lambda: (pillow(blocks, "WEBP", lossless=True, exif=exif), blocks),
         "tiff": lambda: (pillow(blocks, "TIFF", exif=exif), blocks),
         "tiff-16": lambda: (tiff(deep, photometric="rgb", extratags=tag), blocks),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import shutil
+import unicodedata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_without_splits_all_is_test_and_paths_are_ids(folder: Path) -> None:
     assert [frame.id for frame in dataset.frames("test")] == ["test/b/x"]
 
 
+def test_names_are_the_same_in_every_normal_form_of_unicode(tmp_path: Path) -> None:
+    found = {}
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "é.png")
+        Image.fromarray(picture(0)).save(tmp_path / name)
+        head = HEAD.replace("mine", unicodedata.normalize(form, "été"))
+        file = tmp_path / f"{form}.toml"
+        file.write_text(head + entry(tmp_path, name, "sha256"), encoding="utf-8")
+        dataset = open_dataset(f"manifest:{file}")
+        found[form] = [dataset.name, *(frame.id for frame in dataset.frames("test"))]
+    assert found["NFC"] == found["NFD"] == [unicodedata.normalize("NFC", n) for n in ("été", "é")]
+
+
 def test_damage_is_named(folder: Path) -> None:
     Image.fromarray(picture(9)).save(folder / "test" / "a.png")
     (folder / "test" / "b" / "x.png").unlink()
@@ -158,3 +172,12 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(DataError, match=reason):
             open_dataset(f"manifest:{path}")
+
+
+def test_a_file_whose_name_no_system_can_have_is_told_as_missing(tmp_path: Path) -> None:
+    text = (
+        f'name = "n"\nlicence = "l"\n[[frame]]\npath = "{"x" * 300}.png"\nsha256 = "{"0" * 64}"\n'
+    )
+    (tmp_path / "m.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"x\.png: no such file"):
+        open_dataset(f"manifest:{tmp_path / 'm.toml'}").frames("test")

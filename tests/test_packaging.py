@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"bench": "denoisebench", "denoisers": "denoisebench.denoisers"}
 FOLDERS["datasets"] = "denoisebench.datasets"
-HEAVY = ("torch", "pandas", "skimage", "scipy", "cv2", "bm3d", "matplotlib")
+HEAVY = ("torch", "pandas", "skimage", "scipy", "cv2", "bm3d", "matplotlib", "tifffile")
 
 
 def test_every_package_folder_is_shipped() -> None:

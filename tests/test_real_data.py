@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import tomllib
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from denoisebench.datasets import DataError, archives, catalogue
+from denoisebench.datasets import DataError, archives, catalogue, real
 from denoisebench.datasets import first_use as firstuse
 from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.datasets.published import MANIFESTS, Published
@@ -313,7 +314,20 @@ def test_an_archive_that_stays_damaged_is_refused(
     assert str(cache / "x" / "Pairs") in str(refusal.value)
     assert f"or set.zip ({server.url}set.zip)" in str(refusal.value)
     assert server.asked == ["set.zip", "set.zip"]
-    assert names(cache) == set()
+    assert list((cache / "x" / "Pairs").iterdir()) == []
+
+
+def test_an_archive_that_unfolds_without_end_is_one_line_and_leaves_nothing(
+    packed: Path, server: Server, cache: Path
+) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("repository/crops/c_0_mean.png", bytes(1 << 27))
+    server.files["set.zip"] = data.getvalue()
+    with pytest.raises(DataError, match=r"c_0_mean\.png is larger than it may be") as refusal:
+        Unpacked(packed).fetch("test")
+    assert "\n" not in str(refusal.value)
+    assert list((cache / "x" / "Pairs").iterdir()) == []
 
 
 def test_an_archive_that_lacks_pairs_is_refused(packed: Path, server: Server, cache: Path) -> None:
@@ -391,6 +405,21 @@ def sidd(tmp_path: Path, server: Server) -> tuple[Path, np.ndarray, np.ndarray]:
     text = re.sub(r'"http://.*/(.*\.mat)"', rf'"{server.url}\1"', text)
     (tmp_path / "sidd.toml").write_text(text, encoding="utf-8")
     return tmp_path / "sidd.toml", made[0], made[1]
+
+
+def test_sidds_arrays_may_not_unfold_to_fill_the_memory(
+    sidd: tuple[Path, np.ndarray, np.ndarray],
+    server: Server,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(real, "FILE_BYTES", 1000)
+    with pytest.raises(DataError, match="unfolds to more than 1,000 bytes"):
+        SiddValidation(sidd[0]).fetch("test")
+    assert names(cache) == set()
+    server.files[f"{SIDD[0]}.mat"] = bytes(126) + b"IM" + struct.pack("<LL", 14, 0) * 200
+    with pytest.raises(DataError, match="has more than 100 variables"):
+        SiddValidation(sidd[0]).fetch("test")
 
 
 def test_sidds_arrays_are_cut_into_frames(

@@ -7,10 +7,8 @@ import json
 import math
 import re
 import shutil
-import sqlite3
 import subprocess
 import xml.etree.ElementTree as ElementTree
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import EVIL, make_run
+from made_up import EVIL, make_changed_run, make_run
 
 from denoisebench import export
 from denoisebench.cells import Cell, Measurement, Status
@@ -304,11 +302,11 @@ def test_a_report_shows_the_asked_metrics_and_psnr_alone(bench: Bench, tmp_path:
 def test_an_interrupted_run_is_compared_on_the_frames_that_all_have(
     ask: Bench, tmp_path: Path
 ) -> None:
-    folder = make_run(tmp_path / "run")
-    with closing(sqlite3.connect(folder / "run.sqlite")) as connection, connection:
-        connection.execute(
-            "DELETE FROM measurements WHERE method = 'good' AND sigma = 25 AND frame > 'sea/b'"
-        )
+    def interrupted(m: Measurement) -> Measurement | None:
+        is_lost = m.cell.method == "good" and m.cell.sigma == 25 and m.cell.frame > "sea/b"
+        return None if is_lost else m
+
+    folder = make_changed_run(tmp_path / "run", interrupted)
     incomplete, mean = "2 of 6 frames measured", "29.26"
     for words in ([], ["--common"]):
         shown = ask("report", "run", *words, "--format", ALL).stdout
@@ -328,9 +326,10 @@ def test_an_interrupted_run_is_compared_on_the_frames_that_all_have(
 
 
 def test_nothing_is_compared_with_a_method_that_lacks_frames(ask: Bench, tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run")
-    with closing(sqlite3.connect(folder / "run.sqlite")) as connection, connection:
-        connection.execute("DELETE FROM measurements WHERE method = 'poor' AND frame = 'sea/a'")
+    make_changed_run(
+        tmp_path / "run",
+        lambda m: None if (m.cell.method, m.cell.frame) == ("poor", "sea/a") else m,
+    )
     refused = ask("report", "run", "--against", "poor")
     assert refused.returncode == 2
     assert "--against poor: it lacks frames at every level of noise" in refused.stderr

@@ -14,6 +14,9 @@ EXIT_USAGE = 2
 EXIT_CELLS_FAILED = 3
 EXIT_INTERRUPTED = 130
 
+_SYSTEM_ERRORS = (OSError, UnicodeError, RecursionError, MemoryError)
+"""Errors of input and output that a verb did not foresee; all others are our own mistakes."""
+
 _VERBS = (
     "run",
     "report",
@@ -52,9 +55,24 @@ class _Verbs(click.Group):
         except UsageError as error:
             click.echo(f"bench: {one_line(str(error))}", err=True)
             ctx.exit(EXIT_USAGE)
+        except _SYSTEM_ERRORS as error:
+            click.echo(f"bench: {one_line(_described(error))}", err=True)
+            ctx.exit(EXIT_USAGE)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+def _described(error: BaseException) -> str:
+    """Say in one line what the system refused, and of which file where that is known."""
+    if isinstance(error, OSError):
+        file = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return f"{file}{error.strerror or error}"
+    if isinstance(error, UnicodeError):
+        return f"a text is not valid in its encoding: {error}"
+    if isinstance(error, RecursionError):
+        return "values are nested too deeply"
+    return "not enough memory"
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.errors import UsageError
+from denoisebench.text import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,7 @@ def extract_command(
     finally:
         progress.end()
     click.echo(f"Frames, contact sheets and manifest are in {request.out}. To use them:", err=True)
-    click.echo(f"bench run --dataset {shlex.quote(f'manifest:{manifest}')}")
+    click.echo(f"bench run --dataset {shell_word(f'manifest:{manifest}')}")
 
 
 def _grouped(films: tuple[Path, ...], groups: tuple[str, ...]) -> tuple[FilmFile, ...]:

@@ -37,8 +37,7 @@ def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
     """
     from denoisebench.denoisers import registry
 
-    for plugin in plugins:
-        registry.load_file(plugin)
+    registry.load_files(plugins)
     if metrics:
         from denoisebench.metrics import registry as metric_registry
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cells import MOST_SEEDS
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
 from denoisebench.errors import UsageError, unknown
+from denoisebench.files import read_toml
+from denoisebench.text import shell_word
 
 if TYPE_CHECKING:
     from denoisebench.library import Run
@@ -25,12 +26,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     """
     if path is None:
         return
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"--config {path}: not valid TOML: {error}") from error
+    values = read_toml(path, f"--config {path}")
     known = {p.opts[0].removeprefix("--"): p for p in ctx.command.params if p.name != "config"}
     ctx.default_map = {}
     for key, value in values.items():
@@ -95,7 +91,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MOST_SEEDS),
     default=1,
     show_default=True,
     help="Number of noise draws for each frame.",
@@ -143,6 +139,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     default=(),
     help="Measure these methods again.",
 )
+@click.option(
+    "--machine",
+    metavar="NAME",
+    help="Name of this machine, to tell it apart from equal ones: without it, machines with the "
+    "same processor and number of cores count as one, and their times are compared.",
+)
 @shared.plugins
 @click.option(
     "--config",
@@ -179,7 +181,7 @@ def run_command(**choices: Any) -> None:
     pictures = f"{done.strip.name}, " if done.strip else ""
     shared.say(
         f"Wrote {pictures}table1.md, table1.csv and frames.csv to {done.folder}; "
-        f"to see it as a page: bench report {shlex.quote(str(done.folder))} --open"
+        f"to see it as a page: bench report {shell_word(str(done.folder))} --open"
     )
     raise SystemExit(EXIT_CELLS_FAILED if done.results.failures() else 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.cli.types import THREAD_COUNT, FiniteRange
+from denoisebench.text import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,21 +59,28 @@ def say(line: str) -> None:
 def this_command(*further: str) -> str:
     """Return the command line, without --resume, plus `further` options."""
     verb, *words = (word for word in sys.argv[1:] if word != "--resume")
-    return shlex.join(["bench", verb, *further, *words])
+    return command_line(["bench", verb, *further, *words])
 
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C inside the block, so that the table of what is done is printed."""
+    """Treat a request to end as Ctrl-C inside the block, so that the table so far is printed.
+
+    Requests are SIGTERM, and SIGHUP, which a terminal sends as it closes; nohup has it ignored.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    requests = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        requests.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, interrupt) for number in requests}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

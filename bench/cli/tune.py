@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.cli.types import SIGMA_LIST
 from denoisebench.errors import UsageError
+from denoisebench.text import command_line
 
 if TYPE_CHECKING:
     from denoisebench.denoisers.registry import Card
@@ -112,4 +112,4 @@ def _command(search: Search) -> str:
     words += ["--dataset", search.dataset.name, "--split", search.split]
     words += ["--sigma", ",".join(f"{sigma:.15g}" for sigma in search.sigmas)]
     words += ["--frames", str(len(search.frames)), "--device", search.device]
-    return shlex.join(words)
+    return command_line(words)

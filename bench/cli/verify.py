@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from click.core import ParameterSource
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import METHODS, SIGMA_LIST, CommaList
 from denoisebench.errors import UsageError
+from denoisebench.text import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,7 @@ def verify_command(
     part_taken = part if quick else None
     chosen = verification.choose_expectations(published, methods, datasets, sigmas, part_taken)
     options = RunOptions(**choices)
-    for plugin in options.plugins:
-        registry.load_file(plugin)
+    registry.load_files(options.plugins, options.timeout)
     comparable = [e for e in chosen if not verification.unavailable(e)]
     plans = verification.plans(comparable, options, part_taken)
     out = out or Path("results", "verify-quick" if quick else "verify")
@@ -184,4 +183,4 @@ def _command() -> str:
             words += [flag, ",".join(f"{v:g}" if isinstance(v, float) else v for v in value)]
         else:
             words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)
+    return command_line(words)

@@ -127,8 +127,8 @@ def courses(runs: Sequence[HistoryPoint], metric: str) -> list[Course]:
     known = {m.name: m for run in runs for m in run.results.metrics}
     if metric not in known and metric not in _COSTS:
         raise UsageError(unknown("metric", metric, [*known, *_COSTS]))
-    machines = {run.results.manifest.environment.machine for run in runs}
-    if metric == "ms" and len(machines) > 1:
+    machines = [run.results.manifest.environment.identity for run in runs]
+    if metric == "ms" and any(machine != machines[0] for machine in machines):
         raise UsageError("these runs are from several machines; take --metric time")
     points = [_points(run, metric) for run in runs]
     names = list(dict.fromkeys(name for point in points for name in point))

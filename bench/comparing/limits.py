@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from denoisebench.errors import UsageError
+from denoisebench.files import read_toml
 from denoisebench.machine import environment
 
 if TYPE_CHECKING:
@@ -135,12 +135,10 @@ def read_calibration(path: Path) -> dict[str, float]:
     Raises:
         UsageError: the file cannot be read, or comes from another machine.
     """
+    found = read_toml(path, f"--calibration {path}")
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
         machine = str(found["machine"])
         shares = {str(name): float(share) for name, share in found["time"].items()}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); bench calibrate writes it") from error
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path}: not what bench calibrate writes ({type(error).__name__}: {error})"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from denoisebench.cells import Cell, Level, Measurement
-    from denoisebench.store.manifest import EnvironmentRecord, MetricRecord, Row
+    from denoisebench.store.manifest import MetricRecord, Row
     from denoisebench.store.results import Results
 
 _COST_UNITS = {"time": "ms", "memory": "MB"}
@@ -100,7 +100,7 @@ class _Comparison:
         cuda = _entries_differ("CUDA device", there.cuda, here.cuda)
         timing = _entries_differ("timing", theirs.timing or {}, ours.timing or {})
         return (
-            _differ("machine", _machine(there), _machine(here))
+            _entries_differ("machine", there.identity, here.identity)
             or (cuda if device == "cuda" else "")
             or _differ("thread count", theirs.threads, ours.threads)
             or (timing if cost == "time" else "")
@@ -252,8 +252,3 @@ def _entries_differ(what: str, base: Mapping[str, object], head: Mapping[str, ob
     """Name the first entry in which two descriptions differ; '' if there is none."""
     found = (_differ(f"{what} ({k})", base.get(k), head.get(k)) for k in {**base, **head})
     return next(filter(None, found), "")
-
-
-def _machine(environment: EnvironmentRecord) -> str:
-    """Name a machine for a reason."""
-    return f"{environment.cpu} ({environment.machine})"

@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-import uuid
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def describe(modules: Iterable[str]) -> dict[str, Any]:
+def describe(modules: Iterable[str], machine: str | None = None) -> dict[str, Any]:
     """Describe the machine and the versions of the software, ready for JSON.
 
     Args:
         modules: import names of the libraries whose versions count.
+        machine: the user's name for the machine; None for none.
     """
     return {
         "denoisebench": importlib.metadata.version("denoisebench"),
@@ -31,7 +31,8 @@ def describe(modules: Iterable[str]) -> dict[str, Any]:
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "memory_gb": round(_total_memory() / 1e9, 1),
-        "machine": machine_id(),
+        "machine": machine_id(machine),
+        "name": machine or "",
         "cuda": cuda_description(),
         "libraries": versions(modules),
     }
@@ -95,15 +96,16 @@ def cpu_name() -> str:
 
 
 @cache
-def machine_id() -> str:
-    """Return 12 hex digits that tell machines apart without naming them.
+def machine_id(name: str | None = None) -> str:
+    """Return 12 hex digits that tell machines apart by their processor and its cores.
 
-    Times are never compared between different ids.
+    Times are never compared between different ids. The host's name and its network address do not
+    count: each new container has others.
+
+    Args:
+        name: the user's name for the machine, which tells it apart from its equals; None for none.
     """
-    address = uuid.getnode()
-    if address >> 40 & 1:  # no network card was found, and another number is drawn each time
-        address = 0
-    parts = [platform.node(), str(address), cpu_name(), str(os.cpu_count())]
+    parts = [cpu_name(), str(os.cpu_count()), *([] if name is None else [name])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

@@ -33,6 +33,10 @@ class Device(Protocol):
         """
         ...
 
+    def plain(self, output: Any) -> Any:
+        """Return an array of a subclass as one of its base class, with the same memory."""
+        ...
+
     def download(self, output: Any) -> tuple[np.ndarray, int | None]:
         """Return the frame (H, W, C) in an array such as `upload` returns, and the time."""
         ...
@@ -81,6 +85,9 @@ class _HostDevice:
         np.copyto(self._given, frame)
         return self._given, None
 
+    def plain(self, output: np.ndarray) -> np.ndarray:
+        return np.ndarray.view(output, np.ndarray)
+
     def download(self, output: np.ndarray) -> tuple[np.ndarray, None]:
         return output, None
 
@@ -104,6 +111,10 @@ class _TorchDevice:
         # Always a copy: a grey frame has the same layout either way, and would be shared.
         batch = np.array(frame.transpose(2, 0, 1), order="C")[None]
         return self._timed(lambda: self._torch.from_numpy(batch).to(self._device))
+
+    def plain(self, output: Any) -> Any:
+        with self._torch._C.DisableTorchFunctionSubclass():
+            return output.as_subclass(self._torch.Tensor)
 
     def download(self, output: Any) -> tuple[np.ndarray, int | None]:
         host, elapsed = self._timed(lambda: output.detach().cpu())

@@ -109,11 +109,12 @@ def origin(results: Results) -> list[str]:
     machine = manifest.environment
     libraries = ", ".join(f"{name} {v}" for name, v in machine.libraries.items())
     cuda = f"; {machine.cuda['name']}, CUDA {machine.cuda['cuda']}" if machine.cuda else ""
+    named = f"{machine.name}: " if machine.name else ""
     share = manifest.busy_percent
     busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
     return [
         f"Protocol {manifest.protocol['version']}, digest `{manifest.protocol_digest}`.",
-        f"Machine: {machine.cpu}, {counted(machine.cores, 'core')}, "
+        f"Machine: {named}{machine.cpu}, {counted(machine.cores, 'core')}, "
         f"{machine.memory_gb:g} GB, {counted(manifest.threads, 'thread')}{cuda}; "
         f"{machine.system}.{busy}",
         f"Versions: denoisebench {machine.denoisebench}, Python {machine.python}, {libraries}.",

@@ -46,6 +46,8 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
             plan continues from there.
     """
     with RunFolder(path, plan) as folder:
+        for remark in folder.remarks:
+            say(remark)
         if folder.busy_percent > BUSY_PERCENT:
             say(
                 f"Other work takes {folder.busy_percent:.0f} % of this machine: "

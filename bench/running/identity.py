@@ -31,7 +31,7 @@ class Identities:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._quality: dict[str, dict[str, Any]] = {}
-        self._machine = environment.machine_id()
+        self._machine = environment.machine_id(plan.options.machine)
 
     def of(self, row: PlannedRow, cell: Cell, frame: Frame) -> tuple[str, str]:
         """Return the quality key and the timing key of a cell, 16 hex digits each."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-import shlex
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from denoisebench import protocol
-from denoisebench.cells import LARGEST_SIGMA, NOISY_CONTROL, Cell, Level, told_to
+from denoisebench.cells import LARGEST_SIGMA, MOST_SEEDS, NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
@@ -20,6 +20,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
+from denoisebench.text import command_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.registry import Method
     from denoisebench.protocol.observation import Observation
+
+_log = logging.getLogger("denoisebench")
 
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
@@ -60,6 +63,8 @@ class RunOptions:
         keep_images: number of frames, spread evenly, whose crops are kept for the report.
         out: the run's folder; None takes one in ``results``, see `Plan.default_name`.
         fresh: True to set aside what the folder holds.
+        machine: name that tells this machine apart from others with the same processor and number
+            of cores; None for none.
 
     Examples:
         >>> RunOptions(methods=("bm3d", "nlm-*"), sigmas=(25.0,)).command
@@ -84,6 +89,7 @@ class RunOptions:
     keep_images: int = 4
     out: Path | None = None
     fresh: bool = False
+    machine: str | None = None
 
     @property
     def command(self) -> str:
@@ -103,7 +109,7 @@ class RunOptions:
                 words += [flag, ",".join(map(_word, value))]
             else:
                 words += [flag, _word(value)]
-        return shlex.join(words)
+        return command_line(words)
 
 
 class FurtherOptions(TypedDict, total=False):
@@ -123,6 +129,7 @@ class FurtherOptions(TypedDict, total=False):
         force: methods to measure again, as ``methods``.
         keep_images: number of frames whose crops are kept for the report.
         fresh: set aside what the folder holds.
+        machine: name that tells this machine apart from its equals.
     """
 
     split: str
@@ -138,6 +145,7 @@ class FurtherOptions(TypedDict, total=False):
     force: str | Sequence[str]
     keep_images: int
     fresh: bool
+    machine: str | None
 
 
 def _word(value: object) -> str:
@@ -235,7 +243,9 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
-    registry.load_files(options.plugins)
+    _check_machine(options.machine)
+    registry.load_files(options.plugins, options.timeout)
+    _check_plugins(options)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)
     model = None if options.noise is None else noise.select_noise(options.noise)
@@ -285,10 +295,18 @@ def _check_numbers(options: RunOptions) -> None:
         value, least = getattr(options, name), int(name != "keep_images")
         if value is not None and not (isinstance(value, int) and value >= least):
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
+    if options.seeds > MOST_SEEDS:
+        raise UsageError(f"seeds is {options.seeds}: give at most {MOST_SEEDS}")
     for name in ("timeout", "memory_limit"):
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}: give a number above 0")
+
+
+def _check_machine(name: str | None) -> None:
+    """Raise UsageError if the machine's name is none that a table can show."""
+    if name is not None and not (isinstance(name, str) and name.strip() and name.isprintable()):
+        raise UsageError(f"machine is {name!r}: give a name of printable characters")
 
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:
@@ -339,11 +357,32 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
     ]
     for row in rows:
         _check_importable(row.method)
+        if row.asked_by_name and row.method.card.problem is not None:
+            raise UsageError(f"{row.method.card.name}: {row.method.card.problem}")
     if not methods:
         raise UsageError("no method is given; name one, or take all")
     if not rows:
         raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
     return rows
+
+
+def _check_plugins(options: RunOptions) -> None:
+    """Check that the plugin files can be imported; those that a pattern brings in need not.
+
+    Raises:
+        UsageError: one cannot be imported.
+    """
+    broken = {path: registry.broken_file(path) for path in options.plugins}
+    if not any(broken.values()):
+        return
+    patterns = [e for e in options.methods if registry.is_pattern(e)]
+    brought_in = [method.card for method in registry.select(patterns)]
+    for path, card in broken.items():
+        if card is None:
+            continue
+        if card not in brought_in:
+            raise UsageError(f"--plugin {plain(path.name)}: {card.problem}")
+        _log.warning("--plugin %s: %s", plain(path.name), card.problem)
 
 
 def _check_importable(method: Method) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ from denoisebench.store.manifest import (
     RunManifest,
     read_manifest,
 )
-from denoisebench.store.sqlite import STORE, Store
+from denoisebench.store.mending import mend
+from denoisebench.store.sqlite import STORE, STORE_FILES, DamagedStoreError, Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from denoisebench.running.plan import Plan, PlannedRow
 
 _LOGS = "logs"
-_MEASURED = (STORE, f"{STORE}-wal", f"{STORE}-shm", MANIFEST_FILE, _LOGS, CROPS_FOLDER)
+_MEASURED = (*STORE_FILES, MANIFEST_FILE, _LOGS, CROPS_FOLDER)
 
 
 class RunFolder:
@@ -46,6 +47,7 @@ class RunFolder:
         path: the folder.
         busy_percent: share of the machine that other work took before the run began, in percent.
         store: the stored measurements, while the context is open.
+        remarks: lines for the user on the store, while the context is open.
 
     Raises:
         UsageError: another run uses the folder, it holds a run that this plan cannot continue, or
@@ -66,7 +68,9 @@ class RunFolder:
             elif (self.path / MANIFEST_FILE).exists():
                 self._check_same_run(read_manifest(self.path))
             make_folder(self.logs)
-            self.store = stack.enter_context(Store(self.path / STORE))
+            self.remarks: list[str] = []
+            self.store = stack.enter_context(self._store())
+            self.remarks += self.store.remarks
             self._opened = stack.pop_all()
         return self
 
@@ -77,6 +81,22 @@ class RunFolder:
     def logs(self) -> Path:
         """Folder of the methods' own output."""
         return self.path / _LOGS
+
+    def _store(self) -> Store:
+        """Open the store; a damaged one is set aside, and replaced by one of its intact rows."""
+        path = self.path / STORE
+        try:
+            return Store(path)
+        except DamagedStoreError:
+            aside = mend(path)
+        store = Store(path)
+        kept = store.measurements()
+        lost = sum(cell not in kept for row in self._plan.rows for cell, _ in self._plan.cells(row))
+        self.remarks.append(
+            f"{path} was damaged, and is now in {aside}; intact measurements, which are kept: "
+            f"{len(kept)}; cells of this run that are measured again: {lost}"
+        )
+        return store
 
     def _check_same_run(self, manifest: RunManifest) -> None:
         """Raise UsageError unless the plan can continue the stored run."""
@@ -105,7 +125,9 @@ class RunFolder:
         Raises:
             UsageError: it cannot be written.
         """
-        _manifest(self._plan, state, self.busy_percent, costs).write(self.path)
+        manifest = _manifest(self._plan, state, self.busy_percent, costs)
+        seal = self.store.seal if state == "complete" else None
+        replace(manifest, seal=seal).write(self.path)
 
 
 def _manifest(
@@ -128,7 +150,7 @@ def _manifest(
         dataset=_dataset(plan),
         rows=tuple(map(_row, plan.rows)),
         metrics=tuple(MetricRecord(**metric.description) for metric in plan.metrics),
-        environment=EnvironmentRecord(**environment.describe(modules)),
+        environment=EnvironmentRecord(**environment.describe(modules, plan.options.machine)),
         state=state,
         costs=costs,
         busy_percent=busy_percent,

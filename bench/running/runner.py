@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.datasets.base import spread
+from denoisebench.denoisers import registry
 from denoisebench.machine import memory
 from denoisebench.running.evaluation import NoEstimate, evaluate
 from denoisebench.running.jobs import pending
@@ -261,7 +262,7 @@ class _RowRun:
         task = Task(
             method.spec,
             device,
-            options.plugins,
+            registry.sound_files(options.plugins),
             self._plan.threads,
             self._plan.rules,
             (self._folder.logs / log).absolute(),

@@ -11,12 +11,14 @@ import threading
 import time
 import types
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Status
-from denoisebench.machine import threads
+from denoisebench.machine import processes, threads
 from denoisebench.running import worker
 from denoisebench.running.evaluation import NoEstimate
+from denoisebench.streams import output_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 _POLL_S = 0.05
+_PATIENCE_S = 5.0
+"""Time for a guard to end what its worker started."""
+_LOG_BYTES = 16_000_000
+"""Greatest output of a method in one cell; no log grows much beyond it."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +71,30 @@ class Worker:
     """
 
     def __init__(self, task: worker.Task, limits: WorkerLimits, size: int) -> None:
-        import psutil
-
         context = multiprocessing.get_context("spawn")
         self._connection: Connection[Any, Any]
         self._connection, theirs = context.Pipe()
         self._limits = limits
+        self._log = task.log
+        self._requests = 0
         try:
             self._frames = worker.SharedFrames(context, size)
             self._process: SpawnProcess = context.Process(
                 target=worker.serve, args=(theirs, task, self._frames), name=f"bench {task.method}"
             )
-            with _STARTING, threads.inherited(task.threads), _main_hidden():
+            resource_tracker.ensure_running()  # now, or it would hold the log open
+            with _STARTING, threads.inherited(task.threads), _main_hidden(), output_to(task.log):
                 self._process.start()
         except OSError as error:
             reason = f"its process cannot be started: {error.strerror}"
             raise WorkerLost(Status.UNAVAILABLE, reason) from error
         try:
             theirs.close()
-            self._usage = psutil.Process(self._process.pid)
+            assert self._process.pid is not None
+            self._family = processes.Family(self._process.pid)
+            self._logged = self._log_bytes()
             self.ready: worker.Ready = self._reply()
+            self._helpers = frozenset(self._started_processes())
         except BaseException:  # an interrupt, too: nobody else knows of the process
             self.kill()
             raise
@@ -111,10 +121,44 @@ class Worker:
         Raises:
             WorkerLost: the process died, or was killed because it reached a limit.
         """
+        self._requests += 1
+        self._shorten_log()
         with contextlib.suppress(OSError):  # the process is gone; reading the reply tells how
-            self._connection.send(worker.CellRequest(sigma, shape))
+            self._connection.send(worker.CellRequest(self._requests, sigma, shape))
         reply: worker.Reply = self._reply()
+        if (reply.number, reply.pid) != (self._requests, self.ready.pid):
+            self.kill()
+            reason = "a copy of its process answered; a method that forks must end the copy"
+            raise WorkerLost(Status.ERROR, reason)
+        if reply.has_children:
+            self._end_detached()
         return reply
+
+    def _started_processes(self) -> list[int]:
+        """List the processes that the method started and that still run."""
+        worker_pid = self.ready.pid
+        assert self._process.pid is not None
+        return [p for p in processes.descendants(self._process.pid) if p != worker_pid]
+
+    def _end_detached(self) -> None:
+        """End what the method left running in a session of its own, beside the cells to come.
+
+        Processes in the worker's session may serve further cells, and those that the method
+        started as it was loaded; they end with the worker.
+
+        Raises:
+            NoEstimate: there was one; the worker lives on.
+        """
+        session = os.getsid(self.ready.pid)
+        detached = [
+            pid
+            for pid in self._started_processes()
+            if pid not in self._helpers and _session(pid) not in (session, None)
+        ]
+        if detached:
+            name = processes.name_of(detached[0])
+            processes.end(detached)
+            raise NoEstimate(Status.ERROR, f"left a process running in its own session: {name}")
 
     def _reply(self) -> Any:
         """Return the next message of the process, which must stay within its limits."""
@@ -134,7 +178,13 @@ class Worker:
         deadline = time.monotonic() + self._limits.seconds
         while True:
             lives = self._process.is_alive()  # asked first: a last message may be in the pipe
-            if self._connection.poll(_POLL_S):
+            answered = self._connection.poll(_POLL_S)
+            if self._log_bytes() - self._logged > _LOG_BYTES:
+                self.kill()
+                self._shorten_log()
+                limit = f"{_LOG_BYTES / 1e6:g} MB"
+                raise WorkerLost(Status.KILLED, f"printed more than {limit} in one cell")
+            if answered:
                 return self._connection.recv()
             if not lives:  # its own child processes may keep the pipe open
                 raise EOFError
@@ -142,19 +192,21 @@ class Worker:
                 self.kill()
                 limit = f"{self._limits.seconds:g} s"
                 raise WorkerLost(Status.TIMEOUT, f"no result within {limit} (--timeout)")
-            if self._resident() > self._limits.memory:
+            if self._family.memory(self._limits.memory) > self._limits.memory:
                 self.kill()
                 limit = f"{self._limits.memory / 1e9:.3g} GB"
                 raise WorkerLost(Status.KILLED, f"used more than {limit} (--memory-limit)")
 
-    def _resident(self) -> int:
-        """Return the process's resident memory in bytes; 0 if it is gone."""
-        import psutil
+    def _log_bytes(self) -> int:
+        """Return the size of the method's log in bytes."""
+        return self._log.stat().st_size if self._log.exists() else 0
 
-        try:
-            return int(self._usage.memory_info().rss)
-        except psutil.NoSuchProcess:
-            return 0
+    def _shorten_log(self) -> None:
+        """Empty a log that has grown too long, and note its present size."""
+        self._logged = self._log_bytes()
+        if self._logged > _LOG_BYTES:
+            self._log.write_text(f"[{self._logged} bytes were removed here]\n")
+            self._logged = 0
 
     def _lost(self) -> WorkerLost:
         """Wait for the end of a process that hung up, and describe its death."""
@@ -172,12 +224,23 @@ class Worker:
     def kill(self) -> None:
         """End the process and all processes that it started; it never has anything to save."""
         self._connection.close()
+        if sys.platform == "linux":
+            self._process.terminate()  # its guard ends what the method started, then itself
+            self._process.join(_PATIENCE_S)
         if self._process.pid is not None and hasattr(os, "killpg"):
             # The process has no group of its own before its first line, nor after its end.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
+
+
+def _session(pid: int) -> int | None:
+    """Return the session of a process; None if it is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ import numpy as np
 from denoisebench import plugins
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
-from denoisebench.machine import threads
+from denoisebench.machine import processes, threads
 from denoisebench.machine.timing import measure, reference_times
 from denoisebench.machine.transfer import device_of, without_gradients
 
@@ -89,10 +89,12 @@ class CellRequest:
     """Request to denoise the noisy frame in the shared memory.
 
     Attributes:
+        number: number of the request, which its reply repeats.
         sigma: standard deviation of the noise on the [0, 1] scale; nan for a blind method.
         shape: the frame's shape, (H, W, C).
     """
 
+    number: int
     sigma: float
     shape: tuple[int, int, int]
 
@@ -102,12 +104,14 @@ class Ready:
     """State of a worker after loading its method.
 
     Attributes:
+        pid: the process that loaded it.
         load_ns: time to import and build the method.
         threads: thread counts of the libraries, see `machine.threads.thread_counts`.
         problem: one line on the error if the method cannot be loaded; else None.
         reference_ns: times of the reference work, see `machine.timing`.
     """
 
+    pid: int
     load_ns: int
     threads: dict[str, Any]
     problem: str | None = None
@@ -126,6 +130,9 @@ class Reply:
         transfer_ns: time to move the frame to the device and the estimate back; empty on the CPU.
         peak_device_memory: bytes allocated on the device above the level before the call; None
             where it is not measured.
+        number: number of the request that it answers.
+        pid: the process that answers.
+        has_children: True if that process has child processes.
     """
 
     status: Status
@@ -134,40 +141,48 @@ class Reply:
     samples: Samples | None = None
     transfer_ns: tuple[int, ...] = ()
     peak_device_memory: int | None = None
+    number: int = 0
+    pid: int = 0
+    has_children: bool = False
 
 
 def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
     """Load the method, then serve requests until the coordinator hangs up or dies."""
-    _detach(task.log)
+    _detach()
+    pid = os.getpid()
     start = perf_counter_ns()
     try:
         session = _Session(*load_method(task), task)
     except BaseException as error:  # a plugin may raise anything
-        connection.send(Ready(0, {}, _explain(error)))
+        connection.send(Ready(pid, 0, {}, _explain(error)))
         return
+    if os.getpid() != pid:  # a copy that the method forked as it was loaded
+        os._exit(1)
     load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
-    connection.send(Ready(load_ns, threads.thread_counts(), reference_ns=reference_times()))
+    connection.send(Ready(pid, load_ns, threads.thread_counts(), reference_ns=reference_times()))
     with contextlib.suppress(EOFError), without_gradients(session.card):
         while True:
             _serve(connection, session, frames)
 
 
-def _detach(log: Path) -> None:
-    """Leave the terminal to the coordinator: send output to the log, and ignore Ctrl-C.
+def _detach() -> None:
+    """Leave the terminal to the coordinator, and tie this process's life to the coordinator's.
 
-    The process gets a group of its own, so that the coordinator can kill all that a method starts.
+    The process ignores Ctrl-C, and gets a group of its own, so that the coordinator can kill all
+    that a method starts. On Linux a guard does so even if one of the two can do nothing any more.
     """
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         os.setsid()
     if sys.platform == "linux":
+        from denoisebench.running import guard
+
+        guard.split_off()
         _be_first_out_of_memory()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    else:
+        threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _be_first_out_of_memory() -> None:
@@ -224,6 +239,18 @@ class _Session:
         self.rules = task.rules
         self.device = device_of(card, task.device)
         self.shapes: set[tuple[int, ...]] = set()
+        self.pid = os.getpid()
+
+    def _call(self, given: Any, sigma: float, extra: dict[str, np.ndarray]) -> Any:
+        """Call the method.
+
+        Raises:
+            RuntimeError: the method forked, and this is the copy: it must measure nothing.
+        """
+        output = self.denoiser.denoise(given, sigma, **extra)
+        if os.getpid() != self.pid:
+            raise RuntimeError("a forked copy of the process returned")
+        return output
 
     def run(
         self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float
@@ -244,7 +271,7 @@ class _Session:
         device.reset_peak()
         start = perf_counter_ns()
         output, samples = measure(
-            lambda: self.denoiser.denoise(given, sigma, **extra),
+            lambda: self._call(given, sigma, extra),
             device.clock,
             self.rules,
             cold=not self.shapes,
@@ -255,6 +282,9 @@ class _Session:
         peak = device.peak()
         if not np.array_equal(device.download(given)[0], noisy):
             return _refused("wrote into its input", busy_ns)
+        if not isinstance(output, type(given)):
+            return _refused(f"returned {_name(output)}, not {_name(given)}", busy_ns)
+        output = device.plain(output)  # a subclass may hide what its values, shape and dtype are
         if (difference := _difference(output, given)) is not None:
             return _refused(difference, busy_ns)
         estimate, download_ns = device.download(output)
@@ -264,15 +294,18 @@ class _Session:
         return Reply(Status.OK, "", busy_ns, samples, transfer, peak), estimate
 
 
+def _name(value: Any) -> str:
+    """Return the name of a value's type."""
+    return type(value).__name__
+
+
 def _refused(reason: str, busy_ns: int) -> tuple[Reply, None]:
     """Return the reply for an output that is not valid."""
     return Reply(Status.INVALID_OUTPUT, reason, busy_ns), None
 
 
 def _difference(output: Any, given: Any) -> str | None:
-    """Name the difference in type, shape or dtype between output and input; None if none."""
-    if not isinstance(output, type(given)):
-        return f"returned {type(output).__name__}, not {type(given).__name__}"
+    """Name the difference in shape or dtype between output and input; None if there is none."""
     if output.shape != given.shape:
         return f"returned shape {tuple(output.shape)}, not {tuple(given.shape)}"
     if output.dtype != given.dtype:
@@ -293,6 +326,10 @@ def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> N
         reply, estimate = session.run(noisy, clean, request.sigma)
     except BaseException as error:  # a method may raise anything
         reply, estimate = Reply(Status.ERROR, _explain(error)), None
-    if estimate is not None:
+    pid = os.getpid()
+    if estimate is not None and pid == session.pid:
         frames.view("estimate", request.shape)[:] = estimate
+    reply = replace(reply, number=request.number, pid=pid, has_children=processes.has_children())
     connection.send(reply)
+    if pid != session.pid:  # a copy that the method forked; the coordinator ends us both
+        os._exit(1)

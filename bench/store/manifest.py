@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from denoisebench.cells import Level
+from denoisebench.cells import MOST_SEEDS, Level
+from denoisebench.digests import value_digest
 from denoisebench.errors import UsageError
 from denoisebench.files import write_text
 from denoisebench.metrics.registry import PROTOCOL, select_metrics
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.protocol.rules import RECORDED
+from denoisebench.store.records import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +21,11 @@ if TYPE_CHECKING:
 
 MANIFEST_FILE = "manifest.json"
 """Name of the manifest in a run's folder."""
-_MANIFEST_VERSION = 1
+_MANIFEST_VERSION = 2
+_WITHOUT_DIGEST = 1  # the version of manifests that carry no digest of their own
 
 BUSY_PERCENT = 15
 """Share of the processor, in percent, above which other work is reported under the table."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,12 @@ class MetricRecord:
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """Machine and software of a run; see `machine.environment.describe`."""
+    """Machine and software of a run; see `machine.environment.describe`.
+
+    Attributes:
+        machine: see `machine.environment.machine_id`; in older runs it also covers the host's name.
+        name: the user's name for the machine; empty for none.
+    """
 
     denoisebench: str
     python: str
@@ -149,6 +155,12 @@ class EnvironmentRecord:
     machine: str = "unknown"
     cuda: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """The properties that tell machines apart, by the words for them."""
+        return {"processor": self.cpu, "cores": self.cores, "--machine": self.name or None}
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,8 @@ class RunManifest:
         written: time of writing, as ISO 8601 in UTC; None if it is not known.
         state: ``running``, ``interrupted`` or ``complete``.
         costs: sums of wall time, see `running.runner.Costs`; None until the run is complete.
+        seal: the seal of the store, see `store.rows`; None until the run is complete, and in runs
+            of older versions.
     """
 
     command: str
@@ -188,6 +202,7 @@ class RunManifest:
     written: str | None = None
     state: str = "complete"
     costs: Mapping[str, float] | None = None
+    seal: str | None = None
 
     @property
     def seeds(self) -> int:
@@ -211,6 +226,7 @@ class RunManifest:
             UsageError: it cannot be written.
         """
         content = {"manifest": _MANIFEST_VERSION} | asdict(self)
+        content["digest"] = value_digest(content)
         write_text(folder / MANIFEST_FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -226,34 +242,60 @@ def read_manifest(folder: Path) -> RunManifest:
             f"{folder} holds no run ({MANIFEST_FILE} is missing); give the folder of a run"
         )
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["manifest"] != _MANIFEST_VERSION:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no entries by name")
+        if content.get("manifest") not in (_MANIFEST_VERSION, _WITHOUT_DIGEST):
             raise UsageError(f"{path} was written by another version of bench; pass --fresh")
+        _check_digest(content)
         return _manifest(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); "
-            "pass --fresh to bench run to set the run aside and start anew"
+            f"{path} cannot be read ({type(error).__name__}: {error}); delete it, and the same "
+            "bench run goes on from what was measured, or pass --fresh to set the run aside"
         ) from error
+
+
+def _check_digest(content: dict[str, Any]) -> None:
+    """Raise ValueError unless the entries are those that were written."""
+    if content["manifest"] == _WITHOUT_DIGEST and "digest" not in content:
+        return
+    entries = {name: value for name, value in content.items() if name != "digest"}
+    if content.get("digest") != value_digest(entries):
+        raise ValueError("an entry was changed: it does not match its digest")
 
 
 def _manifest(content: dict[str, Any]) -> RunManifest:
     """Build a manifest from stored JSON.
 
     An entry that an older version did not write gets the value that it had in that version.
+
+    Raises:
+        ValueError: an entry is missing, or its value is not one that a run writes.
     """
-    parts = {
-        "noise": _record(NoiseRecord, content.get("noise", _OLDER_NOISE)),
-        "levels": tuple(_levels(content)),
-        "dataset": _dataset(content["dataset"]),
-        "rows": tuple(_record(Row, row) for row in content["rows"]),
-        "metrics": tuple(_record(MetricRecord, m) for m in content.get("metrics", _protocols())),
-        "environment": _record(EnvironmentRecord, content["environment"]),
-    }
-    manifest = _record(RunManifest, content | parts)
-    if "seeds" not in manifest.options or "digest" not in manifest.protocol:
-        raise ValueError("options.seeds or protocol.digest missing")
+    options = content.get("options")
+    if "levels" not in content and isinstance(options, dict):
+        content["levels"] = [{"sigma": sigma} for sigma in options.get("sigmas") or ()]
+    manifest = build(RunManifest, {"noise": _OLDER_NOISE, "metrics": _protocols()} | content)
+    for what, holds in _conditions(manifest).items():
+        if not holds:
+            raise ValueError(f"{what}: not what a run writes")
     return manifest
+
+
+def _conditions(manifest: RunManifest) -> dict[str, bool]:
+    """Check what readers rely on beyond the types, by the words for it."""
+    seeds, machine = manifest.options.get("seeds"), manifest.environment
+    shapes = [frame.shape for frame in manifest.dataset.frames]
+    return {
+        "options.seeds": type(seeds) is int and 1 <= seeds <= MOST_SEEDS,
+        "protocol": manifest.protocol.keys() >= {"version", "digest"},
+        "environment.cuda": not machine.cuda or machine.cuda.keys() >= {"name", "cuda"},
+        "environment.system": machine.system.strip() != "",
+        "a row's device": all(row.device in ("cpu", "cuda") for row in manifest.rows),
+        "a frame's shape": all(len(shape) == 3 and min(shape) > 0 for shape in shapes),
+        "a metric's decimals": all(0 <= m.decimals <= _MOST_DECIMALS for m in manifest.metrics),
+    }
 
 
 _OLDER_NOISE = {
@@ -261,32 +303,9 @@ _OLDER_NOISE = {
     "words": "the same noise for every method",
     "telling": "",
 }
-
-
-def _levels(content: dict[str, Any]) -> list[Level]:
-    """Return the noise levels; older manifests hold sigmas only."""
-    stored = content.get("levels")
-    if stored is None:
-        return [Level(float(sigma)) for sigma in content["options"]["sigmas"]]
-    return [_record(Level, level) for level in stored]
-
-
-def _dataset(content: dict[str, Any]) -> DatasetRecord:
-    """Build the record of a data set from stored JSON."""
-    frames = [_record(FrameRecord, f | {"shape": tuple(f["shape"])}) for f in content["frames"]]
-    return _record(DatasetRecord, content | {"frames": tuple(frames)})
+_MOST_DECIMALS = 100
 
 
 def _protocols() -> list[dict[str, Any]]:
     """Return the protocol's metrics, which older runs scored but did not record."""
     return [metric.description for metric in select_metrics(PROTOCOL)]
-
-
-def _record(kind: type[_T], content: Mapping[str, Any]) -> _T:
-    """Build a record from stored JSON; unknown entries are left out.
-
-    Raises:
-        TypeError: an entry is missing.
-    """
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for name, value in content.items() if name in known})

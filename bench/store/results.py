@@ -11,8 +11,8 @@ from denoisebench.cells import Status, told_to
 from denoisebench.errors import UsageError, unknown
 from denoisebench.metrics.registry import PROTOCOL
 from denoisebench.parameters import matching
-from denoisebench.store.manifest import read_manifest
-from denoisebench.store.sqlite import STORE, Store
+from denoisebench.store.manifest import MANIFEST_FILE, read_manifest
+from denoisebench.store.sqlite import STORE, DamagedStoreError, Store
 from denoisebench.store.texts import shown_manifest, shown_measurements
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ def load_run(folder: Path) -> Results:
     """
     manifest = shown_manifest(read_manifest(folder))
     with Store(folder / STORE, read_only=True) as store:
+        if manifest.seal not in (None, store.seal):
+            raise DamagedStoreError(folder / STORE, f"it is not the one of {MANIFEST_FILE}")
         measurements = shown_measurements(store.measurements())
         return Results(manifest, measurements, store.reference_ns())
 

@@ -3,50 +3,65 @@
 Cells are unique: saving a measurement again replaces it, so resuming cannot double a cell. Each
 measurement is a transaction of its own, so a killed run loses at most one.
 
-A file of an older version lacks the columns that were added since. It gets them when it is opened
-for writing; until then, their values are not known.
+Digests are checked whenever rows are read, see `store.rows`. A file of version 1 has none, and may
+lack columns that were added since. It is read unverified, and brought up to date when it is opened
+for writing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.cells import Cell, Measurement, Score, Status
+from denoisebench.cells import Cell, Measurement
 from denoisebench.errors import UsageError
+from denoisebench.store import rows
+from denoisebench.store.records import build, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    _Content = Mapping[str, Iterable[Mapping[str, Any]]]
+    """Rows by table, each by its columns."""
 
 STORE = "run.sqlite"
 """Name of the file in a run's folder."""
+STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
+"""The file, and those that SQLite keeps beside it."""
 
-_APPLICATION_ID = 0x64624E43  # marks the file as ours
-_SCHEMA_VERSION = 1
-
-_CELL = tuple(f.name for f in fields(Cell))
-_OUTCOME = tuple(f.name for f in fields(Measurement) if f.name != "cell")
 _SAMPLES = ("call_ns", "event_ns", "transfer_ns")
-_COLUMNS = _CELL + _OUTCOME
 
-_TABLE = f"CREATE TABLE measurements ({', '.join(_COLUMNS)})"
-# For SQLite any two NULLs differ, such as the sigmas of recorded noise.
-_UNIQUE = "CREATE UNIQUE INDEX cell ON measurements ({})".format(
-    ", ".join(f"ifnull({name}, '')" for name in _CELL)
-)
-_SCHEMA = f"""
-BEGIN;
-{_TABLE};
-{_UNIQUE};
-CREATE TABLE sessions (id INTEGER PRIMARY KEY, method, device, started, details);
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_SCHEMA_VERSION};
-COMMIT;
-"""
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_REFUSED = {
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+_NO_SHARED_MEMORY = {
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
+
+
+class DamagedStoreError(UsageError):
+    """Error for a file with rows that are changed, lost or unreadable."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(
+            f"{path} is damaged ({reason}); the same bench run again keeps what is intact and "
+            "measures the rest"
+        )
 
 
 class Store:
@@ -56,61 +71,127 @@ class Store:
         path: the file; created if it is absent, unless ``read_only``.
         read_only: True to read only, also from a folder that cannot be written to.
 
+    Attributes:
+        remarks: lines for the user: the file was of an older version, or the file system lacks
+            shared memory.
+
     Raises:
-        UsageError: the file is damaged, not ours, of another version, or absent and ``read_only``.
+        DamagedStoreError: the file is damaged.
+        UsageError: it is not ours, of another version, or absent and ``read_only``.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
+        self.remarks: list[str] = []
         if read_only and not path.is_file():
             raise UsageError(f"{path}: no measurements there; give the folder of a run")
-        mode = "ro" if read_only else "rwc"
-        with self._explained():
-            uri = f"{path.absolute().as_uri()}?mode={mode}"
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-            if not read_only:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                if self._is_empty():
-                    self._connection.executescript(_SCHEMA)
-            self._check()
-            found = {row[1] for row in self._connection.execute("PRAGMA table_info(measurements)")}
-            self._columns = [name for name in _COLUMNS if name in found]
-            if len(self._columns) < len(_COLUMNS) and not read_only:
-                self._bring_up_to_date()
+        with contextlib.ExitStack() as stack, self._explained():
+            self._connection = rows.connect(path, read_only=read_only)
+            stack.callback(self.close)
+            self._open()
+            stack.pop_all()
+
+    def _open(self) -> None:
+        """Check the file, and prepare it for writing if it is not read only."""
+        try:
+            self._inspect()
+            if not self._read_only:
+                self._pragma("journal_mode = WAL")
+                self._pragma("user_version")  # the first use of the journal shows whether it works
+        except sqlite3.OperationalError as error:
+            if self._read_only or _code(error) not in _NO_SHARED_MEMORY:
+                raise
+            self._do_without_shared_memory()
+            self._inspect()
+        if not self._read_only:
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _do_without_shared_memory(self) -> None:
+        """Take the rollback journal, where the file system lacks what the write-ahead log needs."""
+        self._connection.close()
+        self._connection = rows.connect(self._path, read_only=False)
+        self._pragma("locking_mode = EXCLUSIVE")  # a log that is there is read without sharing
+        self._pragma("journal_mode = DELETE")
+        self._pragma("locking_mode = NORMAL")
+        self._pragma("user_version")
+        self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
+        self.remarks.append(
+            "This file system has no shared memory for SQLite's write-ahead log: each measurement "
+            "is saved with a rollback journal, as safely but more slowly"
+        )
+
+    def _inspect(self) -> None:
+        """Check that the file is ours and not damaged; fill a new one, bring an older one up."""
+        empty = self._is_empty()
+        if empty and self._read_only:
+            raise UsageError(f"{self._path} is empty; run the same bench run again")
+        if empty:
+            with self._transaction("IMMEDIATE"):
+                self._fill({})
+        self._version = self._checked_version()
+        if self._read_only:
+            return
+        self._check_writable()
+        if self._version == rows.UNSEALED:
+            self._bring_up_to_date()
+        for table in rows.COLUMNS:
+            self._rows(table)
 
     def _is_empty(self) -> bool:
         """Return True for a new file, or one whose run was killed before it was filled."""
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         return bool(tables == 0 and self._pragma("application_id") == 0)
 
-    def _check(self) -> None:
-        """Check that the file is ours, of this version, and not damaged."""
-        if self._pragma("application_id") != _APPLICATION_ID:
-            raise UsageError(f"{self._path} was not written by bench; choose another folder")
-        if self._pragma("user_version") != _SCHEMA_VERSION:
+    def _checked_version(self) -> int:
+        """Return the version of the file's tables, after a check of its header and structure."""
+        version = self._pragma("user_version")
+        ours = self._pragma("application_id") == rows.APPLICATION_ID
+        if not ours or version not in (rows.VERSION, rows.UNSEALED):
+            if rows.intact_rows(self._connection, "measurements"):
+                raise DamagedStoreError(self._path, "its header is changed")
+            if not ours:
+                raise UsageError(f"{self._path} was not written by bench; choose another folder")
             raise UsageError(
                 f"{self._path} was written by another version of bench; "
                 "choose another folder, or pass --fresh to set it aside"
             )
-        if (found := self._pragma("quick_check")) != "ok":
-            raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+        found = self._pragma("quick_check" if self._read_only else "integrity_check")
+        if found != "ok":
+            raise DamagedStoreError(self._path, str(found).splitlines()[-1])
+        return int(version)
+
+    def _check_writable(self) -> None:
+        """Check that SQLite does not hold a writable file for a read-only one."""
+        try:
+            with self._transaction("IMMEDIATE"):
+                pass
+        except sqlite3.OperationalError as error:
+            read_only = _code(error) & 0xFF == sqlite3.SQLITE_READONLY
+            if read_only and os.access(self._path, os.W_OK):
+                raise DamagedStoreError(self._path, "its header is changed") from error
+            raise
 
     def _bring_up_to_date(self) -> None:
-        """Move an older version's measurements into a table with today's columns."""
-        known = ", ".join(self._columns)
-        self._connection.executescript(
-            f"""
-            BEGIN;
-            ALTER TABLE measurements RENAME TO older;
-            {_TABLE};
-            INSERT INTO measurements ({known}) SELECT {known} FROM older;
-            DROP TABLE older;
-            {_UNIQUE};
-            COMMIT;
-            """
+        """Move an older version's rows, if they can be read, into today's tables."""
+        count = len(self.measurements())
+        self.sessions()
+        older = {table: self._rows(table) for table in rows.COLUMNS}
+        with self._transaction("IMMEDIATE"):
+            for table in older:
+                self._connection.execute(f"DROP TABLE {table}")
+            self._fill(older)
+        self._version = rows.VERSION
+        self.remarks.append(
+            f"{self._path} is of an older version, without digests: its {count} measurements are "
+            "taken unverified"
         )
-        self._columns = list(_COLUMNS)
+
+    def _fill(self, content: _Content) -> None:
+        """Create the tables, and enter rows into them, within a transaction."""
+        for statement in rows.SCHEMA:
+            self._connection.execute(statement)
+        self._enter(content)
 
     def _pragma(self, name: str) -> Any:
         """Return the value of a PRAGMA."""
@@ -121,18 +202,96 @@ class Store:
         """Turn SQLite's errors into errors that a user can act on."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
-            if "full" in str(error) or "disk I/O" in str(error):
-                raise UsageError(
-                    f"cannot write {self._path}: {error}; free some space and run the same "
-                    "command again, it goes on from here"
-                ) from error
-            if isinstance(error, sqlite3.OperationalError):
-                raise UsageError(f"cannot use {self._path}: {error}") from error
-            raise UsageError(
-                f"{self._path} is damaged ({error}); pass --fresh to set it aside and start anew, "
-                "or choose another folder"
-            ) from error
+        except sqlite3.Error as error:
+            raise self._explanation(error) from error
+
+    def _explanation(self, error: sqlite3.Error) -> UsageError:
+        """Return the error that a user can act on for one of SQLite's."""
+        code = _code(error)
+        if code in _NO_SHARED_MEMORY:
+            return UsageError(
+                f"cannot read {self._path}: its run was cut off, and this file system has no "
+                "shared memory; the same bench run again puts it in order"
+            )
+        if code & 0xFF in _NO_ROOM and code != sqlite3.SQLITE_IOERR_SHORT_READ:
+            if self._read_only:
+                return UsageError(f"cannot read {self._path}: {error}")
+            return UsageError(
+                f"cannot write {self._path}: {error}; free some space and run the same "
+                "command again, it goes on from here"
+            )
+        if code & 0xFF in _REFUSED:
+            return UsageError(f"cannot use {self._path}: {error}")
+        return DamagedStoreError(self._path, error)
+
+    @contextlib.contextmanager
+    def _transaction(self, kind: str) -> Iterator[None]:
+        """Carry out the block as a whole or, if it raises, not at all."""
+        self._connection.execute(f"BEGIN {kind}")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
+        """Read a table's rows, verified by their digests and the seal."""
+        if self._version == rows.UNSEALED:
+            return self._unverified_rows(table)
+        names = rows.COLUMNS[table]
+        with self._explained(), self._transaction("DEFERRED"):
+            query = f"SELECT {', '.join(names)}, digest FROM {table}"
+            found = self._connection.execute(query).fetchall()
+            seals = self._connection.execute(f"SELECT {table} FROM seals").fetchall()
+        content = [dict(zip(names, values, strict=True)) for *values, _ in found]
+        digests = [rows.row_digest(table, row) for row in content]
+        changed = sum(row[-1] != digest for row, digest in zip(found, digests, strict=True))
+        if changed:
+            raise DamagedStoreError(self._path, f"{changed} of {len(found)} {table} are changed")
+        if seals != [(rows.seal(digests),)]:
+            raise DamagedStoreError(self._path, f"some {table} are lost")
+        return content
+
+    def _unverified_rows(self, table: str) -> list[dict[str, Any]]:
+        """Read a table's rows from a file of an older version, which may lack some columns."""
+        with self._explained():
+            known = {row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")}
+            names = [n for n in rows.COLUMNS[table] if n in known or n not in rows.ADDED]
+            found = self._connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
+        return [dict(zip(names, values, strict=True)) for values in found]
+
+    def enter(self, content: _Content) -> None:
+        """Enter rows by table, all or none; a row replaces an earlier one of the same key.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        with self._explained(), self._transaction("IMMEDIATE"):
+            self._enter(content)
+
+    def _enter(self, content: _Content) -> None:
+        """Enter rows, within a transaction."""
+        for table, several in content.items():
+            for row in several:
+                self._enter_row(table, row)
+
+    def _enter_row(self, table: str, row: Mapping[str, Any]) -> None:
+        """Enter a row, with its digest and its table's seal, within a transaction."""
+        values = rows.stored(table, row)
+        digest = rows.row_digest(table, values)
+        same = " AND ".join(f"ifnull({n}, '') = ifnull(:{n}, '')" for n in rows.KEYS[table])
+        execute = self._connection.execute
+        [gone] = execute(f"SELECT max(digest) FROM {table} WHERE {same}", values).fetchone()
+        [seal] = execute(f"SELECT {table} FROM seals").fetchone()
+        names = [*values, "digest"]
+        execute(
+            f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) "
+            f"VALUES ({', '.join(f':{name}' for name in names)})",
+            {**values, "digest": digest},
+        )
+        execute(f"UPDATE seals SET {table} = ?", (rows.resealed(seal, gone, digest),))
 
     def begin_session(self, method: str, device: str, started: str) -> int:
         """Enter a worker process.
@@ -148,13 +307,10 @@ class Store:
         Raises:
             UsageError: the file cannot be written.
         """
-        with self._explained():
-            cursor = self._connection.execute(
-                "INSERT INTO sessions (method, device, started) VALUES (?, ?, ?)",
-                (method, device, started),
-            )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        number = max((row["id"] for row in self._rows("sessions")), default=0) + 1
+        row = {"id": number, "method": method, "device": device, "started": started}
+        self.enter({"sessions": [row]})
+        return number
 
     def describe_session(self, session: int, details: dict[str, Any]) -> None:
         """Record a worker process's details, ready for JSON, such as its thread counts.
@@ -162,23 +318,26 @@ class Store:
         Raises:
             UsageError: the file cannot be written.
         """
-        with self._explained():
-            self._connection.execute(
-                "UPDATE sessions SET details = ? WHERE id = ?", (json.dumps(details), session)
-            )
+        [row] = [row for row in self._rows("sessions") if row["id"] == session]
+        self.enter({"sessions": [row | {"details": json.dumps(details)}]})
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return all worker processes: id, method, device, start and details."""
-        rows = self._connection.execute(
-            "SELECT id, method, device, started, details FROM sessions ORDER BY id"
-        )
-        return [
-            {"id": i, "method": m, "device": d, "started": s, "details": json.loads(text or "{}")}
-            for i, m, d, s, text in rows
-        ]
+        """Return all worker processes: id, method, device, start and details.
+
+        Raises:
+            DamagedStoreError: a row is changed, lost or unreadable.
+            UsageError: the file cannot be read.
+        """
+        found = sorted(self._rows("sessions"), key=lambda row: row["id"])
+        with self._understood():
+            return [row | {"details": _details(row["details"])} for row in found]
 
     def reference_ns(self) -> dict[int, list[int]]:
-        """Return the times of the reference work in ns, by session, where they were measured."""
+        """Return the times of the reference work in ns, by session, where they were measured.
+
+        Raises:
+            DamagedStoreError, UsageError: as `sessions`.
+        """
         timed = {s["id"]: s["details"].get("reference_ns") for s in self.sessions()}
         return {session: list(ns) for session, ns in timed.items() if ns}
 
@@ -191,32 +350,43 @@ class Store:
         row = vars(measurement) | vars(measurement.cell)
         row |= {name: json.dumps(row[name]) for name in _SAMPLES}
         row["scores"] = json.dumps({name: vars(s) for name, s in measurement.scores.items()})
-        marks = ", ".join("?" * len(_COLUMNS))
-        with self._explained():
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO measurements ({', '.join(_COLUMNS)}) VALUES ({marks})",
-                [row[name] for name in _COLUMNS],
-            )
+        # An exception may quote the name of a file that is no text.
+        row["reason"] = measurement.reason.encode(errors="backslashreplace").decode()
+        self.enter({"measurements": [row]})
 
     def measurements(self) -> dict[Cell, Measurement]:
         """Return all measurements by cell.
 
         Raises:
+            DamagedStoreError: a row is changed, lost or unreadable.
             UsageError: the file cannot be read.
         """
+        content = self._rows("measurements")
+        with self._understood():
+            return {m.cell: m for m in map(_measurement, content)}
+
+    @property
+    def seal(self) -> str:
+        """The seal of all rows; empty in a file of an older version."""
+        if self._version == rows.UNSEALED:
+            return ""
         with self._explained():
-            rows = self._connection.execute(
-                f"SELECT {', '.join(self._columns)} FROM measurements"
-            ).fetchall()
-        found = (_measurement(dict(zip(self._columns, row, strict=True))) for row in rows)
-        return {m.cell: m for m in found}
+            return " ".join(self._connection.execute("SELECT * FROM seals").fetchone())
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn errors of values that no measurement has, such as an unknown status, into ours."""
+        try:
+            yield
+        except (ValueError, TypeError, RecursionError) as error:
+            raise DamagedStoreError(self._path, error) from error
 
     def close(self) -> None:
         """Close the file and remove its journal, so that it can be read from a read-only folder.
 
         While another process has the file open, the journal stays, which is safe, too.
         """
-        with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
 
@@ -227,12 +397,20 @@ class Store:
         self.close()
 
 
-def _measurement(row: dict[str, Any]) -> Measurement:
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's extended code of an error; those of Python's own making have none."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+
+
+def _measurement(row: Mapping[str, Any]) -> Measurement:
     """Build a measurement from a row of the table, by column."""
     values = {name: value for name, value in row.items() if value is not None}
-    cell = Cell(**{name: values.pop(name, None) for name in _CELL})
-    values |= {name: tuple(json.loads(values[name])) for name in _SAMPLES}
-    scores = json.loads(values.get("scores", "{}"))
-    values["scores"] = {name: Score(**score) for name, score in scores.items()}
-    values["status"] = Status(values["status"])
-    return Measurement(cell, **values)
+    values |= {n: json.loads(values[n]) for n in (*_SAMPLES, "scores") if n in values}
+    return build(Measurement, {**values, "cell": build(Cell, row)})
+
+
+def _details(text: str | None) -> dict[str, Any]:
+    """Read a session's details."""
+    details: dict[str, Any] = checked(Mapping[str, Any], json.loads(text or "{}"), "details")
+    checked(tuple[int, ...] | None, details.get("reference_ns"), "reference_ns")
+    return details

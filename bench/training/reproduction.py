@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from tabulate import tabulate
 
 from denoisebench.denoisers.gan.study import load_study
 from denoisebench.errors import UsageError, unknown
+from denoisebench.files import read_json
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import PAPER_PSNR, table1
 
@@ -77,11 +77,7 @@ def read_evidence(runs: Sequence[Path], weights: Path, ablations: Path) -> Evide
 
 def _cards(folder: Path) -> dict[str, dict[str, Any]]:
     """Read the cards of a folder by file name, without its ending."""
-    try:
-        files = sorted(folder.glob("*.json"))
-        return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the cards in {folder} cannot be read: {error}") from error
+    return {file.stem: read_json(file, f"card {file}") for file in sorted(folder.glob("*.json"))}
 
 
 def rewrite(document: str, evidence: Evidence) -> str:

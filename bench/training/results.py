@@ -81,8 +81,8 @@ def finished_scores(folder: Path) -> dict[str, float]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["val_psnr"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {str(k): float(v) for k, v in files.read_json(path, f"{path}")["val_psnr"].items()}
+    except (UsageError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is damaged ({error}); move it away to train again") from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import math
 import os
-import shlex
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +17,12 @@ from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.denoisers.gan import parallel
 from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.perceptual import VggFeatures
-from denoisebench.denoisers.gan.recipe import load as load_recipe
+from denoisebench.denoisers.gan.recipe_file import load_recipe
 from denoisebench.denoisers.gan.training import DivergedError, Trainer, train_network
 from denoisebench.errors import UsageError
 from denoisebench.machine import threads
 from denoisebench.machine.environment import has_cuda
+from denoisebench.text import command_line
 from denoisebench.training.data import TrainingData, split, validation_sigmas
 from denoisebench.training.progress import told
 from denoisebench.training.results import CHECKPOINT_FILE, RESULT_FILES, write_results
@@ -93,7 +93,7 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value)]
-        return shlex.join(words)
+        return command_line(words)
 
 
 class Ending(enum.Enum):

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_EARLY = 0.5  # seconds by which a film may end before its time without being called truncated
-
 
 class OpencvFilm:
     """A film file, see `Film`.
@@ -47,7 +45,8 @@ class OpencvFilm:
         refuse_size(path, int(height), int(width))
         self.decoder = f"OpenCV {cv2.__version__}"
         self.codec = int(code).to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
-        self.seconds = max(0.0, count / rate) if rate > 0 else 0.0
+        self._interval = 1 / rate if rate > 0 else 0.0
+        self.seconds = max(0.0, count * self._interval)
         self.damaged: set[int] = set()
         self.notes: list[str] = []
 
@@ -59,15 +58,12 @@ class OpencvFilm:
             there, pixels = capture.read()
             if not there:
                 break
-            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if ordinal:  # of some frames OpenCV does not know the time, and says 0
+                seconds = told if told > seconds else seconds + self._interval
             yield CvPicture(pixels, ordinal, seconds)
             ordinal += 1
         capture.release()
-        if self.seconds - seconds > _EARLY:
-            self.notes.append(
-                f"it ends after {seconds:.1f} of {self.seconds:.1f} s, truncated: "
-                "what decoded is used"
-            )
 
 
 class CvPicture:

@@ -22,8 +22,8 @@ def open_film(path: Path) -> Film:
     Raises:
         FilmError: there is no such file, or it is not a film.
     """
-    if not path.is_file():  # a pipe would block
-        problem = "is no regular file" if path.exists() else "does not exist"
+    if not os.path.isfile(path):  # a pipe would block
+        problem = "is no regular file" if os.path.exists(path) else "does not exist"
         raise FilmError(f"{path}: {problem}; give a film file")
     if not os.access(path, os.R_OK):
         raise FilmError(f"{path}: cannot be read (Permission denied)")
@@ -36,7 +36,8 @@ def open_film(path: Path) -> Film:
 
         _log.warning(
             "%s is read by OpenCV, as PyAV cannot be imported (%s): OpenCV does not tell "
-            "interlaced or HDR films from others, nor damaged frames from good ones. "
+            "interlaced, HDR, mirrored or truncated films from others, nor damaged frames from "
+            "good ones. "
             "pip install 'denoisebench[video]' brings PyAV",
             path,
             missing,

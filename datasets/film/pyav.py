@@ -8,6 +8,7 @@ counted and left out.
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _NOT_FILMS = ("tty", "image2", "hls", "dash", "concat", "lrc", "srt", "webvtt", "ass")
 _STILLS = "_pipe"  # ends the names of FFmpeg's readers of single images
 _EARLY = 0.5  # seconds by which a film may end before its time without being called truncated
+_FROM_ZERO = ("matroska", "nut", "asf")  # count a film's length from 0, wherever it starts
 
 
 class PyavFilm:
@@ -44,7 +46,9 @@ class PyavFilm:
         with self._opened() as (container, stream):
             refuse_size(path, stream.codec_context.height, stream.codec_context.width)
             self.codec: str = stream.codec_context.name
-            self.seconds = _declared_seconds(container, stream)
+            self._start, self._end = _declared_span(container, stream)
+            self.seconds = max(0.0, self._end - self._start)
+            self._reached = self._start
             self._base: Fraction = stream.time_base or Fraction(1, 1)
             self._rate = float(stream.average_rate or 25)
 
@@ -56,11 +60,11 @@ class PyavFilm:
         """
         converters = Converters()
         group, whole = 0, True
-        ordinal, seconds = -1, 0.0
+        ordinal = -1
         start: float | None = None
         interlaced, transfer = False, ""
         with self._opened() as (container, stream):
-            for frame in _frames(container, stream):
+            for frame in self._frames(container, stream):
                 ordinal += frame is not None
                 if frame is None or frame.is_corrupt:
                     self.damaged.add(group)
@@ -78,7 +82,28 @@ class PyavFilm:
                     interlaced |= picture.interlaced
                     transfer = picture.transfer or transfer
                     yield picture
-        self._take_notes(seconds - (start or 0.0), interlaced, transfer)
+        self._take_notes(interlaced, transfer)
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        """Yield decoded frames, and None where the file is damaged; note the time reached."""
+        packets = container.demux(_timed(container, stream))
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:
+                yield None
+                return
+            self._reached = max(self._reached, _end(packet))
+            if packet.stream.index != stream.index:
+                continue
+            try:
+                yield from stream.codec_context.decode(packet if packet.size else None)
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                yield None
 
     def _check(self, frame: Any) -> None:
         refuse_size(self.path, frame.height, frame.width)
@@ -127,8 +152,9 @@ class PyavFilm:
             )
         return stream
 
-    def _take_notes(self, last: float, interlaced: bool, transfer: str) -> None:
-        if self.seconds - last > _EARLY + 1 / self._rate:
+    def _take_notes(self, interlaced: bool, transfer: str) -> None:
+        if self._end - self._reached > _EARLY + 1 / self._rate:
+            last = self._reached - self._start
             self.notes.append(
                 f"it ends after {last:.1f} of {self.seconds:.1f} s, truncated: what decoded is used"
             )
@@ -143,29 +169,34 @@ class PyavFilm:
             self.notes.append(f"it is HDR ({transfer}): toned down to SDR")
 
 
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield decoded frames; None where the file is damaged."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.error.FFmpegError:
-            yield None
-            return
-        try:
-            yield from stream.codec_context.decode(packet if packet.size else None)
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            yield None
+def _timed(container: Any, stream: Any) -> list[Any]:
+    """Return the streams that the declared length is of: all, where the pictures have none."""
+    return [stream] if stream.duration else list(container.streams)
 
 
-def _declared_seconds(container: Any, stream: Any) -> float:
+def _declared_span(container: Any, stream: Any) -> tuple[float, float]:
+    """Return the time of the first picture and that of the end, in seconds of the film's clock."""
+    start = _seconds(stream.start_time, stream.time_base)
     if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return float(container.duration or 0) / float(av.time_base)
+        base, length = start, _seconds(stream.duration, stream.time_base)
+    else:
+        unit = Fraction(1, av.time_base)
+        base, length = (_seconds(time, unit) for time in (container.start_time, container.duration))
+    if container.format.name.startswith(_FROM_ZERO) and length > base:
+        base = 0.0
+    return start, base + length
+
+
+def _end(packet: Any) -> float:
+    """Return the time at which a packet's content ends; minus infinity if it tells no time."""
+    time = packet.dts if packet.pts is None else packet.pts
+    if time is None:
+        return -math.inf
+    return _seconds(time + (packet.duration or 0), packet.time_base)
+
+
+def _seconds(time: int | None, unit: Fraction | None) -> float:
+    return float((time or 0) * (unit or 0))
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -64,12 +64,12 @@ class AvPicture:
         if matrix in _UNSAID:
             matrix = 1 if frame.height > _HD_LINES else 5
         self._matrix = Colorspace(_MATRICES[matrix])
-        self._turns = round(frame.rotation / 90) % 4
+        self._display = _display_matrix(frame)
         self._converters = converters
 
     def thumbnail(self) -> np.ndarray:
         """uint8 (*`THUMBNAIL`, 3), YCbCr."""
-        rows, columns = THUMBNAIL if self._turns % 2 == 0 else THUMBNAIL[::-1]
+        rows, columns = THUMBNAIL[::-1] if _swaps(self._display) else THUMBNAIL
         small = self._converters.thumbnail.reformat(
             self._frame, columns, rows, "yuv444p", interpolation=_SHRINK, threads=1
         )
@@ -102,7 +102,43 @@ class AvPicture:
         return self._upright(_halve_columns(colours) if self.interlaced else colours)
 
     def _upright(self, pixels: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.rot90(pixels, self._turns))
+        return np.ascontiguousarray(displayed(pixels, self._display))
+
+
+def displayed(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Turn and mirror pixels into one of eight orientations, the nearest to a display matrix.
+
+    Args:
+        pixels: (H, W, ...), as they are coded.
+        matrix: ((a, b), (c, d)): the pixel in column x and row y is shown in column ax + cy and
+            row bx + dy, but for a shift that moves the picture back into view.
+
+    Returns:
+        A view of the pixels, (H, W, ...) or (W, H, ...).
+
+    Examples:
+        >>> displayed(np.array([[1, 2, 3], [4, 5, 6]]), np.array([[-1, 0], [0, 1]]))
+        array([[3, 2, 1],
+               [6, 5, 4]])
+    """
+    (a, b), (c, d) = matrix
+    if _swaps(matrix):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _swaps(matrix: np.ndarray) -> bool:
+    """Return True if a display matrix shows rows as columns."""
+    (a, b), (c, d) = np.abs(matrix)
+    return bool(b + c > a + d)
+
+
+def _display_matrix(frame: Any) -> np.ndarray:
+    """Return the part of a frame's display matrix that turns, mirrors and scales."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return np.eye(2)
+    return np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2].astype(float)
 
 
 def _halve_columns(pixels: np.ndarray) -> np.ndarray:

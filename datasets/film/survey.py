@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from denoisebench.datasets.film.reading import Film, Picture
 
-SURVEY_VERSION = 1  # of what decides on the candidates; another one begins anew
+SURVEY_VERSION = 2  # of what decides on the candidates; another one begins anew
 WINDOW = 1.0  # seconds of which one frame is a candidate
 TAIL = 16  # last frames, never used: where a film is cut short, some of them are missing
 SMALLEST = 64  # rows or columns of a frame
@@ -84,7 +84,8 @@ def make_survey(
         FilmError: nothing in the film can be used.
         UsageError: the folder cannot be written to.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or not ours
+    # There is none, or it is not ours.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         return _finished(folder)
     make_empty(folder)
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from denoisebench.denoisers.gan import recipe as recipes
+from denoisebench.denoisers.gan.recipe_file import load_recipe
 from denoisebench.errors import UsageError, unknown
+from denoisebench.files import read_toml
 
 _SHIPPED = Path(__file__).with_name("studies")
 
@@ -57,12 +57,7 @@ def load_study(name: str, *, reduced: bool) -> list[Training]:
         raise UsageError(
             f"{unknown('study', name, study_names())}; or give the path of a .toml file"
         )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"study {name}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"study {name}: not valid TOML: {error}") from error
+    content = read_toml(path, f"study {name}")
     fewer = content.get("cpu", {}) if reduced else {}
     try:
         trainings = [t for entry in content["training"] for t in _trainings(entry, fewer)]
@@ -91,13 +86,13 @@ def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
         if not 0 <= sigma <= 255:
             raise ValueError(f"sigma {sigma} is not between 0 and 255")
     own = {key: _text(value) for key, value in entry.get("set", {}).items()}
-    plain = recipes.load(entry["recipe"], own)
+    plain = load_recipe(entry["recipe"], own)
     changes = own | {
         key: _text(value)
         for key, value in fewer.items()
         if key not in own and (plain.adversary or not key.startswith("adversary."))
     }
-    recipes.load(entry["recipe"], changes)
+    load_recipe(entry["recipe"], changes)
     return [
         Training(f"{entry['name']}-{s:g}", entry["question"], entry["recipe"], float(s), changes)
         for s in entry["sigmas"]

@@ -15,6 +15,7 @@ from denoisebench.denoisers.gan.adversary import Adversary
 from denoisebench.denoisers.gan.data import random_source
 from denoisebench.denoisers.gan.networks import build_generator
 from denoisebench.errors import UsageError
+from denoisebench.plugins import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,13 +209,29 @@ class Trainer:
             UsageError: the checkpoint is damaged, or of another training.
         """
         state = checkpoint.load_state(path, self.device)
-        differing = [k for k, v in self.identity.items() if state.get("identity", {}).get(k) != v]
+        try:
+            self._check_same_training(path, state["identity"])
+            self._restore(state)
+        except UsageError:
+            raise
+        except Exception as error:  # torch raises whatever it meets
+            raise UsageError(
+                f"{path} is damaged or incomplete ({describe_error(error)}); pass --fresh to set "
+                "it aside and start anew"
+            ) from error
+
+    def _check_same_training(self, path: Path, identity: dict[str, Any]) -> None:
+        """Raise UsageError unless the checkpoint is of this training."""
+        differing = [k for k, v in self.identity.items() if identity.get(k) != v]
         if differing:
             raise UsageError(
                 f"{path} is of another training (other {', '.join(differing)}); choose another "
                 "--out, or pass --fresh to set it aside"
             )
-        self.iteration, self.seconds = state["iteration"], state["seconds"]
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take over a checkpoint's state."""
+        self.iteration, self.seconds = int(state["iteration"]), float(state["seconds"])
         self.generator.load_state_dict(state["generator"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
