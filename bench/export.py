@@ -6,14 +6,15 @@ To add a format, write a function that returns the text of each file by its name
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Status
+from denoisebench.reporting.formatting import first_of
 from denoisebench.reporting.junit import JunitSuite
+from denoisebench.text import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from denoisebench.cells import Measurement
     from denoisebench.store.results import Results
 
-__all__ = ["EXPORTS", "bencher", "github_action_benchmark", "junit", "pytest_benchmark"]
+__all__ = ["EXPORTS", "bencher", "github_action_benchmark", "junit", "left_out", "pytest_benchmark"]
 
 
 def github_action_benchmark(results: Results) -> dict[str, str]:
@@ -73,15 +74,34 @@ _COSTS = (
 
 
 def _figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
-    """Yield each row's name, figure and value, where the mean is finite and over all cells."""
+    """Yield each row's name, figure and value, where it is finite: JSON has no other numbers."""
+    return (known for known in _known_figures(results) if math.isfinite(known[2]))
+
+
+def _known_figures(results: Results) -> Iterator[tuple[str, _Figure, float]]:
+    """Yield each row's name, figure and value, infinite ones, too; `table1` says what is known."""
     scores = [_Figure(m.column, m.name, m.title, m.unit, m.direction) for m in results.metrics]
     for name, line in _named_lines(results).items():
-        if line["status"] != Status.OK:
-            continue
         for figure in (*scores, *_COSTS):
             value = line.get(figure.column)
-            if value is not None and math.isfinite(value):
+            if value is not None and not math.isnan(value):
                 yield name, figure, float(value)
+
+
+def left_out(results: Results) -> list[str]:
+    """Say what the files of figures leave out: a line for each reason, none if nothing is."""
+    infinite = [
+        f"{name} {figure.title}"
+        for name, figure, value in _known_figures(results)
+        if math.isinf(value)
+    ]
+    lacking = [
+        f"{name} ({line['status']}, {line['frames']} of {len(results.frames())} frames)"
+        for name, line in _named_lines(results).items()
+        if line["status"] != Status.OK
+    ]
+    reasons = {"infinite, which JSON cannot hold": infinite, "without a mean": lacking}
+    return [f"Left out, {why}: {first_of(names)}" for why, names in reasons.items() if names]
 
 
 def junit(results: Results) -> dict[str, str]:
@@ -103,8 +123,8 @@ def junit(results: Results) -> dict[str, str]:
 def pytest_benchmark(results: Results) -> dict[str, str]:
     """Write ``pytest-benchmark.json``, which ``pytest-benchmark compare`` reads.
 
-    It holds a benchmark for each method, device and noise level; the rounds are the warm calls on
-    all frames, in seconds.
+    It holds a benchmark for each method, device and noise level that has all frames; the rounds are
+    the warm calls on all frames, in seconds. An infinite PSNR is the text ``inf``.
     """
     machine = results.manifest.environment
     content = {
@@ -128,6 +148,8 @@ def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
     for row in results.rows:
         measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
         for level in dict.fromkeys(m.cell.level for m in measured):
+            if not results.is_complete(row, level):
+                continue
             cells = [m for m in measured if m.cell.level == level]
             name = row.label(level)
             psnr = _mean_psnr(cells)
@@ -143,10 +165,11 @@ def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
             }
 
 
-def _mean_psnr(cells: Sequence[Measurement]) -> float | None:
-    """Return the mean PSNR in dB; None where it is unknown or infinite."""
+def _mean_psnr(cells: Sequence[Measurement]) -> float | str | None:
+    """Return the mean PSNR in dB; None where it is unknown."""
     values = [m.psnr for m in cells if m.psnr is not None]
-    return statistics.fmean(values) if values and all(map(math.isfinite, values)) else None
+    mean = statistics.fmean(values) if values else None
+    return str(mean) if mean == math.inf else mean
 
 
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:
@@ -183,8 +206,8 @@ def _stats(seconds: Sequence[float]) -> dict[str, Any]:
 
 
 def _json(content: object) -> str:
-    """Write JSON; infinite numbers, which it does not know, raise ValueError."""
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write a JSON file."""
+    return as_json(content) + "\n"
 
 
 def _named_lines(results: Results) -> dict[str, dict[str, Any]]:

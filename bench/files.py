@@ -101,6 +101,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         ...     path.read_bytes()
         b'abc'
     """
+    if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing
+        raise UsageError(f"cannot write {path}: it is a folder; give the name of a file")
     scratch = scratch_file(path)
     try:
         with scratch.open("wb") as file:

@@ -67,14 +67,19 @@ class Run:
     folder: Path
     results: Results
 
-    def table(self) -> pd.DataFrame:
+    def table(self, *, common: bool = False) -> pd.DataFrame:
         """Tabulate means, times and memory: one row a method, noise level and device.
+
+        A row that lacks frames has no means, since means over other frames cannot be compared.
+
+        Args:
+            common: True to take all means over the frames that all methods have, level by level.
 
         Returns:
             Columns and units as `denoisebench.columns.TABLE1_COLUMNS` says; further metrics have
             a column ``NAME_mean`` each.
         """
-        return table1(self.results)
+        return table1(self.results.on_common_frames() if common else self.results)
 
     def frames(self) -> pd.DataFrame:
         """Tabulate the cells: one row a method, device, frame, noise level and draw.
@@ -333,6 +338,7 @@ def report(
     out: str | Path | None = None,
     against: str | None = None,
     metrics: str | Sequence[str] = "all",
+    common: bool = False,
 ) -> str:
     """Write reports of runs.
 
@@ -342,6 +348,8 @@ def report(
         out: folder for the reports; None takes the run's own, if there is one run.
         against: the method that others are compared with; None takes the best.
         metrics: the scores to show beside PSNR: ``all``, names or globs.
+        common: True to take all means over the frames that all methods of a run have, level by
+            level, if some methods lack frames.
 
     Returns:
         The Markdown of the tables; empty unless ``md`` is among the formats.
@@ -365,9 +373,10 @@ def report(
             raise UsageError(unknown("format", name, REPORT_FORMATS))
     loaded = [_run(one) for one in runs]
     expressions = _names(metrics)
-    shown = {
-        name: (one.folder, one.results.showing(expressions)) for name, one in _named(loaded).items()
-    }
+    shown = {}
+    for name, one in _named(loaded).items():
+        results = one.results.showing(expressions)
+        shown[name] = (one.folder, results.on_common_frames() if common else results)
     return write_reports(shown, Path(out or loaded[0].folder), _names(formats), against)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["command_line", "one_line", "plain", "shell_word"]
+__all__ = ["as_cell", "as_json", "command_line", "one_line", "plain", "shell_word"]
 
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the wide forms, too
 _UNUSUAL = re.compile("[^ -~\u200c\u200d]")  # the joiners of letters hide and turn nothing
 
 
@@ -48,6 +50,43 @@ def one_line(text: str) -> str:
         \x07 bell, \u202e right to left
     """
     return " ".join(_UNUSUAL.sub(_visible, text).split())
+
+
+def as_cell(text: str) -> str:
+    """Write a text on one line that a spreadsheet takes for text, not for a formula.
+
+    Examples:
+        >>> as_cell("=1+1"), as_cell("a - b")
+        ("'=1+1", 'a - b')
+    """
+    line = one_line(text)
+    return f"'{line}" if line.startswith(_FORMULA) else line
+
+
+def as_json(content: object) -> str:
+    r"""Write JSON in which all that is hidden is an escape; a reader gets it back as it was.
+
+    Args:
+        content: dictionaries, lists, texts and finite numbers.
+
+    Raises:
+        ValueError: a number is not finite.
+
+    Examples:
+        >>> print(as_json({"σ": "\x9b"}))
+        {
+         "σ": "\u009b"
+        }
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return _UNUSUAL.sub(
+        lambda found: found[0] if _stays(found[0]) else json.dumps(found[0])[1:-1], text
+    )
+
+
+def _stays(letter: str) -> bool:
+    """Return True for a printable letter, and for the line breaks that JSON is laid out with."""
+    return letter.isprintable() or letter == "\n"
 
 
 def _visible(found: re.Match[str]) -> str:

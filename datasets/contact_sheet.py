@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from denoisebench.files import replacing
+from denoisebench.plotting import load_matplotlib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,6 +94,7 @@ def _write_line(draw: ImageDraw, place: tuple[int, int], text: str, width: int) 
 @cache
 def _font() -> FreeTypeFont:
     """One that comes with matplotlib; the one of Pillow knows few letters beyond ASCII."""
+    load_matplotlib()
     import matplotlib
     from PIL import ImageFont
 

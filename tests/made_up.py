@@ -24,7 +24,7 @@ from denoisebench.store.results import Results
 from denoisebench.store.sqlite import STORE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 EVIL = '<script>alert(1)</script> & "co" | $x_1$ {%} \\input{x} <img src=x onerror=alert(2)>'
@@ -108,6 +108,18 @@ def make_run(folder: Path) -> Path:
     store(folder, run)
     _keep_pictures(folder)
     return folder
+
+
+def make_changed_run(folder: Path, change: Callable[[Measurement], Measurement | None]) -> Path:
+    """Write the folder of a run whose measurements differ, or are missing where None is returned.
+
+    Args:
+        folder: the run's new folder.
+        change: function of each measurement of `make_run`.
+    """
+    whole = results(_ROWS, _measurements())
+    kept = [changed for m in whole.measurements.values() if (changed := change(m)) is not None]
+    return store(folder, replace(whole, measurements={m.cell: m for m in kept}))
 
 
 _ROWS = [

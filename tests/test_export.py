@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import make_changed_run
 
 from denoisebench import export
 from denoisebench.cells import Level, Status
@@ -37,6 +38,7 @@ from denoisebench.store.results import Results, load_run
 
 if TYPE_CHECKING:
     from conftest import Bench
+    from denoisebench.cells import Measurement
 
 # https://bencher.dev/docs/reference/bencher-metric-format
 BENCHER_METRIC_FORMAT = {
@@ -266,6 +268,25 @@ def test_a_mean_over_some_of_the_frames_is_no_figure(results: Results) -> None:
         names = {course.name.split()[0] for course in courses([run], metric)}
         assert "bm3d" not in names
         assert "median" in names
+
+
+def test_what_an_export_cannot_hold_is_said(tmp_path: Path, ask: Bench) -> None:
+    def change(m: Measurement) -> Measurement | None:
+        if m.cell.frame != "sea/a" or m.cell.method not in ("poor", "twin"):
+            return m
+        return replace(m, psnr=math.inf) if m.cell.method == "poor" else None
+
+    folder = make_changed_run(tmp_path / "run", change)
+    said = ask("export", "run").stderr
+    infinite = "poor cpu sigma 15 PSNR, poor cpu sigma 25 PSNR"
+    assert f"Left out, infinite, which JSON cannot hold: {infinite}, oracle cpu" in said
+    assert "Left out, without a mean: twin cpu sigma 15 (incomplete, 5 of 6 frames)" in said
+    content = json.loads((folder / "pytest-benchmark.json").read_text(encoding="utf-8"))
+    benchmarks = {entry["name"]: entry["extra_info"] for entry in content["benchmarks"]}
+    assert benchmarks["poor cpu sigma 15"] == {"psnr": "inf"}
+    assert "twin cpu sigma 15" not in benchmarks
+    assert "Left out" not in ask("export", "run", "--format", "junit").stderr
+    assert "twin cpu sigma 15 in run (5 of 6 frames)" in ask("history", "run").stderr
 
 
 def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:

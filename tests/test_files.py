@@ -7,16 +7,13 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from denoisebench import files
 from denoisebench.errors import UsageError
 from denoisebench.store.sqlite import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -32,6 +29,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         fill_the_disk()
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "/", "", "folder", "missing/file.svg", "x" * 300])
+def test_a_path_that_is_no_file_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="cannot write"):
+        files.write_text(Path(name), "text")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
 def test_what_a_killed_process_left_half_written_is_removed_at_the_next_start(

@@ -25,8 +25,8 @@ FOLDERS = {
 # From the ground up: a room imports rooms below it and, without circles, beside it.
 FLOORS = (
     (
-        *("cells", "columns", "digests", "errors", "files", "parameters", "plugins", "statistics"),
-        *("streams", "text"),
+        *("cells", "columns", "digests", "errors", "files", "parameters", "plotting", "plugins"),
+        *("statistics", "streams", "text"),
     ),
     ("datasets", "denoisers"),
     ("machine", "metrics", "protocol"),

@@ -5,28 +5,33 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import row
 
 from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.digests import value_digest
+from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.differences import Differences
 from denoisebench.reporting.formatting import interval
-from denoisebench.reporting.markdown import render
+from denoisebench.reporting.html import page
+from denoisebench.reporting.markdown import overview, render
+from denoisebench.reporting.summary import costs
 from denoisebench.reporting.table import full_table
+from denoisebench.reporting.viewer import extremes, leaders
 from denoisebench.statistics import mean_interval
 from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from denoisebench.store.manifest import Row
     from denoisebench.store.results import Results
 
@@ -129,25 +134,125 @@ def test_a_mean_over_the_frames_that_succeeded_is_not_shown() -> None:
     assert table.loc[15].status == "error"
     assert table.loc[15].frames == 1
     assert pd.isna(table.loc[15].psnr_mean)
-    assert table.loc[15].note == "1 of 2 cells failed: no"
+    assert table.loc[15].note == "1 of 2 frames measured; 1 of 2 cells failed: no"
     assert table.loc[25].psnr_mean == 26
 
 
-def test_an_incomplete_method_shows_its_mean_and_does_not_compete() -> None:
-    measured = [*ok("whole", 30), *ok("half", 40)[:1]]
-    markdown = table1_markdown(results([row("whole"), row("half")], measured))
-    assert body(markdown)["HALF"][:2] == ["40.00", "–"]
-    assert "incomplete (CPU σ=15): mean over 1 of 2 cells." in markdown
-    assert "incomplete (CPU σ=25): mean over 0 of 2 cells." in markdown
-
-
-def test_a_mean_over_some_frames_is_not_bold_and_takes_the_bold_from_nobody() -> None:
+def interrupted() -> Results:
+    """Return a run in which the best method by far lacks frame b at sigma 25."""
     whole, other = ok("whole", 30), ok("other", 29)
-    half = [m for m in ok("half", 40) if (m.cell.frame, m.cell.sigma) != ("a", 25.0)]
+    half = [m for m in ok("half", 40) if (m.cell.frame, m.cell.sigma) != ("b", 25.0)]
     rows = [row("whole"), row("other"), row("half")]
-    table = body(table1_markdown(results(rows, [*whole, *other, *half])))
-    assert table["HALF"][:2] == ["**41.00**", "37.00"]
+    return results(rows, [*whole, *other, *half])
+
+
+def test_a_method_that_lacks_frames_has_a_dash_and_says_how_many_it_has() -> None:
+    found = interrupted()
+    markdown = table1_markdown(found)
+    assert body(markdown)["HALF"] == ["**41.00**", "–", "**0.800**", "–", "–", "–", "–"]
+    assert "incomplete (CPU σ=25): 1 of 2 frames measured." in markdown
+    assert "`bench report RUN --common`" in markdown
+    lines = table1(found).set_index(["method", "sigma"])
+    assert lines.loc["half", 25].frames == 1
+    assert lines.loc["half", 25].status == "incomplete"
+    assert lines.loc["half", 25].note == "1 of 2 frames measured"
+    figures = lines.loc["half", 25].drop(["title", "device", "frames", "status", "note", "told"])
+    assert figures.isna().all()
+    assert "--common" not in table1_markdown(results([row("whole")], ok("whole", 30)))
+
+
+def test_a_method_that_lacks_frames_leads_nothing_and_takes_the_bold_from_nobody() -> None:
+    found = interrupted()
+    table = body(table1_markdown(found))
+    assert list(table) == ["WHOLE", "OTHER", "HALF"]
     assert table["WHOLE"][:2] == ["31.00", "**26.00**"]
+    run = Contents("run", Path(), found).summary
+    assert [(b.metric, b.methods) for b in run.best if b.level == 1] == [
+        ("psnr", ["whole"]),
+        ("ssim", ["whole"]),
+    ]
+    assert {line.method for line in run.differences if line.level == 1} == {"other"}
+    assert [list(ranks.average) for ranks in run.ranks] == [
+        ["half", "whole", "other"],
+        ["whole", "other"],
+    ]
+    assert [(cost.method, cost.ms_per_frame) for cost in costs(run)][2] == ("half", None)
+    assert [(e.level, e.method) for e in extremes(run)][-2:] == [(1, "other"), (0, "half")]
+    assert leaders(run) == ["whole", "other"]
+
+
+def test_on_common_frames_all_means_are_over_the_same_frames_and_say_so() -> None:
+    found = interrupted().on_common_frames()
+    markdown = table1_markdown(found)
+    assert list(body(markdown)) == ["HALF", "WHOLE", "OTHER"]
+    assert body(markdown)["HALF"][:2] == ["**41.00**", "**35.00**"]
+    assert body(markdown)["WHOLE"][:2] == ["31.00", "25.00"]  # at sigma 25, frame a alone
+    assert (
+        "Means over the frames that all methods have (2 of 2 at sigma 15, 1 of 2 at sigma 25)."
+    ) in markdown
+    assert "1 of 2 frames measured (CPU σ=25)." in markdown
+    lines = table1(found).set_index(["method", "sigma"])
+    assert (lines.loc[(slice(None), 25.0), "frames"] == 1).all()
+    assert set(lines.status) == {"ok"}
+    for line in Differences(found).against("whole"):
+        assert line.frames == (2 if line.level == 0 else 1)
+    assert len(frames_table(found)) == 11  # every cell that was measured
+
+
+def test_a_method_without_frames_takes_none_from_the_others() -> None:
+    absent = [
+        Measurement(Cell("absent", "cpu", frame, sigma, 0), Status.UNAVAILABLE, "needs x")
+        for frame in FRAMES
+        for sigma in SIGMAS
+    ]
+    late = [m for m in ok("late", 31) if m.cell.sigma == 15.0]
+    rows = [row("whole"), row("absent"), row("late")]
+    found = results(rows, [*ok("whole", 30), *absent, *late]).on_common_frames()
+    markdown = table1_markdown(found)
+    assert body(markdown)["WHOLE"][:2] == ["31.00", "26.00"]
+    assert body(markdown)["LATE"][:2] == ["**32.00**", "–"]
+    assert "incomplete (CPU σ=25): 0 of 2 frames measured." in markdown
+    assert "unavailable: needs x." in markdown
+
+
+def test_without_a_common_frame_there_is_no_mean() -> None:
+    first = [m for m in ok("first", 30) if m.cell.frame == "a"]
+    second = [m for m in ok("second", 29) if m.cell.frame == "b"]
+    rows = [row("first"), row("second"), row("whole")]
+    found = results(rows, [*first, *second, *ok("whole", 31)]).on_common_frames()
+    table = table1(found)
+    assert table.psnr_mean.isna().all()
+    assert set(table.status) == {"incomplete"}
+    assert table.note.tolist()[::2] == [
+        "1 of 2 frames measured",
+        "1 of 2 frames measured",
+        "no frame that all methods have",
+    ]
+
+
+@given(st.lists(st.sets(st.sampled_from("abcde")), min_size=2, max_size=4))
+def test_no_two_means_of_a_table_are_over_different_frames(had: list[set[str]]) -> None:
+    frames = tuple("abcde")
+    methods = [f"m{number}" for number in range(len(had))]
+    measured = [
+        Measurement(
+            Cell(method, "cpu", frame, 25.0, 0),
+            Status.OK,
+            psnr=float(frames.index(frame)),
+            ssim=0.5,
+            call_ns=(1,),
+            pixels=1,
+        )
+        for method, some in zip(methods, had, strict=True)
+        for frame in sorted(some)
+    ]
+    found = results([row(m) for m in methods], measured, frames=frames, sigmas=(25.0,))
+    for run in (found, found.on_common_frames()):
+        means = table1(run).psnr_mean.dropna()
+        assert means.nunique() <= 1  # the score is that of the frame, for every method
+    shared = set.intersection(*(some for some in had if some)) if any(had) else set()
+    common = table1(found.on_common_frames())
+    assert common.psnr_mean.notna().sum() == (sum(map(bool, had)) if shared else 0)
 
 
 def test_who_failed_at_the_harder_level_does_not_lead_the_table() -> None:
@@ -281,6 +386,85 @@ def test_a_score_under_another_definition_is_not_shown() -> None:
     assert table.loc["b"].sharp.isna().all()
     note = "Sharp: no mean, 1 of 2 cells have no score: not scored yet"
     assert table1(found).note.tolist() == [note, note]
+
+
+def one_perfect_frame() -> Results:
+    """Return a run in which one of three frames is perfect for ``flat``, and the others are bad."""
+    scores = {
+        "good": (30.0, 31.0, 32.0),
+        "flat": (math.inf, 15.0, 14.0),
+        "exact": (math.inf,) * 3,
+    }
+    measured = [
+        Measurement(
+            Cell(method, "cpu", frame, 25.0, 0),
+            Status.OK,
+            psnr=psnr,
+            ssim=0.5,
+            call_ns=(1_000_000,),
+            pixels=1000,
+        )
+        for method, psnrs in scores.items()
+        for frame, psnr in zip("abc", psnrs, strict=True)
+    ]
+    rows = [row("flat"), row("good"), row("fine"), row("exact", family="control")]
+    fine = [replace(m, cell=replace(m.cell, method="fine")) for m in measured[:3]]
+    return results(rows, [*measured, *fine], frames=("a", "b", "c"), sigmas=(25.0,))
+
+
+def test_a_mean_that_is_infinite_because_of_one_frame_leads_nothing_and_is_footnoted() -> None:
+    found = one_perfect_frame()
+    markdown = table1_markdown(found)
+    table = body(markdown)
+    assert list(table) == ["GOOD", "FINE", "FLAT", "EXACT"]
+    assert [cells[0] for cells in table.values()] == ["**31.00**", "**31.00**", "∞", "∞"]
+    note = "PSNR (sigma 25): infinite on 1 of 3 frames, 14.50 dB over the others"
+    assert f"¹ {note}." in markdown
+    assert "| EXACT  " in markdown
+    lines = table1(found).set_index("method")
+    assert lines.loc["flat"].note == note
+    assert math.isinf(lines.loc["flat"].psnr_mean)
+    assert lines.loc["exact"].note == ""
+
+
+def test_what_a_figure_cannot_show_of_an_infinite_mean_is_said() -> None:
+    contents = Contents("run", Path(), one_perfect_frame())
+    remarks = {plot.kind: plot.remark for plot in contents.plots}
+    assert remarks["frontier"] == remarks["frames"] == "Not shown: FLAT (infinite, σ25)."
+    assert remarks["forest"] == "Not shown: FLAT (infinite on some frames)."
+    assert remarks["times"] == ""
+    assert contents.summary.reference == "good"
+    [line] = [line for line in contents.summary.differences if line.method == "flat"]
+    assert (line.mean, line.win_rate, interval(line)) == (None, 0.333333, "– dB [−∞, +∞]")
+    page_of = page([contents])
+    assert page_of.count("Not shown: FLAT") == 2
+    assert "Not shown: FLAT" in overview(contents)
+    assert leaders(contents.summary) == ["good", "fine"]
+
+
+def test_a_metric_that_is_not_defined_for_one_methods_estimates_has_no_mean_for_it() -> None:
+    about = made_up.manifest([]).metrics
+    sharp = MetricRecord("sharp", "Sharp", "higher", "", "", 1, "", key="k")
+    values = {"x": {"a": 1.0, "b": 2.0}, "y": {"a": None, "b": 5.0}}
+    measured = [
+        replace(m, scores={"sharp": Score(values[method][m.cell.frame], "k")})
+        for method in values
+        for m in ok(method, 30)
+    ]
+    found = results([row("x"), row("y")], measured, metrics=(*about, sharp))
+    lines = table1(found).set_index("method")
+    assert (lines.loc["x"].sharp_mean == 1.5).all()
+    assert lines.loc["y"].sharp_mean.isna().all()
+    assert set(lines.loc["y"].note) == {
+        "Sharp: no mean, it is defined on other frames than for other methods"
+    }
+    alike = {"x": {"a": None, "b": 2.0}, "y": {"a": None, "b": 5.0}}
+    same = [
+        replace(m, scores={"sharp": Score(alike[m.cell.method][m.cell.frame], "k")})
+        for m in measured
+    ]
+    found = results([row("x"), row("y")], same, metrics=(*about, sharp))
+    assert table1(found).sharp_mean.tolist() == [2.0, 2.0, 5.0, 5.0]
 
 
 def test_differences_from_one_method_mirror_those_from_the_other() -> None:

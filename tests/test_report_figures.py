@@ -126,7 +126,7 @@ def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
         svg = drawing.svg(draw, (2, 2), "name")
     assert "日本語 ✨" in svg
     [tip] = [e.text for e in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}title")]
-    assert tip == "日本 <語>"
+    assert tip == "日本\\x07 <語>"
 
 
 @pytest.mark.parametrize("times", [(2.4, 8), (90, 110), (0.05, 90_000)])

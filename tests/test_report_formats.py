@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import made_up
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import EVIL, make_run
+from made_up import EVIL, make_changed_run, make_run
 
-from denoisebench.cells import Cell
+from denoisebench import export
+from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.columns import TEXT_COLUMNS
 from denoisebench.reporting.figures.plots import pareto
 from denoisebench.reporting.latex import escape_latex
 from denoisebench.store import crops as pictures
 from denoisebench.store.results import load_run
+from denoisebench.store.texts import shown_manifest, shown_measurements
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -195,6 +202,81 @@ def test_hostile_names_are_only_text_on_the_page(written: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
+HIDDEN = "\x1b[31m\x07\x9b\u202e\u2066\u2028\ud800"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write reports of a run with texts that turn, command, compute and never end."""
+    from denoisebench.reporting.write import write_reports
+
+    frames = (f"=frame{HIDDEN}", "-b.png")
+    long = "A" * 1_000_000
+    rows = [
+        made_up.row(
+            "m", title=f"=1+1{HIDDEN}", licence=f"non-commercial{HIDDEN}", note="+n" + long
+        ),
+        made_up.row("bad", title="@bad" + long, reference=HIDDEN, family=HIDDEN),
+        made_up.row("n", title="-n\n\tn"),
+    ]
+    ok = [
+        Measurement(
+            Cell(method, "cpu", frame, 25.0, 0),
+            Status.OK,
+            psnr=30.0 + number - (method == "n"),
+            ssim=-0.25,
+            call_ns=(1_000_000,),
+            pixels=1000,
+        )
+        for method in "mn"
+        for number, frame in enumerate(frames)
+    ]
+    failed = [
+        Measurement(Cell("bad", "cpu", frame, 25.0, 0), Status.ERROR, f"=cmd|{HIDDEN}{long}")
+        for frame in frames
+    ]
+    run = made_up.results(rows, [*ok, *failed], frames=frames, sigmas=(25.0,), seeds=1)
+    run = replace(
+        run,
+        manifest=shown_manifest(replace(run.manifest, command=f"bench run {HIDDEN}")),
+        measurements=shown_measurements(run.measurements),
+    )
+    out = tmp_path_factory.mktemp("hostile")
+    write_reports({f"run{HIDDEN}": (out, run)}, out, ALL.split(","))
+    (out / "junit.xml").write_text(export.junit(run)["junit.xml"], encoding="utf-8")
+    return out
+
+
+def test_hidden_characters_are_shown_as_escapes_in_every_format(hostile: Path) -> None:
+    written = [file for file in hostile.rglob("*") if file.is_file()]
+    assert len(written) > 8
+    for file in written:
+        text = file.read_text(encoding="utf-8")
+        hidden = {letter for letter in text if not letter.isprintable()} - {"\n"}
+        assert hidden == set(), file.name
+        assert len(text) < 250_000, file.name  # no text of a megabyte is in it
+    shown = (hostile / "table1.md").read_text(encoding="utf-8")
+    assert r"=1+1\\x1b[31m\\x07\\x9b\\u202e\\u2066\\u2028\\ud800" in shown
+    assert "… (1000" in shown
+    [run] = read_json(hostile)["runs"]
+    assert run["dataset"]["frames"][0]["id"] == f"=frame{HIDDEN}"
+
+
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_numbers(hostile: Path) -> None:
+    for name in ("frames.csv", "table1.csv"):
+        with (hostile / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows
+        for line in rows:
+            for column, cell in line.items():
+                if column in TEXT_COLUMNS:
+                    assert not cell.startswith(("=", "+", "-", "@")), (name, column)
+    table = pd.read_csv(hostile / "table1.csv")
+    assert table.ssim_mean.tolist()[::2] == [-0.25, -0.25]
+    assert table.title.tolist()[2] == "'-n n"
+    assert pd.read_csv(hostile / "frames.csv").ssim.dtype == float
+
+
 def test_several_runs_share_a_page_and_keep_their_tables(bench: Bench, tmp_path: Path) -> None:
     for name in ("a/run", "b/run"):
         make_run(tmp_path / name)
@@ -215,6 +297,43 @@ def test_a_report_shows_the_asked_metrics_and_psnr_alone(bench: Bench, tmp_path:
     assert "SSIM" not in shown
     [run] = read_json(tmp_path / "some")["runs"]
     assert [metric["name"] for metric in run["metrics"]] == ["psnr", "saturation"]
+
+
+def test_an_interrupted_run_is_compared_on_the_frames_that_all_have(
+    ask: Bench, tmp_path: Path
+) -> None:
+    def interrupted(m: Measurement) -> Measurement | None:
+        is_lost = m.cell.method == "good" and m.cell.sigma == 25 and m.cell.frame > "sea/b"
+        return None if is_lost else m
+
+    folder = make_changed_run(tmp_path / "run", interrupted)
+    incomplete, mean = "2 of 6 frames measured", "29.26"
+    for words in ([], ["--common"]):
+        shown = ask("report", "run", *words, "--format", ALL).stdout
+        assert incomplete in shown
+        for name in ("table1.md", "table1.tex", "table1.csv", "report.md", "report.html"):
+            assert incomplete in (folder / name).read_text(encoding="utf-8"), name
+        [run] = read_json(folder)["runs"]
+        [row] = [
+            row
+            for row in run["table"]
+            if (row["method"], row["device"], row["level"]) == ("twin", "cpu", 1)
+        ]
+        assert row["frames"] == (2 if words else 6)
+        assert ("Means over the frames that all methods have" in shown) == bool(words)
+    assert mean not in shown
+    assert "2 of 6 at sigma 25" in " ".join(run["remarks"])
+
+
+def test_nothing_is_compared_with_a_method_that_lacks_frames(ask: Bench, tmp_path: Path) -> None:
+    make_changed_run(
+        tmp_path / "run",
+        lambda m: None if (m.cell.method, m.cell.frame) == ("poor", "sea/a") else m,
+    )
+    refused = ask("report", "run", "--against", "poor")
+    assert refused.returncode == 2
+    assert "--against poor: it lacks frames at every level of noise" in refused.stderr
+    assert ask("report", "run", "--against", "poor", "--common").returncode == 0
 
 
 @pytest.mark.parametrize(

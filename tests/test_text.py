@@ -5,9 +5,11 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from denoisebench.cli import main
 from denoisebench.text import one_line, plain
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates, too
@@ -51,3 +53,9 @@ def test_a_text_that_was_made_plain_stays_as_it_is(text: str, limit: int) -> Non
 def test_a_long_text_is_cut_and_says_how_long_it_was() -> None:
     assert plain("A" * 1_000_000).endswith("A… (1000000 characters)")
     assert len(plain("A" * 1_000_000)) == 500
+
+
+def test_an_error_shows_no_escape_code_to_the_terminal() -> None:
+    result = CliRunner().invoke(main, ["report", "run\x1b[31m\u202e"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(r"bench: run\x1b[31m\u202e holds no run")

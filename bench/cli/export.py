@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from denoisebench.cli.types import format_list
-from denoisebench.export import EXPORTS
+from denoisebench.export import EXPORTS, left_out
 
 
 @click.command("export", short_help="Write a run in the formats of other tools.")
@@ -39,4 +39,6 @@ def export_command(run: Path, formats: tuple[str, ...], out: Path | None) -> Non
     texts = {name: text for f in formats for name, text in EXPORTS[f](results).items()}
     for name, text in texts.items():
         write_text(folder / name, text)
+    for line in left_out(results) if set(formats) != {"junit"} else ():
+        click.echo(line, err=True)
     click.echo(f"Wrote {', '.join(texts)} to {folder}", err=True)

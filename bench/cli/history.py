@@ -23,10 +23,11 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
     stdout: each figure's change with its interval, its scatter from run to run, and bench compare's
     verdict on the first and the last run. It marks the runs with which a figure changed.
     """
-    from denoisebench.comparing.history import courses, read_history
+    from denoisebench.comparing.history import courses, lacking_frames, read_history
     from denoisebench.comparing.history_report import history_markdown, history_svg
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
+    from denoisebench.reporting.formatting import first_of
 
     points = read_history(runs)
     found = courses(points, metric)
@@ -34,6 +35,8 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
         raise UsageError(f"none of these runs has a figure for {metric}; measure them again")
     labels = [point.label for point in points]
     click.echo(history_markdown(found, labels, metric), nl=False)
+    if lacking := lacking_frames(points):
+        click.echo(f"No figure, for lack of frames: {first_of(lacking)}", err=True)
     if svg is not None:
         write_text(svg, history_svg(found, labels, metric))
         click.echo(f"Drew {svg}", err=True)

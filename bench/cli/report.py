@@ -42,6 +42,11 @@ def _formats() -> Collection[str]:
     help="Scores to show beside PSNR: all, names or globs.",
 )
 @click.option(
+    "--common",
+    is_flag=True,
+    help="Take means over the frames that all methods have, if some lack frames.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the reports.  [default: the run's own folder]",
@@ -52,6 +57,7 @@ def report_command(
     formats: tuple[str, ...],
     against: str | None,
     metrics: tuple[str, ...],
+    common: bool,
     out: Path | None,
     show: bool,
 ) -> None:
@@ -64,14 +70,17 @@ def report_command(
     csv    table1.csv and frames.csv
     json   report.json, as `bench schema` describes it
 
-    The Markdown tables are also printed.
+    The Markdown tables are also printed. A method that lacks frames, in an interrupted run or
+    because some failed, has no means, unless --common is given.
     """
     from denoisebench import library
     from denoisebench.reporting.write import PAGE
 
     if show:
         formats = tuple(dict.fromkeys([*formats, "html"]))
-    markdown = library.report(runs, formats, out=out, against=against, metrics=metrics)
+    markdown = library.report(
+        runs, formats, out=out, against=against, metrics=metrics, common=common
+    )
     click.echo(markdown, nl=False)
     page = (out or runs[0]) / PAGE
     if "html" in formats:

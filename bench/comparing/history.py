@@ -354,6 +354,23 @@ def _relative_times(results: Results, reference_ns: float) -> dict[str, float]:
     return found
 
 
+def lacking_frames(runs: Sequence[HistoryPoint]) -> list[str]:
+    """Name the rows that lack frames in a run, and hence have no figure there.
+
+    Args:
+        runs: the runs.
+
+    Returns:
+        A sentence for each, with the number of frames; methods that were not tried are left out.
+    """
+    return [
+        f"{name} in {run.label} ({line['frames']} of {len(run.results.frames())} frames)"
+        for run in runs
+        for name, line in named_lines(run.results).items()
+        if line["status"] not in (Status.OK, Status.UNAVAILABLE)
+    ]
+
+
 def changes(values: np.ndarray, size: float) -> list[int]:
     """Find the runs with which a course changed its level.
 

@@ -10,6 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from denoisebench.comparing.judging import TIME_LEVEL
+from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
 from denoisebench.statistics import LEVEL
@@ -144,6 +145,7 @@ def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -
         labels: the runs' names.
         metric: name of the metric or cost.
     """
+    load_matplotlib()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

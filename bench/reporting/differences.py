@@ -23,7 +23,8 @@ class Difference:
     Attributes:
         level: index of the noise level.
         method: the method's spec.
-        mean: mean difference over frames in dB; may be infinite; None where it is not a number.
+        mean: mean difference over frames in dB; infinite if it is so on all frames; None where
+            it is so on some frames, since the others do not count in such a mean.
         low: lower end of the 95 % confidence interval in dB; None for a single frame, which does
             not show how frames differ.
         high: upper end of the interval.
@@ -156,5 +157,6 @@ def _difference(level: int, method: str, pair: _Pair, p: float) -> Difference:
     """Return a pair's statistics as a difference, with its corrected p-value."""
     single = pair.frames == 1
     low, high = (None, None) if single else (pair.interval.low, pair.interval.high)
-    mean = pair.interval.mean
+    is_known = single or low != -math.inf or high != math.inf
+    mean = pair.interval.mean if is_known else None
     return Difference(level, method, mean, low, high, pair.win_rate, p, pair.frames)

@@ -20,15 +20,23 @@ _BEST_IN_WORDS = {
 }
 
 
-def legend(results: Results, figures: Collection[str]) -> list[str]:
+def legend(results: Results, figures: Collection[str], *, lacking: bool) -> list[str]:
     """Explain the figures of a table: the data, the units, the bold type and further metrics.
 
     Args:
         results: the stored run.
         figures: the columns of `table1` that the table shows.
+        lacking: True if a row has only some of the frames, and hence no means.
     """
     units = " ".join(_units(results, figures))
-    return [_data(results), units, *map(_metric, results.further_metrics)]
+    common = [_ON_COMMON_FRAMES] if lacking else []
+    return [_data(results), *common, units, *map(_metric, results.further_metrics)]
+
+
+_ON_COMMON_FRAMES = (
+    "A method that lacks frames has no means, since means over other frames cannot be compared: "
+    "`bench report RUN --common` takes the means over the frames that all methods have."
+)
 
 
 def _data(results: Results) -> str:
@@ -41,7 +49,19 @@ def _data(results: Results) -> str:
         + ("" if manifest.is_recorded else f", {draws}"),
         manifest.noise.words,
     ]
-    return "; ".join([*words, *_told(results)]) + ". Means over frames."
+    return "; ".join([*words, *_told(results)]) + f". {_means(results)}."
+
+
+def _means(results: Results) -> str:
+    """Name the frames over which means are taken."""
+    if results.common is None:
+        return "Means over frames"
+    total = len(results.frames())
+    counts = [
+        f"{len(results.frames(level))} of {total}" + (f" at {level}" if level.sigma else "")
+        for level in results.levels
+    ]
+    return f"Means over the frames that all methods have ({', '.join(counts)})"
 
 
 def _told(results: Results) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
@@ -166,6 +167,7 @@ class _Axis:
 
 def _axis(lines: Iterable[Difference]) -> _Axis:
     """Return an axis that holds zero and all finite ends of the differences."""
+    load_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
     ends = [end for line in lines for end in (line.mean, line.low, line.high)]

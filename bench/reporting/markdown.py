@@ -63,10 +63,16 @@ def overview(contents: Contents) -> str:
         shown = [plot for plot in contents.plots if plot.kind == section.kind]
         if shown:
             parts += [f"## {section.title}", section.words]
-            parts += [f"![{_alt(plot)}]({PLOTS}/{plot.name}.svg)" for plot in shown]
+            parts += [_figure(plot) for plot in shown]
             if section.kind == "forest":
                 parts.append(_differences(contents.summary))
     return "\n\n".join(parts) + "\n"
+
+
+def _figure(plot: Plot) -> str:
+    """Write the link to a figure, with its remark."""
+    link = f"![{_alt(plot)}]({PLOTS}/{plot.name}.svg)"
+    return "\n\n".join(filter(None, [link, escape_markdown(plot.remark)]))
 
 
 def _alt(plot: Plot) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from denoisebench import statistics
 from denoisebench.cells import Status
 from denoisebench.reporting.table import at_level, head
+from denoisebench.store.scores import is_partly_infinite
 from denoisebench.store.tables import frames_table, table1
 
 if TYPE_CHECKING:
@@ -99,6 +100,16 @@ class RowSummary:
     def psnr(self) -> float | None:
         """Mean PSNR in dB."""
         return self.scores.get("psnr")
+
+    @property
+    def is_complete(self) -> bool:
+        """True if it has all frames over which means are taken."""
+        return self.status == Status.OK
+
+    @property
+    def is_ranked(self) -> bool:
+        """True if its mean PSNR ranks it: it has one, and no infinite one of some frames alone."""
+        return self.psnr is not None and not is_partly_infinite(self.psnr_by_frame.values())
 
     @property
     def has_finite_psnr(self) -> bool:
@@ -411,16 +422,22 @@ def _failure(m: Measurement) -> Failure:
 
 
 def costs(summary: Summary) -> list[CostSummary]:
-    """Summarise times and memory: an entry for each method and device."""
+    """Summarise times and memory: an entry for each method and device.
+
+    A row that lacks frames at any noise level has no figures, as in Table 1.
+    """
     names = [f.name for f in fields(CostSummary)][2:]
     rows: dict[tuple[str, str], list[RowSummary]] = {}
     for row in summary.table:
         rows.setdefault((row.method, row.device), []).append(row)
     return [
         CostSummary(
-            method, device, **{name: _median(getattr(row, name) for row in same) for name in names}
+            method,
+            device,
+            **{name: _median(getattr(row, name) for row in same if complete) for name in names},
         )
         for (method, device), same in rows.items()
+        for complete in [all(row.is_complete for row in same)]
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,7 +13,7 @@ from denoisebench.cells import Status
 from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.reporting import footnotes
 from denoisebench.reporting.formatting import DEVICE_NAMES, decimals, megabytes, three_digits
-from denoisebench.store.scores import best_methods
+from denoisebench.store.scores import best_methods, unranked_methods
 from denoisebench.store.tables import table1
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ class Column:
     def values(self, table: pd.DataFrame) -> dict[str, float]:
         """Return the figure by method, where it is known.
 
-        A score comes from the method's first device; a time is the median over noise levels.
+        A score comes from the method's first device that has one. A time is the median over noise
+        levels; it is not known where the method lacks frames at any of them.
 
         Args:
             table: lines of `table1`.
@@ -64,6 +67,8 @@ class Column:
             table = table[at_level(table, self.level)]
         if self.device is not None:
             table = table[table["device"] == self.device]
+            lacking = table.loc[table["status"] != Status.OK, "method"]
+            table = table[~table["method"].isin(lacking)]
         figures = table.astype({self.figure: float}).groupby("method", sort=False)[self.figure]
         found = figures.first() if self.device is None else figures.median()
         return {str(method): float(value) for method, value in found.dropna().items()}
@@ -77,11 +82,13 @@ class TableEntry:
         value: the figure.
         text: the figure as it is printed.
         best: True if no other method is better.
+        is_ranked: False for a mean that is infinite because of some frames.
     """
 
     value: float
     text: str
     best: bool
+    is_ranked: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,9 +138,10 @@ def full_table(results: Results) -> Table:
     rows = {row.method: row for row in results.rows}
     columns = _columns(results, table)
     entries = [_entries(results, table, column) for column in columns]
+    psnr = [of for of, column in zip(entries, columns, strict=True) if column.figure == "psnr_mean"]
     noted: list[str] = []
     lines = []
-    for method in _ordered(results, table):
+    for method in _ordered(results, psnr):
         notes = _notes(results, table, method)
         noted += [note for note in notes if note not in noted]
         lines.append(
@@ -145,7 +153,8 @@ def full_table(results: Results) -> Table:
                 [of.get(method) for of in entries],
             )
         )
-    legend = footnotes.legend(results, {column.figure for column in columns})
+    lacking = bool(((table["status"] != Status.OK) & (table["frames"] > 0)).any())
+    legend = footnotes.legend(results, {column.figure for column in columns}, lacking=lacking)
     return Table(columns, lines, noted, legend, footnotes.origin(results))
 
 
@@ -163,12 +172,12 @@ def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str,
     """Return the column's entries by method.
 
     A figure that prints like the best is best, too; so is a score that is not significantly worse.
-    Controls and means over a part of the cells do not compete.
+    Controls and means that are infinite because of some frames do not compete.
     """
     values = column.values(table)
     shown = {method: column.shown(value) for method, value in values.items()}
-    complete = column.values(table[table["status"] == Status.OK])
-    rivals = {m: complete[m] for m in results.contestants if m in complete}
+    unranked = _unranked(results, column)
+    rivals = {m: values[m] for m in results.contestants if m in values and m not in unranked}
     best: set[str] = set()
     if column.direction is not None and len(rivals) > 1:
         alike = column.shown(_BEST[column.direction](rivals.values()))
@@ -177,7 +186,16 @@ def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str,
             assert column.level is not None
             assert column.metric is not None
             best |= best_methods(results, column.level, column.metric)
-    return {m: TableEntry(value, shown[m], m in best) for m, value in values.items()}
+    return {m: TableEntry(v, shown[m], m in best, m not in unranked) for m, v in values.items()}
+
+
+def _unranked(results: Results, column: Column) -> set[str]:
+    """Return the methods whose figure in the column ranks nobody; a gain is one of PSNR."""
+    name = "psnr" if column.metric is None else column.metric.name
+    metric = next((metric for metric in results.metrics if metric.name == name), None)
+    if column.level is None or metric is None:
+        return set()
+    return unranked_methods(results, column.level, metric)
 
 
 def _is_judged(column: Column) -> bool:
@@ -260,22 +278,27 @@ def _shows_paper(results: Results, table: pd.DataFrame) -> bool:
     return is_alike and bool(table["psnr_paper"].notna().any())
 
 
-def _ordered(results: Results, table: pd.DataFrame) -> list[str]:
+def _ordered(results: Results, psnr: list[dict[str, TableEntry]]) -> list[str]:
     """Sort the methods from best to worst mean PSNR, then the controls.
 
     A method that lacks PSNR at some levels comes after those that have it at more levels, since
-    PSNR falls with sigma.
+    PSNR falls with sigma. A PSNR that is infinite because of some frames counts as lacking. Where
+    all frames are perfect, the other levels decide.
+
+    Args:
+        results: the stored run.
+        psnr: the methods' entries at each noise level.
     """
     controls = {row.method for row in results.rows if row.is_control}
-    scored = table.dropna(subset="psnr_mean").drop_duplicates(["method", "sigma", "told"])
-    by_method = scored.astype({"psnr_mean": float}).groupby("method")["psnr_mean"]
-    levels, means = by_method.count(), by_method.mean()
 
     def rank(method: str) -> tuple[bool, int, float]:
         """Return the key of a method; the smallest comes first."""
-        return method in controls, -levels.get(method, 0), -means.get(method, 0.0)
+        entries = [of[method] for of in psnr if method in of]
+        known = [entry.value for entry in entries if entry.is_ranked]
+        means = [value for value in known if math.isfinite(value)] or known or [0.0]
+        return method in controls, -len(known), -fmean(means)
 
-    return sorted(dict.fromkeys(map(str, table["method"])), key=rank)
+    return sorted(dict.fromkeys(row.method for row in results.rows), key=rank)
 
 
 def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
@@ -287,7 +310,7 @@ def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
     for (status, note), same in noted.groupby(["status", "note"], sort=False):
         places = ", ".join(_where(line) for _, line in same.iterrows())
         where = "" if len(same) == len(everywhere) else f" ({places})"
-        notes.append(f"{note}." if status == "ok" else f"{status}{where}: {note}.")
+        notes.append(f"{note}{where}." if status == "ok" else f"{status}{where}: {note}.")
     return list(dict.fromkeys(notes))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import NOISY_CONTROL
+from denoisebench.errors import UsageError
 from denoisebench.reporting.summary import jsonable
 from denoisebench.store import crops
 from denoisebench.text import one_line
@@ -14,10 +15,9 @@ from denoisebench.text import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from denoisebench.cells import Cell
     from denoisebench.reporting.contents import Contents
     from denoisebench.reporting.summary import RowSummary, Summary
-    from denoisebench.store.manifest import Row
+    from denoisebench.store.manifest import FrameRecord
     from denoisebench.store.results import Results
 
 _PICTURE_BYTES = 3_000_000
@@ -35,27 +35,29 @@ def viewer(run: Contents, limit: int = _PICTURE_BYTES) -> dict[str, Any] | None:
         limit: most bytes of pictures.
 
     Returns:
-        None if the run kept no pictures.
+        None if the run kept no pictures. ``refused`` names the files that are no pictures of it.
     """
     middle = len(run.results.levels) // 2
     album, scenes, left_out = _Album(limit), [], 0
+    refused: dict[str, None] = {}
     for level, frame in _scenes(run, middle):
-        kept = _kept(run.folder, run.results, level, frame)
+        kept = _kept(run.folder, run.results, level, frame, refused)
         numbers = album.add(kept)
         if numbers is None:
             left_out += 1
         elif numbers:
-            psnr = _psnr_of(run.summary, level, frame)
+            psnr = _psnr_of(run.summary, level, frame.id)
             scenes.append(
-                {"frame": one_line(frame), "level": level, "pictures": numbers, "psnr": psnr}
+                {"frame": one_line(frame.id), "level": level, "pictures": numbers, "psnr": psnr}
             )
-    if not scenes:
+    if not scenes and not refused:
         return None
     scenes.sort(key=lambda scene: (scene["level"], scene["frame"]))
     return {
         "scenes": scenes,
         "pictures": album.pictures,
         "left_out": left_out,
+        "refused": list(refused),
         "titles": {method: one_line(title) for method, title in run.summary.titles.items()},
         "levels": [level.label for level in run.summary.levels],
         "start": {"level": middle, "methods": leaders(run.summary)},
@@ -91,11 +93,11 @@ class _Album:
         return self._numbers[content]
 
 
-def _scenes(run: Contents, middle: int) -> list[tuple[int, str]]:
+def _scenes(run: Contents, middle: int) -> list[tuple[int, FrameRecord]]:
     """Return level and frame of all scenes, those to show first."""
     mentions = [frame for line in extremes(run.summary) for frame in (line.worst, line.best)]
-    frames = [frame.id for frame in run.results.manifest.dataset.frames]
-    frames.sort(key=lambda frame: -mentions.count(frame))
+    frames = list(run.results.manifest.dataset.frames)
+    frames.sort(key=lambda frame: -mentions.count(frame.id))
     levels = sorted(range(len(run.results.levels)), key=lambda level: abs(level - middle))
     return [(level, frame) for level in levels for frame in frames]
 
@@ -120,45 +122,62 @@ class Extremes:
 
 
 def extremes(summary: Summary) -> list[Extremes]:
-    """Find each method's worst and best frame at each level, on the first of its devices."""
+    """Find each method's worst and best frame at each level, on the first of its devices.
+
+    Methods that lack frames are left out.
+    """
     found: dict[tuple[int, str], Extremes] = {}
     for row in summary.table:
-        if row.finite_psnr_by_frame:
+        if row.is_complete and row.finite_psnr_by_frame:
             found.setdefault((row.level, row.method), _extremes(row))
     return list(found.values())
 
 
 def _extremes(row: RowSummary) -> Extremes:
     """Find the worst and best frame of a row that has a finite PSNR."""
-    psnr = row.finite_psnr_by_frame
+    psnr = row.psnr_by_frame
     worst, best = (end(psnr, key=psnr.__getitem__) for end in (min, max))
     return Extremes(row.level, row.method, psnr, worst, best)
 
 
 def leaders(summary: Summary) -> list[str]:
-    """Return the two methods of highest PSNR; fewer if fewer have a PSNR."""
-    return list(dict.fromkeys(row.method for row in summary.competing if row.psnr))[:2]
+    """Return the two methods of highest PSNR; fewer if fewer are ranked by it."""
+    return list(dict.fromkeys(row.method for row in summary.competing if row.is_ranked))[:2]
 
 
-def _kept(folder: Path, results: Results, level: int, frame: str) -> dict[str, bytes]:
-    """Return the kept crops of a frame at a level, as files: noisy, clean, and by method."""
-    files: dict[str, Path] = {}
+def _kept(
+    folder: Path, results: Results, level: int, frame: FrameRecord, refused: dict[str, None]
+) -> dict[str, bytes]:
+    """Return the kept crops of a frame at a level, as files: noisy, clean, and by method.
+
+    Args:
+        folder: the run's folder.
+        results: the stored run.
+        level: index of the noise level.
+        frame: the frame.
+        refused: gets a sentence on each file that is no crop.
+    """
+
+    def read(file: Path) -> bytes | None:
+        """Read a file; one that is no crop counts as absent."""
+        try:
+            return crops.read_crop(file, frame.shape)
+        except UsageError as error:
+            refused[str(error)] = None
+            return None
+
+    found: dict[str, bytes | None] = {}
     for row in results.rows:
-        cell = _first_cell(results, row, level, frame)
-        file = crops.estimate_file(folder, cell)
-        if not row.is_control and row.method not in files and file.is_file():
-            files |= {
-                crops.NOISY_FRAME: crops.noisy_file(folder, cell),
-                crops.CLEAN_FRAME: crops.clean_file(folder, frame),
-                row.method: file,
-            }
-    return {what: file.read_bytes() for what, file in files.items() if file.is_file()}
-
-
-def _first_cell(results: Results, row: Row, level: int, frame: str) -> Cell:
-    """Return the cell of a frame's first noise draw."""
-    cells = results.cells(row, results.levels[level])
-    return next(cell for cell in cells if cell.frame == frame and cell.seed == 0)
+        at = results.levels[level].as_told_to(row.blind)
+        cell = at.cell(row.method, row.device, frame.id, seed=0)
+        if row.is_control or found.get(row.method):
+            continue
+        found[row.method] = read(crops.estimate_file(folder, cell))
+        if found[row.method] and crops.NOISY_FRAME not in found:
+            found[crops.NOISY_FRAME] = read(crops.noisy_file(folder, cell))
+            found[crops.CLEAN_FRAME] = read(crops.clean_file(folder, frame.id))
+    order = (crops.NOISY_FRAME, crops.CLEAN_FRAME, *found)
+    return {what: content for what in order if (content := found.get(what))}
 
 
 def _psnr_of(summary: Summary, level: int, frame: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ To add a format, write a function and enter it in `REPORT_FORMATS`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,8 @@ from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.figures.strip import write_strip
 from denoisebench.reporting.markdown import PLOTS, overview, render
 from denoisebench.reporting.table import full_table
-from denoisebench.store.tables import frames_table, table1
+from denoisebench.store.tables import as_csv, frames_table, table1
+from denoisebench.text import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -64,17 +64,29 @@ def write_reports(
         The tables, one after the other; empty if ``md`` is not among the formats.
 
     Raises:
-        UsageError: they cannot be written, or no run has ``against`` among its contestants.
+        UsageError: they cannot be written, or no run can compare others with ``against``.
     """
     known = dict.fromkeys(m for _, results in runs.values() for m in results.contestants)
     if against is not None and against not in known:
         raise UsageError(f"--against: {unknown('method', against, known)}")
     contents = [Contents(name, *run, against) for name, run in runs.items()]
+    _check_compared(contents, against)
     make_folder(out)
     for name, write in REPORT_FORMATS.items():
         if name in formats:
             write(contents, out)
     return "\n".join(render(run.table) for run in contents) if "md" in formats else ""
+
+
+def _check_compared(runs: Sequence[Contents], against: str | None) -> None:
+    """Raise UsageError if others are to be compared with a method that lacks frames."""
+    levels = [(run, level) for run in runs for level in range(len(run.results.levels))]
+    comparable = {method for run, level in levels for method in run.differences.psnr(level)}
+    if against is not None and comparable and against not in comparable:
+        raise UsageError(
+            f"--against {against}: it lacks frames at every level of noise; "
+            "finish the run, or compare on the frames that all methods have with --common"
+        )
 
 
 def _write_page(runs: Sequence[Contents], out: Path) -> None:
@@ -89,8 +101,7 @@ def _write_json(runs: Sequence[Contents], out: Path) -> None:
     from denoisebench.reporting.summary import document
 
     found = document(run.summary for run in runs)
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(out / "report.json", text + "\n")
+    write_text(out / "report.json", as_json(found) + "\n")
 
 
 def _write_markdown(run: Contents, out: Path) -> None:
@@ -111,9 +122,9 @@ def _write_latex(run: Contents, out: Path) -> None:
 
 
 def _write_csv(results: Results, out: Path) -> None:
-    """Write the tidy tables; digits after the sixth say nothing that raw samples do not."""
-    write_text(out / "frames.csv", frames_table(results).to_csv(index=False, float_format="%.6g"))
-    write_text(out / "table1.csv", table1(results).to_csv(index=False, float_format="%.6g"))
+    """Write the tidy tables."""
+    write_text(out / "frames.csv", as_csv(frames_table(results)))
+    write_text(out / "table1.csv", as_csv(table1(results)))
 
 
 _Writer = Callable[[Sequence[Contents], Path], None]

@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
+import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_bytes
 from denoisebench.protocol.pixels import quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from denoisebench.cells import Cell
@@ -28,6 +31,8 @@ CROPS_FOLDER = "pictures"
 """Name of the folder with the crops, in a run's folder."""
 _CROP_SIDE = 128
 """Side of a crop in pixels; a file takes about 30 kB."""
+_MOST_BYTES = 100_000
+"""More than a crop of noise takes, which cannot be compressed."""
 
 CLEAN_FRAME = "clean frame"
 NOISY_FRAME = "noisy frame"
@@ -148,6 +153,71 @@ def encode_crop(pixels: np.ndarray) -> bytes:
     picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
     picture.save(file, "webp", lossless=True, quality=0, method=0)
     return file.getvalue()
+
+
+def read_crop(path: Path, shape: Sequence[int]) -> bytes | None:
+    """Read a crop's file from the folder of a run, and check that it is one.
+
+    The folder may come from somebody else: a link in it would put a file of this machine on a page,
+    and a picture of a few bytes can be a gigabyte when it is decoded.
+
+    Args:
+        path: the file.
+        shape: height and width of the frame, and its channels; empty if they are not known.
+
+    Returns:
+        The file's content; None if there is no file.
+
+    Raises:
+        UsageError: the file is no crop; the message says why.
+    """
+    if path.parent.is_symlink():
+        raise UsageError(f"{path.parent.name}: it is a link")
+    try:
+        content = _content(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        why = "it is a link" if path.is_symlink() else f"it cannot be read ({error.strerror})"
+        raise UsageError(f"{path.parent.name}/{path.name}: {why}") from error
+    if lack := _lack(content, shape):
+        raise UsageError(f"{path.parent.name}/{path.name}: {lack}")
+    return content
+
+
+def _content(path: Path) -> bytes:
+    """Return the start of a plain file, a byte more than a crop can have."""
+    never_waiting = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | never_waiting)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _lack(content: bytes, shape: Sequence[int]) -> str:
+    """Say why a file is no crop of a frame; '' if it is one."""
+    from PIL import Image
+
+    if len(content) > _MOST_BYTES:
+        return "it is too large for a crop"
+    try:
+        with Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
+            sides = [min(_CROP_SIDE, side) for side in shape[:2]]
+            expected = tuple(sides[::-1]) if sides else picture.size
+            if picture.size != expected or max(picture.size) > _CROP_SIDE:
+                return (
+                    f"it has {picture.width}×{picture.height} pixels, as no crop of its frame has"
+                )
+            if getattr(picture, "n_frames", 1) != 1:
+                return "it moves"
+            picture.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return "it is no WebP picture"
+    return ""
 
 
 def decode_crop(content: bytes) -> np.ndarray:

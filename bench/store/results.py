@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Status, told_to
@@ -12,9 +14,10 @@ from denoisebench.metrics.registry import PROTOCOL
 from denoisebench.parameters import matching
 from denoisebench.store.manifest import MANIFEST_FILE, read_manifest
 from denoisebench.store.sqlite import STORE, DamagedStoreError, Store
+from denoisebench.store.texts import shown_manifest, shown_measurements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement, Score
@@ -31,12 +34,14 @@ class Results:
         reference_ns: times of the reference work in ns, by session; see `machine.timing`.
         shifts: shift of the estimates against the clean frame in pixels, down and right, by
             session, where it is known; see `protocol.shift`.
+        common: ids of the frames over which means are taken, by noise level; None for all frames.
     """
 
     manifest: RunManifest
     measurements: dict[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
     shifts: dict[int, tuple[float, float]] = field(default_factory=dict)
+    common: Mapping[Level, Collection[str]] | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -93,20 +98,66 @@ class Results:
         shown = tuple(metric for metric in self.metrics if metric.name in chosen)
         return replace(self, manifest=replace(self.manifest, metrics=shown))
 
+    @property
+    def whole(self) -> Results:
+        """The run with its means over all frames."""
+        return replace(self, common=None)
+
+    def on_common_frames(self) -> Results:
+        """Return the run with its means over the frames that all rows have, level by level.
+
+        A row that has no frame at a level has no mean there, and takes no frame from the others.
+        """
+        return replace(self, common={level: self._common(level) for level in self.levels})
+
+    def _common(self, level: Level) -> frozenset[str]:
+        """Return the frames that all rows have, of those that have any at a noise level."""
+        had = [frozenset(self.complete_frames(row, level)) for row in self.rows]
+        return reduce(frozenset.intersection, filter(None, had), frozenset(self.frames()))
+
+    def frames(self, level: Level | None = None) -> list[str]:
+        """List the ids of the frames over which means are taken at a noise level."""
+        known = [frame.id for frame in self.manifest.dataset.frames]
+        if self.common is None or level is None:
+            return known
+        return [frame for frame in known if frame in self.common[level]]
+
+    def complete_frames(self, row: Row, level: Level) -> list[str]:
+        """List the ids of the frames of which a row has every noise draw at a noise level."""
+        draws = Counter(m.cell.frame for m in self.measured(row, level) if m.status is Status.OK)
+        return [frame for frame in self.frames(level) if draws[frame] == self.manifest.seeds]
+
+    def is_complete(self, row: Row, level: Level) -> bool:
+        """Return True if a row has all frames over which means are taken at a noise level."""
+        have = self.complete_frames(row, level)
+        return bool(have) and len(have) == len(self.frames(level))
+
     def cells(self, row: Row, level: Level | None = None) -> list[Cell]:
-        """List the cells that were planned for a row, at one noise level or at all levels."""
+        """List the cells that were planned for a row, at one noise level or at all levels.
+
+        At one level, only those on the frames over which means are taken.
+        """
         levels = told_to(row.blind, [level] if level else self.levels)
         return [
-            at.cell(row.method, row.device, frame.id, seed)
-            for frame in self.manifest.dataset.frames
+            at.cell(row.method, row.device, frame, seed)
+            for frame in self.frames(level)
             for at in levels
             for seed in range(self.manifest.seeds)
         ]
 
     def measured(self, row: Row, level: Level | None = None) -> list[Measurement]:
         """List the measurements of a row, at one noise level or at all levels."""
-        known = self.measurements
-        return [known[cell] for cell in self.cells(row, level) if cell in known]
+        key = (*row.key, level)
+        if key not in self._measured:
+            known = self.measurements
+            found = [known[cell] for cell in self.cells(row, level) if cell in known]
+            self._measured[key] = found
+        return self._measured[key]
+
+    @cached_property
+    def _measured(self) -> dict[tuple[str, str, Level | None], list[Measurement]]:
+        """The lists that `measured` returned: every figure of a table asks for them."""
+        return {}
 
     def shift(self, measured: Iterable[Measurement]) -> tuple[float, float] | None:
         """Return the largest known shift of the processes that made some measurements."""
@@ -140,11 +191,12 @@ def load_run(folder: Path) -> Results:
     Raises:
         UsageError: the folder holds no run, or a damaged one.
     """
-    manifest = read_manifest(folder)
+    manifest = shown_manifest(read_manifest(folder))
     with Store(folder / STORE, read_only=True) as store:
         if manifest.seal not in (None, store.seal):
             raise DamagedStoreError(folder / STORE, f"it is not the one of {MANIFEST_FILE}")
-        return Results(manifest, store.measurements(), store.reference_ns(), store.shifts())
+        measurements = shown_measurements(store.measurements())
+        return Results(manifest, measurements, store.reference_ns(), store.shifts())
 
 
 def load_finished(folder: Path) -> Results:

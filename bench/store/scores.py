@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisebench import statistics
-from denoisebench.cells import Status
 from denoisebench.store.results import score_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from denoisebench.cells import Level
     from denoisebench.store.manifest import MetricRecord, Row
     from denoisebench.store.results import Results
 
 
 def frame_scores(results: Results, level: Level, metric: MetricRecord) -> dict[str, np.ndarray]:
-    """Collect the scores of the methods that scored every cell of a noise level.
+    """Collect the scores of the contestants that scored every cell of a noise level.
 
     If a method ran on several devices, its first device's scores are taken.
 
@@ -32,7 +34,7 @@ def frame_scores(results: Results, level: Level, metric: MetricRecord) -> dict[s
     """
     found: dict[str, np.ndarray] = {}
     for row in results.rows:
-        if row.method not in found:
+        if row.method not in found and not row.is_control:
             scores = _row_scores(results, row, level, metric)
             if scores is not None:
                 found[row.method] = scores
@@ -50,7 +52,8 @@ def best_methods(results: Results, level: Level, metric: MetricRecord) -> set[st
         Specs of methods; empty if fewer than two compete.
     """
     scores = frame_scores(results, level, metric)
-    rivals = [method for method in results.contestants if method in scores]
+    without = unranked_methods(results, level, metric)
+    rivals = [m for m in results.contestants if m in scores and m not in without]
     if len(rivals) < 2:
         return set()
     matrix = np.array([scores[method] for method in rivals])
@@ -58,14 +61,37 @@ def best_methods(results: Results, level: Level, metric: MetricRecord) -> set[st
     return {method for method, good in zip(rivals, equal, strict=True) if good}
 
 
+def unranked_methods(results: Results, level: Level, metric: MetricRecord) -> set[str]:
+    """Return the methods whose mean is infinite because of some frames: it ranks nobody.
+
+    Args:
+        results: the stored run.
+        level: the noise level.
+        metric: a metric of the run.
+    """
+    return {
+        row.method
+        for row in results.rows
+        if is_partly_infinite(score_value(m, metric) for m in results.measured(row, level))
+    }
+
+
+def is_partly_infinite(scores: Iterable[float | None]) -> bool:
+    """Return True if some scores are infinite and some are not; missing ones do not count.
+
+    Examples:
+        >>> is_partly_infinite([float("inf"), 30.0]), is_partly_infinite([float("inf")])
+        (True, False)
+    """
+    return len({math.isinf(score) for score in scores if score is not None}) == 2
+
+
 def _row_scores(
     results: Results, row: Row, level: Level, metric: MetricRecord
 ) -> np.ndarray | None:
     """Return a row's scores, (frames,); None if a cell failed or is missing."""
-    planned = results.cells(row, level)
-    measured = [results.measurements.get(cell) for cell in planned]
-    if not all(m is not None and m.status is Status.OK for m in measured):
+    if not results.is_complete(row, level):
         return None
-    values = [score_value(m, metric) for m in measured if m is not None]
+    values = [score_value(m, metric) for m in results.measured(row, level)]
     table = np.array(values, float).reshape(-1, results.manifest.seeds)
     return statistics.over_seeds(table)

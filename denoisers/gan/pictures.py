@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from denoisebench.denoisers.gan.log import TERMS
+from denoisebench.plotting import load_matplotlib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +26,11 @@ def curves(rows: _Rows, title: str) -> bytes:
     Returns:
         A PNG file.
     """
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 4), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     psnr, generator, critic = figure.subplots(1, 3)
     scores = sorted({name for row in rows for name in row if name.startswith("psnr_")})
     _plot(psnr, rows, {name: f"sigma {name.removeprefix('psnr_')}" for name in scores})
@@ -51,6 +53,7 @@ def strip(panels: dict[str, np.ndarray]) -> bytes:
     Returns:
         A PNG file.
     """
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     height, width = next(iter(panels.values())).shape[:2]
@@ -59,7 +62,7 @@ def strip(panels: dict[str, np.ndarray]) -> bytes:
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for place, (title, pixels) in zip(axes, panels.items(), strict=True):
         place.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
-        place.set_title(title)
+        place.set_title(title, parse_math=False)
         place.set_axis_off()
     return _png(figure)
 

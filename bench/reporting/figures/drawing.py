@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from denoisebench.plotting import load_matplotlib
 from denoisebench.text import one_line
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Plot:
         title: the heading.
         alt: the content in words, for readers who do not see it.
         svg: the file's content, in the colours of a light page.
+        remark: sentence on methods that it cannot show; may be empty.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class Plot:
     title: str
     alt: str
     svg: str
+    remark: str = ""
 
     @property
     def name(self) -> str:
@@ -107,6 +110,7 @@ def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str
         size: width and height in inches.
         name: the figure's name, unique in a report.
     """
+    load_matplotlib()
     import matplotlib
     from matplotlib.figure import Figure
 

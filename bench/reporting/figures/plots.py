@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -36,21 +37,41 @@ _MARKERS = "os^DvPX<"
 def plots(run: Summary) -> Iterator[Plot]:
     """Draw the figures for which a run has data, and yield them."""
     for number in range(len(run.levels)):
-        scored = [row for row in run.competing if row.level == number and row.has_finite_psnr]
+        rows = [row for row in run.competing if row.level == number]
+        scored = [row for row in rows if row.has_finite_psnr]
         timed = [row for row in scored if row.ms_per_megapixel]
+        remark = _not_shown(run, rows)
         if len(timed) > 1:
-            yield _frontier(run, number, timed)
+            yield replace(_frontier(run, number, timed), remark=remark)
         if any(len(row.psnr_by_frame) > 1 for row in scored):
-            yield row_plots.frames(run, number, scored)
+            yield replace(row_plots.frames(run, number, scored), remark=remark)
         compared = [line for line in run.differences if line.level == number]
         if finite := [line for line in compared if line.is_finite]:
-            yield row_plots.forest(run, number, finite)
+            infinite = [run.titles[line.method] for line in compared if not line.is_finite]
+            reasons = [f"{title} (infinite on some frames)" for title in infinite]
+            yield replace(row_plots.forest(run, number, finite), remark=_sentence(reasons))
     for ranks in run.ranks:
         yield row_plots.ranks(run, ranks)
     if lines := _lines(run):
-        yield _course(run, lines)
+        yield replace(_course(run, lines), remark=_not_shown(run, run.competing))
     if costly := [c for c in costs(run) if c.ms_per_frame and c.method not in run.controls]:
         yield row_plots.times(run, costly)
+
+
+def _not_shown(run: Summary, rows: Sequence[RowSummary]) -> str:
+    """Name the rows that have frames but no mean on an axis, each with the reason."""
+    total = len(run.dataset.frames)
+    reasons = []
+    for row in rows:
+        if row.frames and not row.has_finite_psnr:
+            why = "infinite" if row.is_complete else f"{row.frames} of {total} frames"
+            reasons.append(f"{run.titles[row.method]} ({why}, {run.levels[row.level].label})")
+    return _sentence(reasons)
+
+
+def _sentence(reasons: Sequence[str]) -> str:
+    """Say what is not shown; '' if all is."""
+    return f"Not shown: {'; '.join(dict.fromkeys(reasons))}." if reasons else ""
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:

@@ -7,17 +7,24 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import told_to
+from denoisebench.errors import UsageError
 from denoisebench.files import write_bytes
+from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting.table import head
-from denoisebench.store.crops import decode_crop, estimate_file
+from denoisebench.store.crops import decode_crop, estimate_file, read_crop
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
 
     from denoisebench.cells import Cell
     from denoisebench.store.results import Results
+
+_Crops = dict[str, "np.ndarray | str"]
+"""By frame, pixels, uint8 (H, W, 3), or the reason why they are not shown."""
 
 STRIP = "strip.png"
 _PANEL, _DPI = 1.6, 200  # a crop's side in inches, and dots per inch
@@ -42,7 +49,8 @@ def write_strip(results: Results, folder: Path, out: Path) -> bool:
     unscored = [frame.id for frame in known if not frame.has_clean]
     if not unscored:
         return False
-    columns = [(title, _crops(folder, cells)) for title, cells in _columns(results)]
+    shapes = {frame.id: frame.shape for frame in known}
+    columns = [(title, _crops(folder, cells, shapes)) for title, cells in _columns(results)]
     frames = [id for id in unscored if any(id in crops for _, crops in columns)]
     if frames:
         write_bytes(out / STRIP, _draw(frames, [column for column in columns if column[1]]))
@@ -56,41 +64,54 @@ def _columns(results: Results) -> list[tuple[str, list[Cell]]]:
     return [
         (
             " ".join(filter(None, [row.title, row.device * several, head(level, results)])),
-            results.cells(row, level),
+            results.whole.cells(row, level),
         )
         for row in rows
         for level in told_to(row.blind, results.levels)
     ]
 
 
-def _crops(folder: Path, cells: list[Cell]) -> dict[str, np.ndarray]:
-    """Return the kept estimates by frame, uint8 (H, W, 3)."""
-    files = {cell.frame: estimate_file(folder, cell) for cell in cells}
-    return {
-        frame: decode_crop(file.read_bytes()) for frame, file in files.items() if file.is_file()
-    }
+def _crops(folder: Path, cells: list[Cell], shapes: Mapping[str, Sequence[int]]) -> _Crops:
+    """Return the kept estimates by frame, or the reason why a file is none."""
+    found: _Crops = {}
+    for cell in cells:
+        try:
+            content = read_crop(estimate_file(folder, cell), shapes[cell.frame])
+        except UsageError as error:
+            found[cell.frame] = str(error)
+        else:
+            if content is not None:
+                found[cell.frame] = decode_crop(content)
+    return found
 
 
-def _draw(frames: list[str], columns: list[tuple[str, dict[str, np.ndarray]]]) -> bytes:
+def _draw(frames: list[str], columns: list[tuple[str, _Crops]]) -> bytes:
     """Draw the strip, and return it as PNG.
 
     Args:
         frames: ids of the frames to show.
         columns: title and crops by frame of each column.
     """
+    load_matplotlib()
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     size = _PANEL * len(columns) + 0.2, (_PANEL + 0.05) * len(frames) + 0.3
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    places = figure.subplots(len(frames), len(columns), squeeze=False)
-    for row, frame in zip(places, frames, strict=True):
-        row[0].set_ylabel(frame, fontsize=6)
-        for place, (_, crops) in zip(row, columns, strict=True):
-            place.set(xticks=[], yticks=[])
-            if frame in crops:
-                place.imshow(crops[frame], interpolation="none")
-    for place, (title, _) in zip(places[0], columns, strict=True):
-        place.set_title(textwrap.fill(title, _TITLE_LETTERS), fontsize=7)
-    content = BytesIO()
-    figure.savefig(content, format="png")
+    with rc_context({"text.parse_math": False}):  # a dollar in a name is a dollar
+        figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+        places = figure.subplots(len(frames), len(columns), squeeze=False)
+        for row, frame in zip(places, frames, strict=True):
+            row[0].set_ylabel(one_line(frame), fontsize=6)
+            for place, (_, crops) in zip(row, columns, strict=True):
+                place.set(xticks=[], yticks=[])
+                crop = crops.get(frame)
+                if isinstance(crop, str):
+                    words = textwrap.fill(f"not shown: {crop}", _TITLE_LETTERS)
+                    place.text(0.05, 0.95, words, fontsize=6, va="top", transform=place.transAxes)
+                elif crop is not None:
+                    place.imshow(crop, interpolation="none")
+        for place, (title, _) in zip(places[0], columns, strict=True):
+            place.set_title(textwrap.fill(one_line(title), _TITLE_LETTERS), fontsize=7)
+        content = BytesIO()
+        figure.savefig(content, format="png")
     return content.getvalue()
