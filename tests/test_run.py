@@ -169,6 +169,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "keep_images = 1\n"
         'out = "from-toml"\n'
         "fresh = true\n"
+        'machine = "node 7"\n'
     )
     result = bench("run", "--config", "bench.toml", "--seeds", "1")
     assert result.returncode == 0
@@ -192,6 +193,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "keep_images": 1,
         "out": "from-toml",
         "fresh": True,
+        "machine": "node 7",
     }
 
 

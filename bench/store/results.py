@@ -133,7 +133,9 @@ def load_run(folder: Path) -> Results:
     manifest = read_manifest(folder)
     with Store(folder / STORE, read_only=True) as store:
         if manifest.seal not in (None, store.seal):
-            raise DamagedStoreError(folder / STORE, f"it is not the one of {MANIFEST_FILE}")
+            raise DamagedStoreError(
+                folder / STORE, f"it does not match its seal in {MANIFEST_FILE}"
+            )
         return Results(manifest, store.measurements(), store.reference_ns())
 
 
