@@ -205,7 +205,7 @@ def test_a_store_of_another_run_is_refused_in_a_finished_folder(tmp_path: Path) 
     replace(run.manifest, seal=seal).write(folder)
     assert load_run(folder).measurements == run.measurements
     shutil.copyfile(made_up.make_run(tmp_path / "other") / STORE, folder / STORE)
-    with pytest.raises(UsageError, match=r"it is not the one of manifest\.json"):
+    with pytest.raises(UsageError, match=r"it does not match its seal in manifest\.json"):
         load_run(folder)
 
 
@@ -240,6 +240,23 @@ def test_a_damaged_store_is_mended_by_the_same_run(
     }
     same = [c.frame for c, m in after.measurements.items() if m == before.measurements[c]]
     assert set(same) >= {"photo0.png", "photo2.png"}
+
+
+def test_measurements_that_a_finished_run_has_lost_are_measured_again_with_a_line(
+    bench: Bench, words: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert bench(*words, "--out", "out").returncode == 0
+    before = load_run(out)
+    (out / STORE).unlink()
+    with Store(out / STORE) as store:
+        for measurement in list(before.measurements.values())[:2]:
+            store.save(measurement)
+    assert "does not match its seal in manifest.json" in bench("report", "out").stderr
+    result = bench(*words, "--out", "out")
+    assert result.returncode == 0
+    assert "which are kept: 2; cells of this run that are measured again: 1\n" in result.stderr
+    assert len(load_run(out).measurements) == 3
 
 
 NO_SHARED_MEMORY = """

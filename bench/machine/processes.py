@@ -31,13 +31,8 @@ def descendants(pid: int) -> list[int]:
         >>> child.wait()
         -9
     """
-    import psutil
-
     if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-        try:
-            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-        except psutil.Error:
-            return []
+        return _searched(pid)
     found = waiting = _children(pid)
     while waiting:
         waiting = [child for parent in waiting for child in _children(parent)]
@@ -55,6 +50,16 @@ def _children(pid: int) -> list[int]:
     return children
 
 
+def _searched(pid: int) -> list[int]:
+    """Find the descendants of a process by a search of all processes."""
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
 def end(pids: list[int]) -> None:
     """Kill processes; those that are gone are skipped."""
     for pid in pids:
@@ -62,13 +67,20 @@ def end(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def name_of(pid: int) -> str:
-    """Return the command line of a process, for a message."""
+def running(pid: int) -> str | None:
+    """Return the command line of a process; None if it has ended.
+
+    Examples:
+        >>> running(os.getpid()) is None
+        False
+    """
     import psutil
 
     with suppress(psutil.Error):
-        return " ".join(psutil.Process(pid).cmdline())
-    return "a process"
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return " ".join(process.cmdline())
+    return None
 
 
 def has_children() -> bool:

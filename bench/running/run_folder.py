@@ -63,13 +63,16 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         with ExitStack() as stack:
             stack.enter_context(held(self.path, "run"))
+            seal = None
             if self._plan.options.fresh:
                 set_aside(self.path, _MEASURED)
             elif (self.path / MANIFEST_FILE).exists():
-                self._check_same_run(read_manifest(self.path))
+                manifest = read_manifest(self.path)
+                self._check_same_run(manifest)
+                seal = manifest.seal
             make_folder(self.logs)
             self.remarks: list[str] = []
-            self.store = stack.enter_context(self._store())
+            self.store = stack.enter_context(self._store(seal))
             self.remarks += self.store.remarks
             self._opened = stack.pop_all()
         return self
@@ -82,19 +85,26 @@ class RunFolder:
         """Folder of the methods' own output."""
         return self.path / _LOGS
 
-    def _store(self) -> Store:
-        """Open the store; a damaged one is set aside, and replaced by one of its intact rows."""
+    def _store(self, seal: str | None) -> Store:
+        """Open the store, and mend a damaged one.
+
+        Args:
+            seal: the store's seal in the manifest; None for none.
+        """
         path = self.path / STORE
         try:
-            return Store(path)
+            store = Store(path)
+            if seal in (None, store.seal):
+                return store
+            fate = f"does not match its seal in {MANIFEST_FILE}"
         except DamagedStoreError:
-            aside = mend(path)
-        store = Store(path)
+            fate = f"was damaged, and is now in {mend(path)}"
+            store = Store(path)
         kept = store.measurements()
         lost = sum(cell not in kept for row in self._plan.rows for cell, _ in self._plan.cells(row))
         self.remarks.append(
-            f"{path} was damaged, and is now in {aside}; intact measurements, which are kept: "
-            f"{len(kept)}; cells of this run that are measured again: {lost}"
+            f"{path} {fate}; intact measurements, which are kept: {len(kept)}; cells of this run "
+            f"that are measured again: {lost}"
         )
         return store
 

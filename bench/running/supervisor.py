@@ -19,6 +19,7 @@ from denoisebench.machine import processes, threads
 from denoisebench.running import worker
 from denoisebench.running.evaluation import NoEstimate
 from denoisebench.streams import output_to
+from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,14 +151,15 @@ class Worker:
             NoEstimate: there was one; the worker lives on.
         """
         session = os.getsid(self.ready.pid)
-        detached = [
-            pid
+        detached = {
+            pid: command
             for pid in self._started_processes()
             if pid not in self._helpers and _session(pid) not in (session, None)
-        ]
+            if (command := processes.running(pid)) is not None
+        }
         if detached:
-            name = processes.name_of(detached[0])
-            processes.end(detached)
+            processes.end(list(detached))
+            name = plain(next(iter(detached.values())), 100)
             raise NoEstimate(Status.ERROR, f"left a process running in its own session: {name}")
 
     def _reply(self) -> Any:

@@ -194,7 +194,9 @@ def load_run(folder: Path) -> Results:
     manifest = shown_manifest(read_manifest(folder))
     with Store(folder / STORE, read_only=True) as store:
         if manifest.seal not in (None, store.seal):
-            raise DamagedStoreError(folder / STORE, f"it is not the one of {MANIFEST_FILE}")
+            raise DamagedStoreError(
+                folder / STORE, f"it does not match its seal in {MANIFEST_FILE}"
+            )
         measurements = shown_measurements(store.measurements())
         return Results(manifest, measurements, store.reference_ns(), store.shifts())
 

@@ -29,7 +29,7 @@ UNSEALED = 1
 """Version whose tables have neither digests nor seals."""
 
 PAGE_BYTES = 4096
-"""Size of a page of the file; the first holds header and schema."""
+"""Size of SQLite's pages; the file's first holds header and schema."""
 
 _CELL = tuple(f.name for f in fields(Cell))
 _OUTCOME = tuple(f.name for f in fields(Measurement) if f.name != "cell")
@@ -45,7 +45,6 @@ ADDED = {"told", "sigma_given", "scores"}
 """Columns that the first files lack."""
 
 SCHEMA = (
-    f"PRAGMA page_size = {PAGE_BYTES}",
     f"CREATE TABLE measurements ({', '.join(COLUMNS['measurements'])}, digest)",
     # For SQLite any two NULLs differ, such as the sigmas of recorded noise.
     "CREATE UNIQUE INDEX cell ON measurements ({})".format(

@@ -113,6 +113,8 @@ def _leaves_orphan(noisy: np.ndarray, mark: str) -> object:
 @rogue("keeps-helper")
 def _keeps_helper(noisy: np.ndarray, mark: str) -> object:
     sleeper(mark)
+    sleeper("0", start_new_session=True)  # it ends, but is never waited for
+    time.sleep(0.1)
     return noisy.copy()
 
 
