@@ -112,7 +112,8 @@ class _Verified:
         pixels = self.read()
         kind = getattr(pixels, "dtype", type(pixels).__name__)
         if kind != "uint8":
-            raise DataError(f"{self.id} was read as {kind}, not as an array of uint8")
+            shape = getattr(pixels, "shape", "")
+            raise DataError(f"{self.id} was read as {kind} {shape}, not as uint8 {self.shape}")
         if pixels.shape != self.shape or pixel_digest(pixels) != self.digest:
             raise DataError(
                 f"{self.id} has changed since it was first read; put the image back, or start anew"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+
     from denoisebench.datasets.base import StoredDataset
 
 _ENTRY_POINT_GROUP = "denoisebench.datasets"
@@ -94,8 +96,8 @@ class Guarded:
         noisy = frame.read_noisy
         return replace(
             frame,
-            read=partial(_guarded, self._label, frame.read),
-            read_noisy=None if noisy is None else partial(_guarded, self._label, noisy),
+            read=partial(_read, self._label, frame.read),
+            read_noisy=None if noisy is None else partial(_read, self._label, noisy),
         )
 
 
@@ -106,6 +108,22 @@ def _checked(frames: list[Frame]) -> list[Frame]:
     if count > 1:
         raise ValueError(f"{count} frames have the id {id!r}")
     return list(frames)
+
+
+def _read(label: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+    """Read a frame; an error names the data set.
+
+    Raises:
+        DataError: it cannot be read, or the pixels are not as the frame says.
+    """
+
+    def labelled() -> np.ndarray:
+        try:
+            return read()
+        except DataError as error:
+            raise DataError(f"{label}: {error}") from error
+
+    return _guarded(label, labelled)
 
 
 def _guarded(label: str, call: Callable[[], _T]) -> _T:

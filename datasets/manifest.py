@@ -32,7 +32,7 @@ from typing import Any
 
 from denoisebench.datasets.base import DataError, Frame
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
-from denoisebench.errors import unknown
+from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
 
 _LISTED = 3  # problems told one by one
@@ -143,7 +143,10 @@ class Manifest:
 def _read(path: Path) -> dict[str, Any]:
     if os.path.isdir(path):
         raise DataError(f"manifest:{path}: a folder; give the TOML file in it")
-    return read_toml(path, f"manifest:{path}")
+    try:
+        return read_toml(path, f"manifest:{path}")
+    except UsageError as error:
+        raise DataError(str(error)) from error
 
 
 def _text(path: Path, table: dict[str, Any], key: str, default: str | None = None) -> str:

@@ -13,7 +13,7 @@ import math
 import re
 import typing
 from dataclasses import dataclass, field, is_dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -205,6 +205,16 @@ class Method:
     def module(self) -> str | None:
         """The module that defines it; None when its plugin could not be imported."""
         return None if self.card.factory is None else self.card.factory.__module__
+
+    @cached_property
+    def source(self) -> str | None:
+        """See `source_digest`; of the files as they were when this was first asked for."""
+        return source_digest(self.card)
+
+    @cached_property
+    def trained(self) -> str | None:
+        """See `weights_digest`; of the files as they were when this was first asked for."""
+        return weights_digest(self.card)
 
     def build(self) -> Denoiser:
         """Make the denoiser, of a method whose plugin could be imported."""
@@ -543,3 +553,18 @@ def source_digest(card: Card) -> str | None:
     if path is None or card.factory is None:
         return None
     return code_digest(card.factory.__module__, path)
+
+
+def weights_digest(card: Card) -> str | None:
+    """Digest the files of a method's trained weights.
+
+    Returns:
+        The sha256 in hex; None for a method without weights, or one that is not available.
+
+    Examples:
+        >>> weights_digest(cards()["median"]) is None
+        True
+    """
+    if not card.weights or card.unavailable is not None:
+        return None
+    return hashlib.sha256(b"".join(file.read_bytes() for file in card.weights)).hexdigest()

@@ -41,9 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that asks for a `flip` or `line` one number after the other: its seed."""
-    for name in {"flip", "line"} & set(metafunc.fixturenames):
-        metafunc.parametrize(name, range(metafunc.config.getoption(f"--{name}s")))
+    """Give a test that asks for a `flip` or `random_line` numbers: the seeds of its chances."""
+    for name, option in {"flip": "--flips", "random_line": "--lines"}.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, range(metafunc.config.getoption(option)))
 
 
 @pytest.fixture

@@ -541,3 +541,34 @@ def test_an_image_that_is_replaced_during_a_run_is_not_scored(
     shutil.copy(photos / "photo1.png", folder)
     words[words.index("noisy,swap,gaussian")] = "noisy,gaussian"
     assert bench(*words).returncode == 0
+
+
+def test_a_plugin_that_is_edited_during_a_run_is_not_scored_as_it_was_before(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "two.py"
+    plugin.write_text(
+        "from dataclasses import dataclass\n"
+        "from denoisebench.denoisers import register\n"
+        "@register('first', title='First', family='local')\n"
+        "@dataclass(frozen=True)\n"
+        "class First:\n"
+        "    def denoise(self, noisy, sigma):\n"
+        f"        with open({str(plugin)!r}, 'a') as file: file.write('#')\n"
+        "        return noisy.copy()\n"
+        "@register('second', title='Second', family='local')\n"
+        "@dataclass(frozen=True)\n"
+        "class Second(First):\n"
+        "    def denoise(self, noisy, sigma): return noisy.copy()\n"
+    )
+    words = run_words(photos, "first,second,noisy", "--plugin", plugin)
+    assert bench(*words).returncode == 3
+    found = stored(tmp_path / "out").set_index("method")
+    assert (found.loc["first"].status == "ok").all()
+    assert (found.loc["second"].status == "error").all()
+    assert (
+        "its code or weights have changed since the run began" in found.loc["second"].reason.iloc[0]
+    )
+    assert (found.loc["noisy"].status == "ok").all()
+    words[words.index("first,second,noisy")] = "second"
+    assert bench(*words).returncode == 0

@@ -168,7 +168,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for path, reason in {
         tmp_path: "a folder; give the TOML file in it",
         tmp_path / "nowhere.toml": r"cannot be read \(No such file",
-        tmp_path / "binary.toml": "cannot be read",
+        tmp_path / "binary.toml": "not valid UTF-8",
     }.items():
         with pytest.raises(DataError, match=reason):
             open_dataset(f"manifest:{path}")

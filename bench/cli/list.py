@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from denoisebench.cli import shared
+from denoisebench.text import as_cell, as_json, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +45,11 @@ def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
         rows = [_metric_row(metric) for metric in metric_registry.metrics().values()]
     else:
         rows = [_row(card) for card in registry.cards().values()]
-    click.echo(_render(rows, form), nl=form != "csv")
+    shown = [{key: plain(value) for key, value in row.items()} for row in rows]
+    click.echo(_render(shown, form), nl=form != "csv")
 
 
-def _row(card: Card) -> dict[str, Any]:
+def _row(card: Card) -> dict[str, str]:
     """Describe a method in one row."""
     return {
         "name": card.name,
@@ -61,7 +63,7 @@ def _row(card: Card) -> dict[str, Any]:
     }
 
 
-def _metric_row(metric: Metric) -> dict[str, Any]:
+def _metric_row(metric: Metric) -> dict[str, str]:
     """Describe a metric in one row."""
     low, high = metric.range
     return {
@@ -84,11 +86,9 @@ def _answer(unavailable: str | None) -> str:
     return "yes" if unavailable is None else f"no: {unavailable}"
 
 
-def _render(rows: list[dict[str, Any]], form: str) -> str:
+def _render(rows: list[dict[str, str]], form: str) -> str:
     if form == "json":
-        import json
-
-        return json.dumps(rows, indent=1, ensure_ascii=False)
+        return as_json(rows)
     if form == "csv":
         import csv
         import io
@@ -96,7 +96,7 @@ def _render(rows: list[dict[str, Any]], form: str) -> str:
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: as_cell(value) for key, value in row.items()} for row in rows)
         return text.getvalue()
     from tabulate import tabulate
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.denoisers import registry
 from denoisebench.digests import value_digest
 from denoisebench.machine import environment
 
@@ -55,12 +53,11 @@ class Identities:
             identity = {
                 "name": card.name,
                 "parameters": method.parameters,
-                "source": registry.source_digest(card),
+                "source": method.source,
                 "libraries": environment.versions(("numpy", *card.requires)),
             }
-            if card.weights and card.unavailable is None:
-                content = b"".join(file.read_bytes() for file in card.weights)
-                identity["weights"] = hashlib.sha256(content).hexdigest()
+            if method.trained is not None:
+                identity["weights"] = method.trained
             self._quality[method.spec] = identity
         return self._quality[method.spec]
 

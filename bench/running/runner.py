@@ -290,6 +290,8 @@ class _RowRun:
             self._plan.rules,
             (self._folder.logs / log).absolute(),
             method.module,
+            method.source,
+            method.trained,
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = self._folder.store.begin_session(method.spec, device, started)

@@ -50,6 +50,8 @@ class Task:
         log: file for the method's output.
         module: name of the module that defines the method, to import if no plugin and no package
             announces it.
+        source: `registry.source_digest` of the method, as its results will carry it.
+        weights: `registry.weights_digest`, likewise.
     """
 
     method: str
@@ -59,6 +61,8 @@ class Task:
     rules: TimingRules
     log: Path
     module: str | None = None
+    source: str | None = None
+    weights: str | None = None
 
 
 class SharedFrames:
@@ -153,12 +157,13 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
     start = perf_counter_ns()
     try:
         session = _Session(*load_method(task), task)
+        load_ns = perf_counter_ns() - start
+        _check_unchanged(session.card, task)
     except BaseException as error:  # a plugin may raise anything
         connection.send(Ready(pid, 0, {}, _explain(error)))
         return
     if os.getpid() != pid:  # a copy that the method forked as it was loaded
         os._exit(1)
-    load_ns = perf_counter_ns() - start
     threads.pin(task.threads)
     connection.send(Ready(pid, load_ns, threads.thread_counts(), reference_ns=reference_times()))
     with contextlib.suppress(EOFError), without_gradients(session.card):
@@ -221,6 +226,18 @@ def load_method(task: Task) -> tuple[Denoiser, Card]:
     if hasattr(denoiser, "load"):
         denoiser.load(task.device)
     return denoiser, method.card
+
+
+def _check_unchanged(card: Card, task: Task) -> None:
+    """Check that the method that was loaded is the one that the run was planned with.
+
+    Raises:
+        RuntimeError: its code or weights have changed since.
+    """
+    if (registry.source_digest(card), registry.weights_digest(card)) != (task.source, task.weights):
+        raise RuntimeError(
+            "its code or weights have changed since the run began; run the same command again"
+        )
 
 
 def _explain(error: BaseException) -> str:

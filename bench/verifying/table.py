@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from denoisebench.machine import environment
 from denoisebench.protocol import PROTOCOL_VERSION, digest
+from denoisebench.text import as_cell
 from denoisebench.verifying.agreement import Agreement
 
 if TYPE_CHECKING:
@@ -139,5 +140,5 @@ def _record(c: FigureComparison) -> dict[str, Any]:
         "worst_image": image,
         "frames": c.frames,
         "verdict": c.verdict.value,
-        "reason": c.reason,
+        "reason": as_cell(c.reason),
     }

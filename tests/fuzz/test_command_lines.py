@@ -81,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def random_line(seed: int) -> list[str]:
+def words_of(seed: int) -> list[str]:
     """Return the words of a command line: a verb, its own options, any values."""
     chance = random.Random(seed)
     verb = chance.choice(list(BOUNDS))
@@ -106,9 +106,9 @@ def random_line(seed: int) -> list[str]:
     return [*words, *BOUNDS[verb].split()]
 
 
-def test_a_random_command_line_ends_in_order(world: Path, tmp_path: Path, line: int) -> None:
+def test_a_random_command_line_ends_in_order(world: Path, tmp_path: Path, random_line: int) -> None:
     folder = shutil.copytree(world, tmp_path / "world")
-    words = random_line(line)
+    words = words_of(random_line)
     surroundings = {k: v for k, v in os.environ.items() if k != "DENOISEBENCH_DATA"}
     result = subprocess.run(
         [COMMAND, *words],
