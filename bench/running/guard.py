@@ -43,6 +43,8 @@ def _watch(worker: int) -> NoReturn:
     """Wait for the worker's end or for a signal, end all descendants, and end as the worker did."""
     while (status := _collected(worker)) is None:
         if signal.sigwait(_WATCHED) == signal.SIGTERM:
+            os.kill(worker, signal.SIGKILL)
+            os.waitpid(worker, 0)
             break
     _end_descendants()
     _leave_as(status)
@@ -61,10 +63,13 @@ def _collected(worker: int) -> int | None:
 
 
 def _end_descendants() -> None:
-    """End all descendants, those too that they start meanwhile."""
+    """End all descendants, those too that they start meanwhile; the worker has ended.
+
+    Their orphans are this process's children, so that there are none left once it has none.
+    """
     deadline = time.monotonic() + _PATIENCE_S
-    while (left := processes.descendants(os.getpid())) and time.monotonic() < deadline:
-        processes.end(left)
+    while processes.has_children() and time.monotonic() < deadline:
+        processes.end(processes.descendants(os.getpid()))
         _collected(0)
         time.sleep(0.001)
 
