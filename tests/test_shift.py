@@ -134,7 +134,7 @@ def test_a_run_remarks_on_shifted_estimates_in_every_format(bench: Bench, tmp_pa
     half = r"0\.(?:49|5\d)"
     pattern = (
         rf"estimates are shifted by \({half}, {half}\) pixels \(down, right\) "
-        "against the clean frame; PSNR suffers"
+        "against the clean frame, which lowers PSNR"
     )
     assert re.search(f"^[¹²³] {pattern}", result.stdout, re.MULTILINE)
     notes = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method").note.fillna("")

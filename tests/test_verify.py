@@ -319,4 +319,4 @@ def test_the_tables_hold_every_figure_and_survive_what_plugins_say() -> None:
         assert text in markdown
     [first, second] = csv.DictReader(io.StringIO(verification_csv([agreeing, broken])))
     assert (first["printed"], first["measured"], first["verdict"]) == ("29.97", "29.99", "agrees")
-    assert second["reason"] == "error: a | b\nand more"
+    assert second["reason"] == "error: a | b and more"

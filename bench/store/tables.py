@@ -320,7 +320,7 @@ def _shift_note(results: Results, ok: Sequence[Measurement]) -> str:
     down, right = shift
     return (
         f"estimates are shifted by ({down:.2f}, {right:.2f}) pixels (down, right) against the "
-        "clean frame; PSNR suffers"
+        "clean frame, which lowers PSNR"
     )
 
 
