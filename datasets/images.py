@@ -23,6 +23,7 @@ from denoisebench.datasets.pixels import (
     to_8_bit,
     upright,
 )
+from denoisebench.datasets.png import refuse_missing_rows
 from denoisebench.datasets.tiff import SIGNATURES, read_tiff
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def _read_other(data: bytes) -> tuple[np.ndarray, list[str]]:
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 image.load()
+                if image.format == "PNG":
+                    refuse_missing_rows(data)
                 return _pixels(image, data), _notes(image, data)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             limit = f"{Image.MAX_IMAGE_PIXELS:,}"

@@ -106,9 +106,12 @@ def _layout(page: TiffPage) -> _Layout:
     Raises:
         ImageError: they are not unsigned grey, RGB or palette colour of up to 16 bits.
     """
-    bits, form = page.bitspersample, int(page.sampleformat)
+    bits = page.bitspersample
     if not isinstance(bits, int):
         raise ImageError(f"its channels are of different depths, {', '.join(map(str, bits))} bits")
+    if isinstance(page.sampleformat, tuple):
+        raise ImageError("its channels are of different formats, such as signed and unsigned")
+    form = int(page.sampleformat)
     if form == _SIGNED:
         raise ImageError(f"its pixels are {bits}-bit signed integers, not unsigned integers")
     if form in _FORMATS:
@@ -207,6 +210,10 @@ def _refuse_other_size(page: TiffPage, part: bytes) -> None:
 
     with Image.open(io.BytesIO(part), formats=tuple(_PICTURES.values())) as image:
         larger = any(has > room for has, room in zip(image.size, _part(page), strict=True))
+        channels = len(image.getbands())
+    planes = page.samplesperpixel if page.planarconfig == 1 else 1
+    if page.compression == _JPEG and channels != planes:
+        raise ImageError(f"damaged: its JPEG is of {channels} channels, its picture of {planes}")
     if larger or (page.compression == _JPEG and not part.rstrip(b"\0").endswith(_END_OF_JPEG)):
         raise ImageError("damaged: a strip or tile is cut, or larger than its place")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -254,3 +255,56 @@ def test_non_ascii_paths_are_read(tmp_path: Path) -> None:
     path = tmp_path / "Zebra — Ébène 縞馬.png"
     path.write_bytes(WHOLE["png"])
     np.testing.assert_array_equal(read_image(path), RGB)
+
+
+PASSES = {
+    False: [(0, 0, 1, 1)],
+    True: [
+        *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4)),
+        *((1, 0, 2, 2), (0, 1, 1, 2)),
+    ],
+}
+
+
+def grey_png(pixels: np.ndarray, *, interlaced: bool, missing: int) -> bytes:
+    """Write a PNG by hand; the last rows may be missing, though the file is whole otherwise."""
+    rows = [
+        b"\0" + row.tobytes()
+        for x, y, across, down in PASSES[interlaced]
+        for row in pixels[y::down, x::across]
+        if row.size
+    ]
+    height, width = pixels.shape
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced),
+        b"IDAT": zlib.compress(b"".join(rows[: len(rows) - missing])),
+        b"IEND": b"",
+    }
+    chunks = [
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in parts.items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("shape", [(12, 20), (1, 1), (3, 2), (40, 33)])
+def test_a_png_that_lacks_rows_is_damaged_not_black(
+    shape: tuple[int, int], interlaced: bool
+) -> None:
+    pixels = _random.integers(0, 256, shape, dtype=np.uint8)
+    read, _ = decode(grey_png(pixels, interlaced=interlaced, missing=0))
+    np.testing.assert_array_equal(read[..., 0], pixels)
+    with pytest.raises(ImageError, match="damaged"):
+        decode(grey_png(pixels, interlaced=interlaced, missing=1))
+
+
+def test_a_png_that_unpacks_to_more_than_its_rows_is_read() -> None:
+    data = grey_png(np.zeros((4000, 4000), np.uint8), interlaced=False, missing=0)
+    small = data.replace(struct.pack(">II", 4000, 4000), struct.pack(">II", 4000, 40))
+    header = small[12:29]
+    small = small[:29] + struct.pack(">I", zlib.crc32(header)) + small[33:]
+    assert decode(small)[0].shape == (40, 4000, 1)

@@ -373,3 +373,31 @@ def test_damage_ends_in_a_picture_or_a_refusal(data: st.DataObject, kind: str) -
         pixels, _ = decode(bytes(damaged))
         assert pixels.dtype == np.uint8
         assert pixels.shape[2] in (1, 3)
+
+
+@pytest.mark.parametrize("stored", [1, 3])
+def test_a_jpeg_of_another_number_of_channels_than_its_picture_is_refused(stored: int) -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8) if stored == 3 else np.zeros((16, 16), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "jpeg")
+    page = (16, 16) if stored == 3 else (16, 16, 3)
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        iter([buffer.getvalue()]),
+        shape=page,
+        dtype=np.uint8,
+        photometric="minisblack" if stored == 3 else "rgb",
+        compression="jpeg",
+        rowsperstrip=16,
+    )
+    with pytest.raises(
+        ImageError, match=rf"its JPEG is of {stored} channels, its picture of {4 - stored}"
+    ):
+        decode(file.getvalue())
+
+
+def test_channels_of_different_formats_are_refused_for_that_reason() -> None:
+    samples = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(ImageError, match="its channels are of different formats"):
+        decode(tiffs.tiff(samples, 8, RGB, tags={339: [1, 1, 2]}))
