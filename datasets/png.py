@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 _SIGNATURE_BYTES = 8
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the header's kind of colour
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
-_ADAM7 += ((0, 1, 1, 2),)
+_ADAM7 = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)),
+    (0, 1, 1, 2),
+)
 """Passes of an interlaced picture: first column and row, steps of columns and rows."""
 _PIECE = 1 << 14  # bytes that are unpacked at a time, to a thousand times as many at most
 

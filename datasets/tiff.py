@@ -70,9 +70,7 @@ def read_tiff(data: bytes) -> tuple[np.ndarray, list[str]]:
         ImageError: the file is cut, or its picture is not unsigned grey, RGB or palette colour of
             up to 16 bits, or it is stored in a way that readers do not agree on.
     """
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
+    with _opened(data) as file:
         if not file.pages:
             raise ImageError("damaged: it lists no picture")
         page = file.pages.first
@@ -85,6 +83,16 @@ def read_tiff(data: bytes) -> tuple[np.ndarray, list[str]]:
         samples = stored[:, 0].transpose(1, 2, 0, 3).reshape(*stored.shape[2:4], -1)
         pixels = upright(_colours(samples, layout, page), page.tags.valueof(_ORIENTATION, 1))
         return pixels, _notes(layout, file)
+
+
+def _opened(data: bytes) -> TiffFile:
+    """Open a file, whose tags tifffile reads at once."""
+    import tifffile
+
+    try:
+        return tifffile.TiffFile(io.BytesIO(data))
+    except TypeError as error:  # a list of formats, where it takes one for all channels
+        raise ImageError("damaged, or its channels are of different formats") from error
 
 
 def _refuse_copies(page: TiffPage, file: TiffFile) -> None:
@@ -106,12 +114,9 @@ def _layout(page: TiffPage) -> _Layout:
     Raises:
         ImageError: they are not unsigned grey, RGB or palette colour of up to 16 bits.
     """
-    bits = page.bitspersample
+    bits, form = page.bitspersample, int(page.sampleformat)
     if not isinstance(bits, int):
         raise ImageError(f"its channels are of different depths, {', '.join(map(str, bits))} bits")
-    if isinstance(page.sampleformat, tuple):
-        raise ImageError("its channels are of different formats, such as signed and unsigned")
-    form = int(page.sampleformat)
     if form == _SIGNED:
         raise ImageError(f"its pixels are {bits}-bit signed integers, not unsigned integers")
     if form in _FORMATS:

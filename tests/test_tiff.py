@@ -399,5 +399,5 @@ def test_a_jpeg_of_another_number_of_channels_than_its_picture_is_refused(stored
 
 def test_channels_of_different_formats_are_refused_for_that_reason() -> None:
     samples = np.zeros((8, 8, 3), np.uint8)
-    with pytest.raises(ImageError, match="its channels are of different formats"):
+    with pytest.raises(ImageError, match="damaged, or its channels are of different formats"):
         decode(tiffs.tiff(samples, 8, RGB, tags={339: [1, 1, 2]}))
