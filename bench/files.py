@@ -29,11 +29,15 @@ def read_text(path: Path, label: str) -> str:
         UsageError: it cannot be read, or is not UTF-8.
     """
     try:
+        if path.is_char_device() or path.is_block_device():  # it might never end
+            raise UsageError(f"{label}: cannot be read (it is a device)")
         return path.read_text(encoding="utf-8-sig")
+    except ValueError as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise UsageError(f"{label}: not valid UTF-8 ({error.reason})") from error
+        raise UsageError(f"{label}: cannot be read ({error})") from error
     except OSError as error:
         raise UsageError(f"{label}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{label}: not valid UTF-8 ({error.reason})") from error
 
 
 def read_toml(path: Path, label: str) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def read_toml(path: Path, label: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(read_text(path, label))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of thousands of digits is another one than TOML's own
         raise UsageError(f"{label}: not valid TOML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{label}: its values are nested too deeply") from error
@@ -105,6 +109,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise UsageError(f"cannot write {path}: it is a folder; give the name of a file")
     scratch = scratch_file(path)
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a device would be lost
+            raise UsageError(f"cannot write {path}: it is there, and not a file")
         with scratch.open("wb") as file:
             yield file
         os.replace(scratch, path)

@@ -26,11 +26,19 @@ if TYPE_CHECKING:
 
 _REHEARSED = 113
 """Exit code of a rehearsal that came to its end; few programs use it."""
+_CLOSES_FILES = 114
+"""Exit code of a rehearsal that found its own files closed."""
 _REHEARSAL = f"""
 import os, sys
 from denoisebench import plugins
+own = os.open(os.devnull, os.O_RDONLY)
 plugins.attempt(lambda: getattr(plugins, sys.argv[1])(sys.argv[2]))
-sys.stdout.flush()
+try:
+    for file in (0, 1, 2, own):
+        os.fstat(file)
+    sys.stdout.flush()
+except OSError:
+    os._exit({_CLOSES_FILES})
 os._exit({_REHEARSED})
 """
 _KNOWN_PROBLEMS = "DENOISEBENCH_PLUGIN_PROBLEMS"
@@ -80,6 +88,7 @@ def attempt(load: Callable[[], object]) -> str | None:
     Returns:
         The reason if the import fails, else None.
     """
+    pid = os.getpid()
     try:
         with _folder_kept():
             load()
@@ -87,6 +96,9 @@ def attempt(load: Callable[[], object]) -> str | None:
         raise
     except BaseException as error:  # an import may raise anything, SystemExit included
         return f"plugin fails to import: {describe_error(error)}"
+    finally:
+        if os.getpid() != pid:  # a copy that the plugin forked
+            os._exit(1)
     return None
 
 
@@ -148,8 +160,7 @@ def rehearse(function: str, argument: str | Path, seconds: float) -> Rehearsal:
             start_new_session=True,
         )
         try:
-            code = child.wait(seconds)
-            problem = None if code == _REHEARSED else f"it ends the process {_how(code)}"
+            problem = _mischief(child.wait(seconds))
         except subprocess.TimeoutExpired:
             problem = f"it takes longer than {seconds:g} s"
         finally:
@@ -159,11 +170,14 @@ def rehearse(function: str, argument: str | Path, seconds: float) -> Rehearsal:
     return Rehearsal(problem and f"plugin fails to import: {problem}", plain(first, 100))
 
 
-def _how(code: int) -> str:
-    """Say how a process ended."""
-    if code < 0:
-        return f"by {signal.Signals(-code).name}"
-    return f"with exit code {code}"
+def _mischief(code: int) -> str | None:
+    """Say what a rehearsal's exit code tells of the import; None if it did no harm."""
+    if code == _REHEARSED:
+        return None
+    if code == _CLOSES_FILES:
+        return "it closes files that it did not open"
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    return f"it ends the process {how}"
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
@@ -224,7 +238,7 @@ def describe_error(error: BaseException) -> str:
     """
     try:
         detail = str(error).strip().splitlines()
-    except Exception:  # a stranger's exception may not even have a text
+    except (Exception, SystemExit):  # a stranger's exception may not even have a text
         detail = []
     name = type(error).__name__
     return plain(f"{name}: {detail[0]}" if detail else name)

@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import io
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -338,6 +339,8 @@ def _read(search: Search, path: Path) -> dict[tuple[str, ...], GridTrial]:
             key = tuple(row.get(name, "") for name in search.space)
             if row.get("identity") == search.identity and key in grid:
                 scores = tuple(float(row[column]) for column in _columns(search))
+                if not all(map(math.isfinite, scores)):
+                    raise ValueError("a score is not finite")
                 trials[key] = GridTrial(grid[key], scores, float(row["ms"]))
     except (UsageError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(

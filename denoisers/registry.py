@@ -361,10 +361,10 @@ def _read_file(path: Path) -> tuple[Path, str]:
     problem = f"--plugin {plain(path.name)}: no such Python file; give the path of a .py file"
     try:
         path = path.resolve()
-        if path.suffix != ".py":
+        if path.suffix != ".py" or not path.is_file():  # a pipe would block
             raise UsageError(problem)
         return path, hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # a link to itself is a RuntimeError
         raise UsageError(problem) from error
 
 
@@ -414,14 +414,23 @@ def _rehearse_and_load(path: Path, content: str, seconds: float) -> None:
     )
 
 
-def sound_files(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the plugin files that could be imported.
+def files_behind(method: Method, paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the plugin files that a process needs to load a method.
+
+    A process imports no other plugin, whose import could change what the method does.
+
+    Args:
+        method: the method.
+        paths: the plugin files of a run; those that could not be imported are left out.
 
     Examples:
-        >>> sound_files([Path("box.py")])
-        (PosixPath('box.py'),)
+        >>> files_behind(select(["median"])[0], [Path("box.py")])
+        ()
     """
-    return tuple(path for path in paths if path.resolve() not in _broken_files)
+    if (method.module or "").startswith(f"{__package__}."):
+        return ()
+    sound = tuple(path for path in paths if path.resolve() not in _broken_files)
+    return tuple(p for p in sound if plugins.file_module(p.resolve()) == method.module) or sound
 
 
 def broken_file(path: Path) -> Card | None:

@@ -289,3 +289,90 @@ def test_a_worker_that_starts_as_its_coordinator_dies_says_nothing(
         process.kill()
         _, errors = process.communicate(timeout=30)  # ends when no child holds the pipes
         assert "Traceback" not in errors
+
+
+def test_what_a_plugin_changes_elsewhere_does_not_reach_other_methods(
+    bench: Bench, tmp_path: Path
+) -> None:
+    lines = (
+        "from denoisebench.denoisers import gaussian\n"
+        "gaussian.Gaussian.denoise = lambda self, noisy, sigma: noisy.copy()"
+    )
+    plugin = method_file(tmp_path, lines)
+    assert run_mine(bench, plugin).returncode == 0
+    found = cells_of(tmp_path)
+    assert found.loc["gaussian"].psnr > found.loc["mine"].psnr + 3
+
+
+def test_a_method_that_says_that_all_is_finite_is_not_believed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    plugin = method_file(tmp_path, "import numpy as np\nnp.isfinite = lambda x: np.ones(3, bool)")
+    text = plugin.read_text().replace("noisy.copy()", "noisy * float('nan')")
+    # Only in the worker: the harness's own process must keep what it scores with.
+    text = text.replace(
+        "\nnp.isfinite", "\nimport multiprocessing as m\nif m.parent_process(): np.isfinite"
+    )
+    plugin.write_text(text)
+    assert run_mine(bench, plugin).returncode == 3
+    assert cells_of(tmp_path).loc["mine"].reason == "returned values that are not finite"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("import os; os.closerange(3, 1000)", "it closes files that it did not open"),
+        ("import os; os.close(1)", "it closes files that it did not open"),
+    ],
+)
+def test_a_plugin_that_closes_files_is_refused(
+    bench: Bench, tmp_path: Path, line: str, reason: str
+) -> None:
+    result = run_mine(bench, method_file(tmp_path, line))
+    assert result.returncode == 2
+    assert result.stderr.strip() == f"bench: --plugin mine.py: plugin fails to import: {reason}"
+
+
+@linux
+def test_a_method_that_writes_into_files_of_the_harness_loses_its_process(
+    bench: Bench, tmp_path: Path
+) -> None:
+    plugin = method_file(tmp_path, "import os, stat")
+    text = plugin.read_text().replace(
+        "return noisy.copy()",
+        "[os.write(d, b'\\x7f\\xff\\xff\\xff') for d in range(3, 30) if self.is_socket(d)]; "
+        "return noisy.copy()\n"
+        "    def is_socket(self, d):\n"
+        "        try: return stat.S_ISSOCK(os.fstat(d).st_mode)\n"
+        "        except OSError: return False",
+    )
+    plugin.write_text(text)
+    assert run_mine(bench, plugin).returncode == 3
+    found = cells_of(tmp_path)
+    assert found.loc["mine"].status == "killed"
+    assert found.loc["gaussian"].status == "ok"
+
+
+def test_a_metric_cannot_change_what_others_score(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "from denoisebench.metrics import register\n"
+        "@register('vandal', title='Vandal')\n"
+        "def vandal(clean, estimate):\n"
+        "    clean.flags.writeable = True\n"
+        "    clean[:] = estimate\n"
+        "    return 1.0\n"
+    )
+    words = [
+        "--dataset",
+        "stills",
+        "--methods",
+        "gaussian,median",
+        "--frames",
+        "1",
+        "--sigma",
+        "25",
+    ]
+    bench("run", *words, "--out", "plain")
+    bench("run", *words, "--out", "out", "--plugin", "m.py", "--metrics", "psnr,vandal,ssim")
+    plain = pd.read_csv(tmp_path / "plain" / "frames.csv")
+    assert cells_of(tmp_path).psnr.tolist() == plain.psnr.tolist()

@@ -29,6 +29,8 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
     from denoisebench.files import write_text
     from denoisebench.reporting.formatting import first_of
 
+    if svg is not None and svg.suffix.lower() != ".svg":
+        raise UsageError(f"--svg {svg}: give a name that ends in .svg")
     points = read_history(runs)
     found = courses(points, metric)
     if not found:

@@ -50,6 +50,8 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
         if not isinstance(item, str | int | float):
             raise ValueError(f"takes text, numbers or true and false, not {item!r}")
     texts = [str(item) for item in items]
+    if any("\0" in text for text in texts):
+        raise ValueError("a text cannot hold the letter NUL")
     if option.multiple:
         return texts
     if isinstance(value, list) and not isinstance(option.type, CommaList):

@@ -70,8 +70,11 @@ def judge_score(
         limit=size,
         frames=len(gains),
     )
+    # A frame that became exact gained infinitely, and says nothing of the others.
+    others = [gain for gain in gains.values() if gain != math.inf]
+    loss_interval = statistics.mean_interval(others) if 0 < len(others) < len(gains) else interval
     # Written so that a mean of infinities of both signs, which is nan, passes for no gain.
-    if not interval.mean > -size and (interval.high < 0 or broken):
+    if not loss_interval.mean > -size and (loss_interval.high < 0 or broken):
         loss = f"frame {worst} alone: {_signed(sign * gains[worst])} {finding.unit}".strip()
         return replace(finding, verdict=Verdict.WORSE, reason=loss if broken else "")
     if interval.mean >= size and (interval.low > 0 or gains[worst] >= 0):

@@ -80,7 +80,8 @@ class _HostDevice:
 
     def upload(self, frame: np.ndarray) -> tuple[np.ndarray, None]:
         """Copy into the memory of the last copy: fresh memory costs more than the copying."""
-        if self._given.shape != frame.shape:
+        given = self._given
+        if (given.shape, given.dtype, given.flags.writeable) != (frame.shape, frame.dtype, True):
             self._given = np.empty_like(frame)
         np.copyto(self._given, frame)
         return self._given, None

@@ -88,8 +88,12 @@ class Metric:
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
             raise ValueError(f"{self.name}: direction is one of {', '.join(get_args(Direction))}")
-        if not isinstance(self.requires, tuple):
+        if not (isinstance(self.requires, tuple) and all(map(_is_text, self.requires))):
             raise TypeError(f"{self.name}: requires must be a tuple of modules")
+        if not all(map(_is_text, (self.title, self.unit, self.source, self.undefined))):
+            raise TypeError(f"{self.name}: title, unit, source and undefined must be texts")
+        if self.decimals not in range(16):
+            raise ValueError(f"{self.name}: decimals is a whole number from 0 to 15")
 
     @property
     def unavailable(self) -> str | None:
@@ -97,12 +101,12 @@ class Metric:
         if self.problem is not None:
             return self.problem
         try:
-            files = self.weights()
+            unreadable = [str(file) for file in self.weights() if not os.access(file, os.R_OK)]
         except FileNotFoundError as error:
             return str(error)
-        except Exception as error:  # a stranger's function may raise anything
+        except (Exception, SystemExit) as error:  # a stranger's function may raise anything
             return plugins.describe_error(error)
-        if unreadable := [str(file) for file in files if not os.access(file, os.R_OK)]:
+        if unreadable:
             return f"cannot read {', '.join(unreadable)}"
         return plugins.lacking(self.requires)
 
@@ -155,11 +159,15 @@ class Metric:
         return number
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _read_only(frame: np.ndarray) -> np.ndarray:
-    """Make a view that cannot be written to: the next metric gets the same frame."""
-    view = frame.view()
-    view.flags.writeable = False
-    return view
+    """Return a copy that nobody can make writable: the next metric gets the same frame."""
+    import numpy as np
+
+    return np.frombuffer(frame.tobytes(), frame.dtype).reshape(frame.shape)
 
 
 _metrics: dict[str, Metric] = {}

@@ -30,6 +30,7 @@ from denoisebench.store.sqlite import STORE, STORE_FILES, DamagedStoreError, Sto
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from denoisebench.denoisers.registry import Card
     from denoisebench.running.plan import Plan, PlannedRow
 
 _LOGS = "logs"
@@ -176,6 +177,13 @@ def _dataset(plan: Plan) -> DatasetRecord:
     return DatasetRecord(data.name, data.title, data.licence, plan.options.split, tuple(frames))
 
 
+def _note(card: Card) -> str:
+    """Return a card's note; one that competes although it sees the clean frame is remarked on."""
+    if card.sees_clean and card.family != "control":
+        return f"It sees the clean frame. {card.note}".strip()
+    return card.note
+
+
 def _row(row: PlannedRow) -> Row:
     """Describe a method on a device."""
     card = row.method.card
@@ -188,7 +196,7 @@ def _row(row: PlannedRow) -> Row:
         blind=card.blind,
         reference=card.reference,
         licence=card.licence,
-        note=card.note,
+        note=_note(card),
         parameters=row.method.parameters,
         asked_by_name=row.asked_by_name,
         problem=card.problem,

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.datasets.base import spread
@@ -26,8 +28,6 @@ from denoisebench.store.crops import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
-
-    import numpy as np
 
     from denoisebench.cells import Measurement
     from denoisebench.running.evaluation import Evaluation, Scene
@@ -189,7 +189,11 @@ class _RowRun:
         if reply.samples is None:
             raise NoEstimate(reply.status, reply.reason)
         self._reply = reply
-        return worker.frame("estimate", scene.noisy.shape)
+        estimate = worker.frame("estimate", scene.noisy.shape)
+        # Not in the method's process, where its code could have changed what this function does.
+        if not np.isfinite(estimate).all():
+            raise NoEstimate(Status.INVALID_OUTPUT, "returned values that are not finite")
+        return estimate
 
     def _count_loss(self, lost: WorkerLost) -> None:
         """Count a lost process, and give the method up after too many in a row."""
@@ -285,7 +289,7 @@ class _RowRun:
         task = Task(
             method.spec,
             device,
-            registry.sound_files(options.plugins),
+            registry.files_behind(method, options.plugins),
             self._plan.threads,
             self._plan.rules,
             (self._folder.logs / log).absolute(),

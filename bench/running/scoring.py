@@ -60,5 +60,7 @@ def _score(metric: Metric, clean: np.ndarray, estimate: np.ndarray) -> Score:
     """Score an estimate; an error becomes the score's reason."""
     try:
         return Score(metric(clean, estimate), metric.key)
-    except (Exception, SystemExit) as error:  # a stranger's metric may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's metric may raise anything
         return Score(None, metric.key, plugins.describe_error(error))

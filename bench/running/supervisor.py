@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.05
 _PATIENCE_S = 5.0
 """Time for a guard to end what its worker started."""
+_MESSAGE_BYTES = 10_000_000
+"""Greatest message of a process; frames go through shared memory."""
 _LOG_BYTES = 16_000_000
 """Greatest output of a method in one cell; no log grows much beyond it."""
 
@@ -94,7 +97,10 @@ class Worker:
             assert self._process.pid is not None
             self._family = processes.Family(self._process.pid)
             self._logged = self._log_bytes()
-            self.ready: worker.Ready = self._reply()
+            ready = self._reply()
+            if not isinstance(ready, worker.Ready):
+                raise self._broken()
+            self.ready = ready
             self._helpers = frozenset(self._started_processes())
         except BaseException:  # an interrupt, too: nobody else knows of the process
             self.kill()
@@ -126,7 +132,9 @@ class Worker:
         self._shorten_log()
         with contextlib.suppress(OSError):  # the process is gone; reading the reply tells how
             self._connection.send(worker.CellRequest(self._requests, sigma, shape))
-        reply: worker.Reply = self._reply()
+        reply = self._reply()
+        if not isinstance(reply, worker.Reply):
+            raise self._broken()
         if (reply.number, reply.pid) != (self._requests, self.ready.pid):
             self.kill()
             reason = "a copy of its process answered; a method that forks must end the copy"
@@ -187,7 +195,7 @@ class Worker:
                 limit = f"{_LOG_BYTES / 1e6:g} MB"
                 raise WorkerLost(Status.KILLED, f"printed more than {limit} in one cell")
             if answered:
-                return self._connection.recv()
+                return self._received()
             if not lives:  # its own child processes may keep the pipe open
                 raise EOFError
             if time.monotonic() > deadline:
@@ -198,6 +206,25 @@ class Worker:
                 self.kill()
                 limit = f"{self._limits.memory / 1e9:.3g} GB"
                 raise WorkerLost(Status.KILLED, f"used more than {limit} (--memory-limit)")
+
+    def _received(self) -> object:
+        """Return the message that has come.
+
+        Raises:
+            WorkerLost: it is none of ours: something else writes to the connection.
+            EOFError: the process is gone.
+            OSError: the connection is broken.
+        """
+        content = self._connection.recv_bytes(_MESSAGE_BYTES)
+        try:
+            return pickle.loads(content)
+        except Exception:  # pickle raises whatever it meets
+            raise self._broken() from None
+
+    def _broken(self) -> WorkerLost:
+        """End a process that does not answer as it should, and say so."""
+        self.kill()
+        return WorkerLost(Status.KILLED, "its process wrote to a file that is not its own")
 
     def _log_bytes(self) -> int:
         """Return the size of the method's log in bytes."""

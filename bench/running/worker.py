@@ -305,8 +305,6 @@ class _Session:
         if (difference := _difference(output, given)) is not None:
             return _refused(difference, busy_ns)
         estimate, download_ns = device.download(output)
-        if not np.isfinite(estimate).all():
-            return _refused("returned values that are not finite", busy_ns)
         transfer = () if upload_ns is None else (upload_ns + (download_ns or 0),)
         return Reply(Status.OK, "", busy_ns, samples, transfer, peak), estimate
 

@@ -84,6 +84,8 @@ class Store:
         self._path = path
         self._read_only = read_only
         self.remarks: list[str] = []
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise UsageError(f"{path} is a link, or no file: it may be another run's; move it away")
         if read_only and not path.is_file():
             raise UsageError(f"{path}: no measurements there; give the folder of a run")
         with contextlib.ExitStack() as stack, self._explained():
