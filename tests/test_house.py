@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, TypeGuard
 
 import click
+import pytest
 
 from denoisebench.cli import main
+from denoisebench.datasets.images import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,3 +244,14 @@ def test_every_command_and_option_is_explained_by_more_than_one_word() -> None:
             if isinstance(option, click.Option) and not option.hidden:
                 helps[f"{name} {option.opts[0]}"] = option.help
     assert {name: text for name, text in helps.items() if len((text or "").split()) < 2} == {}
+
+
+def test_no_picture_is_committed() -> None:
+    """Most frames are not ours to pass on."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no checkout of git")
+    assert [name for name in listed if Path(name).suffix.lower() in SUFFIXES] == []
