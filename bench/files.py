@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -50,12 +50,7 @@ def read_toml(path: Path, label: str) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or is no TOML.
     """
-    try:
-        return tomllib.loads(read_text(path, label))
-    except ValueError as error:  # a number of thousands of digits is another one than TOML's own
-        raise UsageError(f"{label}: not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise UsageError(f"{label}: its values are nested too deeply") from error
+    return dict(_parsed(tomllib.loads, path, label, "TOML"))
 
 
 def read_json(path: Path, label: str) -> Any:
@@ -68,10 +63,22 @@ def read_json(path: Path, label: str) -> Any:
     Raises:
         UsageError: it cannot be read, or is no JSON.
     """
+    return _parsed(json.loads, path, label, "JSON")
+
+
+def _parsed(parse: Callable[[str], Any], path: Path, label: str, kind: str) -> Any:
+    """Read a file of some kind.
+
+    Raises:
+        UsageError: it cannot be read, or is not of the kind.
+    """
+    text = read_text(path, label)
     try:
-        return json.loads(read_text(path, label))
-    except ValueError as error:
-        raise UsageError(f"{label}: not valid JSON: {error}") from error
+        return parse(text)
+    except (
+        ValueError
+    ) as error:  # a number of thousands of digits is another one than the kind's own
+        raise UsageError(f"{label}: not valid {kind}: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{label}: its values are nested too deeply") from error
 

@@ -43,8 +43,8 @@ os._exit({_REHEARSED})
 """
 _KNOWN_PROBLEMS = "DENOISEBENCH_PLUGIN_PROBLEMS"
 """Environment variable that tells workers which announced plugins have failed a rehearsal."""
-_IMPORT_S = 600.0
-"""Time limit for the import of an announced plugin."""
+IMPORT_S = 600.0
+"""Time limit for the import of a plugin, where the user gives none."""
 
 
 def import_modules(package: str) -> None:
@@ -72,7 +72,7 @@ def _announced_problem(value: str) -> str | None:
     """Rehearse the import of an announced plugin, once for this process and those it starts."""
     known: dict[str, str | None] = json.loads(os.environ.get(_KNOWN_PROBLEMS, "{}"))
     if value not in known:
-        known[value] = rehearse("import_announced", value, _IMPORT_S).problem
+        known[value] = rehearse("import_announced", value, IMPORT_S).problem
         os.environ[_KNOWN_PROBLEMS] = json.dumps(known)
     return known[value]
 

@@ -225,8 +225,6 @@ class Method:
 _cards: dict[str, Card] = {}
 _loaded_files: dict[Path, str] = {}  # digests of their content
 _broken_files: dict[Path, str] = {}  # names that they are listed under
-_IMPORT_S = 600.0
-"""Time limit for the import of a plugin file."""
 
 
 def register(name: str, **card: Any) -> Callable[[type], type]:
@@ -375,7 +373,7 @@ def _enter_file(path: Path, content: str, problem: str | None) -> None:
         _broken_files[path] = _list_broken(path.stem, problem)
 
 
-def load_files(paths: Iterable[Path], seconds: float = _IMPORT_S) -> None:
+def load_files(paths: Iterable[Path], seconds: float = plugins.IMPORT_S) -> None:
     """Register the methods of plugin files, and forget those of all other files.
 
     So each run of a long session knows its own plugins alone, as its worker processes do. A file is
