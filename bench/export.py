@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.cells import Status
-from denoisebench.reporting.formatting import first_of
 from denoisebench.reporting.junit import JunitSuite
-from denoisebench.text import as_json
+from denoisebench.text import as_json, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,9 +10,9 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["as_cell", "as_json", "command_line", "one_line", "plain", "shell_word"]
+__all__ = ["as_cell", "as_json", "command_line", "first_of", "one_line", "plain", "shell_word"]
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the wide forms, too
 _UNUSUAL = re.compile("[^ -~\u200c\u200d]")  # the joiners of letters hide and turn nothing
@@ -97,6 +97,23 @@ def _visible(found: re.Match[str]) -> str:
     if letter in "\t\n\r" or unicodedata.category(letter) == "Zs":
         return " "
     return letter.encode("unicode_escape").decode()
+
+
+def first_of(texts: Sequence[str], most: int = 8, between: str = ", ", last: str = " and ") -> str:
+    """Join texts; of many, the first ones, with the number of the others.
+
+    Args:
+        texts: names, or problems.
+        most: number of texts that are given.
+        between: what stands between two of them.
+        last: what stands before the number of the others.
+
+    Examples:
+        >>> first_of(["a", "b", "c"]), first_of(["a", "b", "c"], most=1)
+        ('a, b, c', 'a and 2 more')
+    """
+    further = f"{last}{len(texts) - most} more" if len(texts) > most else ""
+    return between.join(texts[:most]) + further
 
 
 def command_line(words: Iterable[str]) -> str:

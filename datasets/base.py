@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from denoisebench.errors import UsageError
+from denoisebench.text import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -201,6 +202,16 @@ def spread(frames: list[Frame], count: int | None) -> list[Frame]:
     if count is None or count >= len(frames):
         return frames
     return [frames[i * len(frames) // count] for i in range(count)]
+
+
+def some_of(problems: Sequence[str], most: int = 5) -> str:
+    """Join the first problems, with the number of the others, for the message of an error.
+
+    Examples:
+        >>> some_of(["a is empty", "b is damaged"], most=1)
+        'a is empty; and 1 more'
+    """
+    return first_of(problems, most, between="; ", last="; and ")
 
 
 def pixel_digest(pixels: np.ndarray) -> str:

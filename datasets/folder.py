@@ -11,14 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from denoisebench.datasets.base import DataError, Frame, pixel_digest
+from denoisebench.datasets.base import DataError, Frame, pixel_digest, some_of
 from denoisebench.datasets.images import SUFFIXES, ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
 
 if TYPE_CHECKING:
     import numpy as np
 
-PROBLEMS_LISTED = 5  # how many problems are told one by one
 EQUAL = "three equal channels: scored as colour; save one channel to have them scored as grey"
 
 _log = logging.getLogger("denoisebench")
@@ -155,15 +154,9 @@ class ImageFolder:
         return frames, content.hexdigest()
 
     def _summary(self, problems: list[str], total: int) -> str:
-        listed = "; ".join(problems[:PROBLEMS_LISTED])
-        rest = (
-            f"; and {len(problems) - PROBLEMS_LISTED} more"
-            if len(problems) > PROBLEMS_LISTED
-            else ""
-        )
         return (
             f"folder {self.folder}: {len(problems)} of {total} images cannot be used: "
-            f"{listed}{rest}. Repair or remove them"
+            f"{some_of(problems)}. Repair or remove them"
         )
 
 

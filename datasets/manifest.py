@@ -30,12 +30,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from denoisebench.datasets.base import DataError, Frame
+from denoisebench.datasets.base import DataError, Frame, some_of
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
-
-_LISTED = 3  # problems told one by one
 
 
 @dataclass(frozen=True)
@@ -110,10 +108,9 @@ class Manifest:
             except ImageError as problem:
                 problems.append(f"{entry.path}: {problem}")
         if problems:
-            more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
             raise DataError(
                 f"{self._path}: {len(problems)} of {self.size(split)} {split} files cannot be "
-                f"used: {'; '.join(problems[:_LISTED])}{more}. Restore them; nothing is fetched "
+                f"used: {some_of(problems, 3)}. Restore them; nothing is fetched "
                 "for a manifest"
             )
         return frames

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from denoisebench.datasets.base import DataError
-from denoisebench.datasets.folder import PROBLEMS_LISTED, ImageFolder
+from denoisebench.datasets.base import DataError, some_of
+from denoisebench.datasets.folder import ImageFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,14 +66,7 @@ class Pairs(ImageFolder):
         return "noisy" if marks & _NOISY else "clean", "/".join(filter(None, shared)) or "frame"
 
     def _unusable(self, problems: Iterable[str]) -> DataError:
-        problems = list(problems)
-        rest = (
-            f"; and {len(problems) - PROBLEMS_LISTED} more"
-            if len(problems) > PROBLEMS_LISTED
-            else ""
-        )
-        listed = "; ".join(problems[:PROBLEMS_LISTED])
-        return DataError(f"pairs:{self.folder}: {listed}{rest}. To make pairs, {_HINT}")
+        return DataError(f"pairs:{self.folder}: {some_of(list(problems))}. To make pairs, {_HINT}")
 
 
 class NoisyFolder(ImageFolder):

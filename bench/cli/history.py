@@ -27,7 +27,7 @@ def history_command(runs: tuple[Path, ...], metric: str, svg: Path | None) -> No
     from denoisebench.comparing.history_report import history_markdown, history_svg
     from denoisebench.errors import UsageError
     from denoisebench.files import write_text
-    from denoisebench.reporting.formatting import first_of
+    from denoisebench.text import first_of
 
     if svg is not None and svg.suffix.lower() != ".svg":
         raise UsageError(f"--svg {svg}: give a name that ends in .svg")

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from denoisebench.reporting.differences import Difference
 
@@ -112,14 +112,3 @@ def counted(count: int, noun: str) -> str:
         ('1 frame', '2 frames')
     """
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def first_of(names: Sequence[str], most: int = 8) -> str:
-    """Print names; of many, the first and the number of the others.
-
-    Examples:
-        >>> first_of(["a", "b", "c"]), first_of(["a", "b", "c"], most=1)
-        ('a, b, c', 'a and 2 more')
-    """
-    further = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + further
