@@ -376,3 +376,24 @@ def test_a_metric_cannot_change_what_others_score(bench: Bench, tmp_path: Path) 
     bench("run", *words, "--out", "out", "--plugin", "m.py", "--metrics", "psnr,vandal,ssim")
     plain = pd.read_csv(tmp_path / "plain" / "frames.csv")
     assert cells_of(tmp_path).psnr.tolist() == plain.psnr.tolist()
+
+
+def test_what_a_worker_says_before_its_first_line_goes_to_its_log(
+    photos: Path, tmp_path: Path
+) -> None:
+    """Such as a traceback, if its coordinator dies before it has sent the worker its task."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if any('spawn_main' in word for word in sys.orig_argv): print('EARLY', file=sys.stderr)\n"
+    )
+    result = subprocess.run(
+        [COMMAND, *map(str, words(photos, "gaussian"))],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0
+    assert "EARLY" not in result.stderr
+    assert "EARLY" in (tmp_path / "out" / "logs" / "gaussian-cpu.log").read_text()
