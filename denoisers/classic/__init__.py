@@ -1,0 +1,4 @@
+"""Cores of the classical methods: what several plugins share, and what numba compiles.
+
+A plugin imports these modules inside its call: they import numba, or torch, at their top.
+"""
