@@ -87,6 +87,9 @@ class Card:
         weights: the files of its trained weights.
         sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
             method that works at any.
+        cost: seconds that it takes for a megapixel of RGB on one core, roughly, of a slow method:
+            cheaper ones run before it, and users are told how long it will take.
+        omitted: the reason why ``all`` leaves it out; empty for a method that is among them.
         factory: the dataclass; None if the plugin could not be imported.
         problem: the reason why it could not be imported.
 
@@ -112,6 +115,8 @@ class Card:
     note: str = ""
     weights: tuple[Path, ...] = ()
     sigmas: tuple[float, ...] = ()
+    cost: float = 0.0
+    omitted: str = ""
     factory: Callable[..., Denoiser] | None = field(default=None, repr=False)
     problem: str | None = None
 
@@ -280,7 +285,8 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note"), ("a text", lambda v: isinstance(v, str))
+        ("reference", "licence", "colour", "note", "omitted"),
+        ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(
         ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
@@ -293,6 +299,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
     "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),
+    "cost": ("seconds", lambda v: isinstance(v, int | float) and 0 <= v < math.inf),
 }
 """Conditions on a card's attributes: in words, and as a test."""
 
@@ -482,8 +489,8 @@ def select(expressions: Iterable[str]) -> list[Method]:
     """Find the methods that expressions name, in the order given, each once.
 
     Args:
-        expressions: each is ``all``, a name, a glob over names, or a name with parameters,
-            ``nlm-skimage[h=0.7,patch_size=7]``.
+        expressions: each is ``all`` but for the methods whose cards say ``omitted``, a name, a glob
+            over names, or a name with parameters, ``nlm-skimage[h=0.7,patch_size=7]``.
 
     Raises:
         UsageError: an unknown name (the message lists near matches), parameter or value.
@@ -497,6 +504,28 @@ def select(expressions: Iterable[str]) -> list[Method]:
         for method in _resolve(expression.strip()):
             chosen.setdefault(method.spec, method)
     return list(chosen.values())
+
+
+def without(methods: Iterable[Method], expressions: Iterable[str]) -> list[Method]:
+    """Leave out the methods that expressions name, with their parameters or with any.
+
+    Args:
+        methods: the methods to choose from.
+        expressions: as for `select`; a name without parameters also names the method with others.
+
+    Raises:
+        UsageError: as `select`.
+
+    Examples:
+        >>> chosen = select(["nlm-skimage[h=0.7]", "nlm-skimage", "median"])
+        >>> [method.spec for method in without(chosen, ["nlm-*"])]
+        ['median']
+        >>> [method.spec for method in without(chosen, ["nlm-skimage[h=0.7]"])]
+        ['nlm-skimage', 'median']
+    """
+    unwanted = select(expressions)
+    names = {method.card.name for method in unwanted if not method.overrides}
+    return [m for m in methods if m not in unwanted and m.card.name not in names]
 
 
 def split_expressions(text: str) -> list[str]:
@@ -527,6 +556,8 @@ def _resolve(expression: str) -> list[Method]:
         if "[" in expression:
             raise UsageError(f"{expression}: only a single method takes parameters; name it")
         names = matching(expression, known)
+        if expression == "all":
+            names = [name for name in names if not known[name].omitted]
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]
