@@ -189,7 +189,7 @@ def test_two_processes_that_compile_at_once_do_not_disturb_each_other(
 def test_a_change_of_a_module_that_a_kernel_calls_compiles_it_again(
     halve: Halve, tmp_path: Path
 ) -> None:
-    """numba's own cache would run the old code."""
+    """The cache of numba itself would run the old code."""
     halve()
     (tmp_path / "mine" / "helper.py").write_text(HELPER.replace("0.5", "2.0"))
     assert halve().stdout == "[2.0, 4.0, 6.0]\n"

@@ -93,7 +93,7 @@ _COSTS = {"bm3d": 127.0}
 
 
 def _cost(row: PlannedRow) -> float:
-    """Return the seconds that a row takes for a megapixel of RGB on one core; 0 if none is known."""
+    """Return a row's seconds for a megapixel of RGB on one core; 0 if they are not known."""
     card = row.method.card
     return _COSTS.get(card.name, card.cost) if row.device == "cpu" else 0.0
 
