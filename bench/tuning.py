@@ -72,7 +72,7 @@ class Search:
     @property
     def libraries(self) -> dict[str, str]:
         """Versions of the libraries behind the method."""
-        return environment.versions(("numpy", *self.card.requires))
+        return environment.versions(("numpy", *self.card.requires, *self.card.uses))
 
     @cached_property
     def identity(self) -> str:
