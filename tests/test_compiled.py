@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from conftest import COMMAND
+from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,22 @@ class Halved:
         halve(noisy.ravel(), out)
         return out.reshape(noisy.shape)
 """
+FALLBACK = """
+from dataclasses import dataclass
+from denoisebench.denoisers import register
+
+@register("either", title="Either", family="local", uses=("numba",))
+@dataclass(frozen=True)
+class Either:
+    def load(self, device):
+        try:
+            from denoisebench.denoisers.classic import compiled
+        except ImportError as error:
+            return f"another engine served, since numba cannot be used ({error})"
+
+    def denoise(self, noisy, sigma):
+        return noisy.copy()
+"""
 SCRIPT = """
 import logging
 import sys
@@ -70,7 +87,8 @@ BOTH = "compiling halve\ncompiling half\n"
 def environment(tmp_path: Path) -> dict[str, str]:
     """Write the modules, and return variables under which they are found and cached here."""
     (tmp_path / "mine").mkdir()
-    for name, text in {"mine/helper": HELPER, "mine/kernels": KERNELS, "halved": PLUGIN}.items():
+    modules = {"mine/helper": HELPER, "mine/kernels": KERNELS, "halved": PLUGIN, "either": FALLBACK}
+    for name, text in modules.items():
         (tmp_path / f"{name}.py").write_text(text)
     ours = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
     return os.environ | ours | {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -227,6 +245,7 @@ def put_numba(folder: Path, kind: str) -> None:
     info = folder / f"numba-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: numba\nVersion: {version}\n")
+    (info / "top_level.txt").write_text("numba\n")
 
 
 @pytest.mark.parametrize("kind", NUMBAS)
@@ -238,14 +257,14 @@ def test_a_numba_that_cannot_serve_is_an_import_error_in_one_line(
 
 
 class Run(Protocol):
-    def __call__(self, *words: str | Path) -> CompletedProcess[str]: ...
+    def __call__(self, *words: str | Path, method: str = "halved") -> CompletedProcess[str]: ...
 
 
 @pytest.fixture
 def run(tmp_path: Path, photos: Path, environment: dict[str, str]) -> Run:
-    def go(*words: str | Path) -> CompletedProcess[str]:
-        chosen = ["--dataset", f"folder:{photos}", "--frames", "1", "--plugin", "halved.py"]
-        chosen += ["--sigma", "25", "--methods", "halved", "--out", "out"]
+    def go(*words: str | Path, method: str = "halved") -> CompletedProcess[str]:
+        chosen = ["--dataset", f"folder:{photos}", "--frames", "1", "--plugin", f"{method}.py"]
+        chosen += ["--sigma", "25", "--methods", method, "--out", "out"]
         return subprocess.run(
             [COMMAND, "run", *chosen, *map(str, words)],
             cwd=tmp_path,
@@ -283,3 +302,25 @@ def test_a_run_says_in_one_line_that_numba_cannot_serve(
     assert result.returncode == 3
     assert NUMBAS[kind][2] in result.stderr.splitlines()[-2] + result.stderr.splitlines()[-3]
     assert NUMBAS[kind][2] in result.stdout
+
+
+@pytest.mark.parametrize("kind", NUMBAS)
+def test_another_engine_is_remarked_on_and_its_scores_are_its_own(
+    run: Run, tmp_path: Path, kind: str
+) -> None:
+    assert "another engine" not in run(method="either").stdout
+    put_numba(tmp_path, kind)
+    result = run(method="either")
+    assert result.returncode == 0
+    assert "measured before" not in result.stderr
+    assert f"another engine served, since numba cannot be used ({NUMBAS[kind][2]}" in result.stdout
+    assert f"numba {NUMBAS[kind][1]}" in result.stdout
+    assert "1 measured before" in run(method="either").stderr
+
+
+def test_numba_gets_the_threads_of_the_run(run: Run, tmp_path: Path) -> None:
+    run("--threads", "1")
+    with Store(tmp_path / "out" / "run.sqlite", read_only=True) as store:
+        [session] = store.sessions()
+    assert session["details"]["threads"]["numba"] == 1
+    assert session["details"]["threads"]["numba layer"] in {"omp", "tbb", "workqueue"}
