@@ -147,9 +147,9 @@ class FFmpegNonLocalMeans:
     patch: Literal[3, 5, 7, 9] = 5
     research: int = 11
     search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "strength": (0.45, 0.5, 0.55),
-        "patch": (3, 5, 7),
-        "research": (9, 11, 15),
+        "strength": (0.45, 0.5, 0.55, 0.6),
+        "patch": (5, 7),
+        "research": (11, 15),
     }
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
@@ -183,7 +183,7 @@ class FFmpegDct:
     strength: float = 0.8
     bits: Literal[3, 4] = 4
     search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "strength": (0.75, 0.8, 0.85, 0.9),
+        "strength": (0.8, 0.9, 1.0),
         "bits": (3, 4),
     }
 
@@ -264,8 +264,8 @@ class FFmpegBm3d:
         opponent: denoise colour frames in the opponent space instead of RGB.
     """
 
-    strength: float = 7.5
-    wiener: float = 5000.0
+    strength: float = 8.0
+    wiener: float = 4000.0
     opponent: bool = True
     search: ClassVar[dict[str, tuple[object, ...]]] = {
         "strength": (7.0, 7.5, 8.0),

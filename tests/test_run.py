@@ -154,6 +154,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
     (tmp_path / "bench.toml").write_text(
         f'dataset = "folder:{photos}"\n'
         'methods = ["noisy", "gaussian[width=2]"]\n'
+        'exclude = "median"\n'
         'noise = "correlated[width=2]"\n'
         "sigma = [10, 20.5]\n"
         "told = [12, 30]\n"
@@ -176,6 +177,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
     options = manifest(tmp_path / "from-toml")["options"]
     assert options == {
         "methods": ["noisy", "gaussian[width=2]"],
+        "exclude": ["median"],
         "dataset": f"folder:{photos}",
         "split": "test",
         "noise": "correlated[width=2]",
