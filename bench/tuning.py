@@ -264,7 +264,7 @@ def _measure(search: Search, parameters: dict[str, Any]) -> GridTrial:
     method = _Method(search, parameters)
     observation = Drawn(WHITE_GAUSSIAN, search.dataset.name)
     scores = []
-    with without_gradients(search.card):
+    with without_gradients(search.card, search.device):
         for sigma in search.sigmas:
             level, name = Level(sigma), search.card.name
             cells = ((level.cell(name, search.device, f.id, 0), f) for f in search.frames)

@@ -49,7 +49,8 @@ class Denoiser(Protocol):
         Args:
             noisy: float32 (H, W, C), C = 3 (RGB) or 1; clean values lie in [0, 1], noisy ones may
                 lie outside. Do not write to it. A method registered with ``array="torch"`` gets
-                and returns a float32 tensor (1, C, H, W) on its device.
+                and returns a float32 tensor (1, C, H, W) on its device; one registered with
+                ``array="by device"`` does so on CUDA only.
             sigma: standard deviation of the noise on the same scale (25/255, not 25), at least 0.
                 A blind method gets nan.
 
@@ -75,8 +76,8 @@ class Card:
         blind: True if it ignores sigma; it then gets nan.
         colour: its treatment of RGB: ``joint``, ``opponent`` or ``per channel``.
         devices: the devices it can run on.
-        array: type of the frames that ``denoise`` takes: a numpy array, or a torch tensor on the
-            device.
+        array: type of the frames that ``denoise`` takes: a ``numpy`` array, a ``torch`` tensor on
+            the device, or either ``by device``: an array on the CPU, a tensor on CUDA.
         requires: import names of the libraries it needs.
         deterministic: True if the same input gives the same bits, on one machine.
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
@@ -101,7 +102,7 @@ class Card:
     blind: bool = False
     colour: str = "per channel"
     devices: tuple[str, ...] = ("cpu",)
-    array: Literal["numpy", "torch"] = "numpy"
+    array: Literal["numpy", "torch", "by device"] = "numpy"
     requires: tuple[str, ...] = ()
     deterministic: bool = True
     sees_clean: bool = False
@@ -145,6 +146,16 @@ class Card:
             0.2
         """
         return math.nan if self.blind else sigma / 255
+
+    def takes_tensors(self, device: str) -> bool:
+        """Tell whether frames are torch tensors on a device, ``cpu`` or ``cuda``.
+
+        Examples:
+            >>> card = Card("x", "X", "patch", array="by device")
+            >>> card.takes_tensors("cpu"), card.takes_tensors("cuda")
+            (False, True)
+        """
+        return self.array == "torch" or (self.array == "by device" and device == "cuda")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -282,7 +293,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
-    "array": ("'numpy' or 'torch'", lambda v: v in ("numpy", "torch")),
+    "array": ("'numpy', 'torch' or 'by device'", lambda v: v in ("numpy", "torch", "by device")),
     "requires": ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
     "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
     "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),

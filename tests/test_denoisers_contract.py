@@ -56,7 +56,7 @@ def denoise(
     card = registry.cards()[name]
     denoiser: Any = registry.Method(card).build()
     extra = {"clean": protocol.as_float(clean)} if card.sees_clean else {}
-    if card.array == "numpy":
+    if not card.takes_tensors(device):
         return denoiser.denoise(noisy, sigma / 255, **extra)
     import torch
 

@@ -166,7 +166,7 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
         os._exit(1)
     threads.pin(task.threads)
     connection.send(Ready(pid, load_ns, threads.thread_counts(), reference_ns=reference_times()))
-    with contextlib.suppress(EOFError), without_gradients(session.card):
+    with contextlib.suppress(EOFError), without_gradients(session.card, task.device):
         while True:
             _serve(connection, session, frames)
 

@@ -1,0 +1,76 @@
+"""Non-local means of our own: numba on the CPU, torch on CUDA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from denoisebench.denoisers.classic.engines import WITHOUT_NUMBA, by_tensor, takes_numba
+from denoisebench.denoisers.registry import register
+
+if TYPE_CHECKING:
+    import torch
+
+# Sigma on the 8-bit scale, patch_size and h: chosen on train and val frames, see results/tuning.
+_GREY = ((5, 3, 0.95), (10, 3, 0.85), (15, 3, 0.8), (25, 5, 0.65), (50, 5, 0.55), (75, 7, 0.5))
+_COLOUR = ((5, 1, 1.2), (10, 1, 1.25), (15, 3, 0.8), (25, 3, 0.7), (50, 3, 0.65), (75, 5, 0.5))
+
+
+@register(
+    "nlm-native",
+    title="NLM (native)",
+    family="patch",
+    reference="Buades, Coll & Morel 2005",
+    colour="joint",
+    devices=("cpu", "cuda"),
+    array="by device",
+    requires=("numba",),
+)
+@dataclass(frozen=True)
+class NonLocalMeansNative:
+    """A mean over the pixels nearby, each weighted by how alike its patch is.
+
+    Buades, Coll & Morel, "Non-local means denoising", IPOL 2011, with patches that are centred at
+    their pixels; by box sums of shifted differences (Darbon et al. 2008).
+
+    Attributes:
+        patch_size: side of a patch in pixels, odd; 0 for the best at the frame's sigma.
+        patch_distance: farthest offset searched, in pixels.
+        h: filter strength in units of sigma; 0 for the best at the frame's sigma.
+    """
+
+    patch_size: Literal[0, 1, 3, 5, 7] = 0
+    patch_distance: int = 6
+    h: float = 0.0
+
+    def load(self, device: str) -> str | None:
+        """Compile for the CPU; return a remark where torch takes the place of numba."""
+        if device == "cuda":
+            return None
+        small = np.zeros((1, 1, 1), np.float32)
+        self.denoise(small, 1)
+        return None if takes_numba(small) else WITHOUT_NUMBA
+
+    def denoise(
+        self, noisy: np.ndarray | torch.Tensor, sigma: float
+    ) -> np.ndarray | torch.Tensor:
+        is_array = isinstance(noisy, np.ndarray)
+        if sigma == 0:
+            return noisy.copy() if is_array else noisy.clone()
+        patch_size, h = self._parameters(noisy.shape[2 if is_array else 1], sigma)
+        distance = self.patch_distance
+        if takes_numba(noisy):
+            from denoisebench.denoisers.classic.nlm import non_local_means
+
+            half = patch_size // 2
+            return non_local_means(noisy, sigma, box=(half, half), distance=distance, h=h)
+        from denoisebench.denoisers.classic import nlm_torch
+
+        return by_tensor(
+            noisy, lambda frame: nlm_torch.non_local_means(frame, sigma, patch_size, distance, h)
+        )
+
+    def _parameters(self, channels: int, sigma: float) -> tuple[int, float]:
+        return self.patch_size or 3, self.h or 0.6
