@@ -26,7 +26,7 @@ _COLOUR = ((5, 1, 1.2), (10, 1, 1.25), (15, 3, 0.8), (25, 3, 0.7), (50, 3, 0.65)
     colour="joint",
     devices=("cpu", "cuda"),
     array="by device",
-    requires=("numba",),
+    uses=("numba", "torch"),
 )
 @dataclass(frozen=True)
 class NonLocalMeansNative:
