@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -53,9 +53,7 @@ class NonLocalMeansNative:
         self.denoise(small, 1)
         return None if takes_numba(small) else WITHOUT_NUMBA
 
-    def denoise(
-        self, noisy: np.ndarray | torch.Tensor, sigma: float
-    ) -> np.ndarray | torch.Tensor:
+    def denoise(self, noisy: np.ndarray | torch.Tensor, sigma: float) -> np.ndarray | torch.Tensor:
         is_array = isinstance(noisy, np.ndarray)
         if sigma == 0:
             return noisy.copy() if is_array else noisy.clone()

@@ -33,10 +33,10 @@ def takes_numba(frame: object) -> bool:
 
 @cache
 def _has_numba() -> bool:
-    """Tell whether numba can be imported; a numba for another numpy raises more than ImportError."""
+    """Tell whether numba can be imported."""
     try:
         from denoisebench.denoisers.classic import compiled  # noqa: F401
-    except Exception:
+    except Exception:  # a numba for another numpy raises more than ImportError
         return False
     return True
 

@@ -112,7 +112,7 @@ def _filter_tiles(
 
 @kernel()
 def _copy_region(frame: np.ndarray, top: int, left: int, region: np.ndarray) -> None:
-    """Copy part of a frame (H, W, C) into a region (C, h, w), mirrored where it leaves the frame."""
+    """Copy part of a frame (H, W, C) into a region (C, h, w); beyond the frame, it is mirrored."""
     H, W, C = frame.shape
     for y in range(region.shape[1]):
         row = _mirrored(top + y, H)
@@ -167,7 +167,9 @@ def _filter_region(
             rows = height + dy
             columns = -(-(width + abs(dx)) // _LANES) * _LANES
             y, x = margin - dy - before, margin - max(dx, 0) - before
-            _square_differences(region, y, x, dy, dx, columns + side - 1, squares[: rows + side - 1])
+            _square_differences(
+                region, y, x, dy, dx, columns + side - 1, squares[: rows + side - 1]
+            )
             _weigh(squares, side, columns, scale, share, nearer, pairs[:rows])
             _add_pairs(region, pairs, dy, dx, totals, weights)
 

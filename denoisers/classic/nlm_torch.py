@@ -52,7 +52,7 @@ def non_local_means(
 
 
 def _mirrored(start: int, stop: int, size: int, device: torch.device) -> torch.Tensor:
-    """Return indices into an axis that is mirrored at its ends, without repeating the end pixels."""
+    """Return indices into an axis that is mirrored at its ends, which are not repeated."""
     period = max(2 * (size - 1), 1)
     index = torch.arange(start, stop, device=device) % period
     return torch.minimum(index, period - index).clamp(max=size - 1)
