@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -13,9 +13,14 @@ from denoisebench.denoisers.registry import register
 if TYPE_CHECKING:
     import torch
 
-# Sigma on the 8-bit scale, patch_size and h: chosen on train and val frames, see results/tuning.
-_GREY = ((5, 3, 0.95), (10, 3, 0.85), (15, 3, 0.8), (25, 5, 0.65), (50, 5, 0.55), (75, 7, 0.5))
-_COLOUR = ((5, 1, 1.2), (10, 1, 1.25), (15, 3, 0.8), (25, 3, 0.7), (50, 3, 0.65), (75, 5, 0.5))
+# By number of channels, chosen on train and val frames (results/tuning/nlm-native.toml): the patch
+# size up to a sigma on the 8-bit scale; for each size, h at sigma 25, and the power of sigma / 25
+# with which it grows.
+_PATCH_SIZES = {1: ((30, 3), (60, 5), (255, 7)), 3: ((12, 1), (60, 3), (255, 5))}
+_STRENGTHS = {
+    1: {1: (2.3, 0.2), 3: (0.88, -0.05), 5: (0.75, -0.1), 7: (0.7, -0.13)},
+    3: {1: (1.32, 0.06), 3: (0.71, -0.17), 5: (0.66, -0.2), 7: (0.65, -0.25)},
+}
 
 
 @register(
@@ -44,6 +49,11 @@ class NonLocalMeansNative:
     patch_size: Literal[0, 1, 3, 5, 7] = 0
     patch_distance: int = 6
     h: float = 0.0
+    search: ClassVar[dict[str, tuple[object, ...]]] = {
+        "patch_size": (0, 3, 5),
+        "patch_distance": (4, 6, 10),
+        "h": (0.0, 0.5, 0.6, 0.7, 0.8),
+    }
 
     def load(self, device: str) -> str | None:
         """Compile for the CPU; return a remark where torch takes the place of numba."""
@@ -71,4 +81,8 @@ class NonLocalMeansNative:
         )
 
     def _parameters(self, channels: int, sigma: float) -> tuple[int, float]:
-        return self.patch_size or 3, self.h or 0.6
+        """Return the patch size and h for a frame of 1 or 3 channels, and a sigma."""
+        sizes = (size for limit, size in _PATCH_SIZES[channels] if sigma * 255 <= limit)
+        patch_size = self.patch_size or next(sizes, _PATCH_SIZES[channels][-1][1])
+        h, growth = _STRENGTHS[channels][patch_size]
+        return patch_size, self.h or h * (sigma * 255 / 25) ** growth
