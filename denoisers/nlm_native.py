@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from denoisebench.denoisers.classic.engines import WITHOUT_NUMBA, by_tensor, takes_numba
+from denoisebench.denoisers.classic.engines import by_tensor, remark_on_torch, takes_numba
 from denoisebench.denoisers.registry import register
 
 if TYPE_CHECKING:
@@ -55,13 +55,16 @@ class NonLocalMeansNative:
         "h": (0.0, 0.5, 0.6, 0.7, 0.8),
     }
 
+    def __post_init__(self) -> None:
+        if self.patch_distance < 0 or self.h < 0:
+            raise ValueError("patch_distance and h must not be negative")
+
     def load(self, device: str) -> str | None:
         """Compile for the CPU; return a remark where torch takes the place of numba."""
         if device == "cuda":
             return None
-        small = np.zeros((1, 1, 1), np.float32)
-        self.denoise(small, 1)
-        return None if takes_numba(small) else WITHOUT_NUMBA
+        self.denoise(np.zeros((1, 1, 1), np.float32), 1)
+        return remark_on_torch()
 
     def denoise(self, noisy: np.ndarray | torch.Tensor, sigma: float) -> np.ndarray | torch.Tensor:
         is_array = isinstance(noisy, np.ndarray)

@@ -1,6 +1,6 @@
 """Two engines for one method: numba for arrays on the CPU, torch for tensors on any device.
 
-Where numba cannot be imported, torch takes its place.
+Where numba cannot be used, torch takes its place.
 """
 
 from __future__ import annotations
@@ -15,30 +15,32 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["WITHOUT_NUMBA", "by_tensor", "takes_numba"]
-
-WITHOUT_NUMBA = "computed by torch: numba cannot be imported"
-"""Remark for readers of a run in which torch took numba's place."""
+__all__ = ["by_tensor", "remark_on_torch", "takes_numba"]
 
 
 def takes_numba(frame: object) -> bool:
-    """Tell whether a frame is for numba: an array, where numba can be imported.
+    """Tell whether a frame is for numba: an array, where numba can be used.
 
     Examples:
         >>> takes_numba(np.zeros((8, 8, 1), np.float32))
         True
     """
-    return isinstance(frame, np.ndarray) and _has_numba()
+    return isinstance(frame, np.ndarray) and remark_on_torch() is None
 
 
 @cache
-def _has_numba() -> bool:
-    """Tell whether numba can be imported."""
+def remark_on_torch() -> str | None:
+    """Return a remark for readers of a run in which torch takes numba's place; None if it does not.
+
+    Examples:
+        >>> remark_on_torch() is None
+        True
+    """
     try:
-        from denoisebench.denoisers.classic import compiled  # noqa: F401
-    except Exception:  # a numba for another numpy raises more than ImportError
-        return False
-    return True
+        import denoisebench.denoisers.classic.compiled  # noqa: F401
+    except ImportError as error:
+        return f"torch computed it, since numba cannot be used ({error})"
+    return None
 
 
 def by_tensor(
