@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 # By number of channels, chosen on train and val frames (results/tuning/nlm-native.toml): the patch
 # size up to a sigma on the 8-bit scale; for each size, h at sigma 25, and the power of sigma / 25
 # with which it grows.
-_PATCH_SIZES = {1: ((30, 3), (60, 5), (255, 7)), 3: ((12, 1), (60, 3), (255, 5))}
+_PATCH_SIZES = {1: ((30, 3), (60, 5), (math.inf, 7)), 3: ((12, 1), (60, 3), (math.inf, 5))}
 _STRENGTHS = {
     1: {1: (2.3, 0.2), 3: (0.88, -0.05), 5: (0.75, -0.1), 7: (0.7, -0.13)},
     3: {1: (1.32, 0.06), 3: (0.71, -0.17), 5: (0.66, -0.2), 7: (0.65, -0.25)},
@@ -67,10 +68,10 @@ class NonLocalMeansNative:
         return remark_on_torch()
 
     def denoise(self, noisy: np.ndarray | torch.Tensor, sigma: float) -> np.ndarray | torch.Tensor:
-        is_array = isinstance(noisy, np.ndarray)
         if sigma == 0:
-            return noisy.copy() if is_array else noisy.clone()
-        patch_size, h = self._parameters(noisy.shape[2 if is_array else 1], sigma)
+            return noisy.copy() if isinstance(noisy, np.ndarray) else noisy.clone()
+        channels = noisy.shape[2] if isinstance(noisy, np.ndarray) else noisy.shape[1]
+        patch_size, h = self._parameters(channels, sigma)
         distance = self.patch_distance
         if takes_numba(noisy):
             from denoisebench.denoisers.classic.nlm import non_local_means
@@ -85,7 +86,9 @@ class NonLocalMeansNative:
 
     def _parameters(self, channels: int, sigma: float) -> tuple[int, float]:
         """Return the patch size and h for a frame of 1 or 3 channels, and a sigma."""
-        sizes = (size for limit, size in _PATCH_SIZES[channels] if sigma * 255 <= limit)
-        patch_size = self.patch_size or next(sizes, _PATCH_SIZES[channels][-1][1])
+        patch_size: int = self.patch_size
+        if patch_size == 0:
+            sizes = [size for limit, size in _PATCH_SIZES[channels] if sigma * 255 <= limit]
+            patch_size = sizes[0]
         h, growth = _STRENGTHS[channels][patch_size]
         return patch_size, self.h or h * (sigma * 255 / 25) ** growth

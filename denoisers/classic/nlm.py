@@ -233,12 +233,13 @@ def _weigh(
 @kernel()
 def _power_of_half(exponent: float) -> float:
     """Compute 2^-t for t from 0 on, to 1e-6 of it; of float32, in operations that vectorise."""
-    exponent = min(exponent, _NEVER)
+    exponent = np.minimum(exponent, _NEVER)
     whole = np.int32(exponent + _HALF)
     f = np.float32(whole) - exponent
     fraction = _C0 + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * _C5))))
     # The bits of a float32: sign, exponent + 127, fraction.
-    return fraction * np.int32((127 - whole) << 23).view(np.float32)
+    power: float = fraction * np.int32((127 - whole) << 23).view(np.float32)
+    return power
 
 
 @kernel()
