@@ -43,7 +43,8 @@ class NonLocalMeansNative:
 
     Attributes:
         patch_size: side of a patch in pixels, odd; 0 for the best at the frame's sigma.
-        patch_distance: farthest offset searched, in pixels.
+        patch_distance: farthest offset searched, in pixels; 10 takes 2.6 times the time of 6, and
+            gains 0.05 dB at best.
         h: filter strength in units of sigma; 0 for the best at the frame's sigma.
     """
 
@@ -52,7 +53,6 @@ class NonLocalMeansNative:
     h: float = 0.0
     search: ClassVar[dict[str, tuple[object, ...]]] = {
         "patch_size": (0, 3, 5),
-        "patch_distance": (4, 6, 10),
         "h": (0.0, 0.5, 0.6, 0.7, 0.8),
     }
 
@@ -78,11 +78,9 @@ class NonLocalMeansNative:
 
             half = patch_size // 2
             return non_local_means(noisy, sigma, box=(half, half), distance=distance, h=h)
-        from denoisebench.denoisers.classic import nlm_torch
+        from denoisebench.denoisers.classic.nlm_torch import nlm_by_torch
 
-        return by_tensor(
-            noisy, lambda frame: nlm_torch.non_local_means(frame, sigma, patch_size, distance, h)
-        )
+        return by_tensor(noisy, lambda frame: nlm_by_torch(frame, sigma, patch_size, distance, h))
 
     def _parameters(self, channels: int, sigma: float) -> tuple[int, float]:
         """Return the patch size and h for a frame of 1 or 3 channels, and a sigma."""

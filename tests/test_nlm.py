@@ -53,7 +53,7 @@ def by_torch(
     frame: np.ndarray, sigma: float, patch_size: int, distance: int, h: float
 ) -> np.ndarray:
     tensor = torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1)))[None]
-    output = nlm_torch.non_local_means(tensor, sigma, patch_size, distance, h)
+    output = nlm_torch.nlm_by_torch(tensor, sigma, patch_size, distance, h)
     return output[0].numpy().transpose(1, 2, 0)
 
 

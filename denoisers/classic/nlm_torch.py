@@ -11,12 +11,12 @@ from torch.nn.functional import avg_pool2d
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["non_local_means"]
+__all__ = ["nlm_by_torch"]
 
 _BAND = 2**22  # values of the frame that are filtered at once
 
 
-def non_local_means(
+def nlm_by_torch(
     frame: torch.Tensor, sigma: float, patch_size: int, distance: int, h: float
 ) -> torch.Tensor:
     """Filter a frame in bands of rows, so that memory is bounded.
@@ -34,7 +34,7 @@ def non_local_means(
     Examples:
         >>> frame = torch.zeros(1, 1, 8, 8)
         >>> frame[0, 0, 3, 3] = 0.1
-        >>> estimate = non_local_means(frame, 1.0, 3, 1, 1.0)
+        >>> estimate = nlm_by_torch(frame, 1.0, 3, 1, 1.0)
         >>> round(float(estimate[0, 0, 3, 3]), 4)
         0.0111
     """
