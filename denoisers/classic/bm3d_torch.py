@@ -72,7 +72,7 @@ def _inside(width: int, device: torch.device) -> torch.Tensor:
 
 def _bands(rows: torch.Tensor, across: int) -> list[torch.Tensor]:
     """Split the grid's rows into bands of blocks; the last, which may be nearer, stays alone."""
-    at_once = 4096 if rows.device.type == "cpu" else 65536
+    at_once = 4096 if rows.device.type == "cpu" else 16384
     return [*rows[:-1].split(max(1, at_once // across)), rows[-1:]][-len(rows) :]
 
 
@@ -189,7 +189,9 @@ class _Filter:
         size = 1
         while size < K:
             (ay, by), (ax, bx) = (v.view(-1, 2, size).unbind(1) for v in (y, x))
-            dy, dx = ((a[..., None] - b[:, None]).abs().clamp_(max=SIDE) for a, b in ((ay, by), (ax, bx)))
+            dy, dx = (
+                (a[..., None] - b[:, None]).abs().clamp_(max=SIDE) for a, b in ((ay, by), (ax, bx))
+            )
             pairs = (dy * (SIDE + 1) + dx).flatten(1)
             cross = 2 * embedding_bag(pairs, self._covariances, mode="sum").view(N, -1, 64)
             both = total[:, ::2] + total[:, 1::2]
