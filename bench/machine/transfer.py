@@ -60,7 +60,7 @@ def device_of(card: Card, name: str) -> Device:
     return _TorchDevice(name) if card.takes_tensors(name) else _HostDevice()
 
 
-def without_gradients(card: Card, name: str) -> AbstractContextManager[Any]:
+def without_gradients(card: Card, name: str = "cpu") -> AbstractContextManager[Any]:
     """Return a context in which torch computes no gradients, for a method that takes tensors.
 
     Args:
