@@ -1,4 +1,4 @@
-"""BM3D as tensor operations, on any device.
+"""BM3D as tensor operations, on any device; `bm3d` has the papers.
 
 Three steps, each for a band of reference blocks at once, so that memory is bounded:
 
@@ -13,116 +13,146 @@ Three steps, each for a band of reference blocks at once, so that memory is boun
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, embedding_bag, pad
 
+from denoisebench.denoisers.classic.transforms import AREA, SIDE
+from denoisebench.denoisers.opponent import BASIS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["bm3d"]
+    from denoisebench.denoisers.classic.bm3d import _Stage as Stage
 
-SIDE = 8
-
-
-@dataclass(frozen=True)
-class Stage:
-    step: int
-    radius: int
-    count: int
-    strength: float
-    forward: np.ndarray  # 8 x 8
-    inverse: np.ndarray
+__all__ = ["bm3d_by_torch"]
 
 
-def run_stage(noisy, pilot, sigma, stage, window):
-    """Run one stage on planes (C, H, W)."""
-    _, H, W = noisy.shape
-    guide = (noisy if pilot is None else pilot)[0]
-    rows, columns = (_grid(size, stage.step, noisy.device) for size in (H, W))
-    bands = _bands(rows, len(columns))
-    mean = _Mean(noisy, max(len(band) for band in bands) * stage.step + SIDE + 2 * stage.radius)
-    filters = _Filter(stage, sigma, window, noisy)
+def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[tuple[int, Stage]]) -> torch.Tensor:
+    """Denoise a frame.
+
+    Args:
+        frame: float32 (1, C, H, W), on any device; C = 3 (RGB) is filtered in the opponent space.
+        stages: for each stage, the step of the grid of reference blocks, and its constants.
+
+    Returns:
+        The estimate, of the same shape.
+    """
+    C, H, W = frame.shape[1:]
+    basis = torch.as_tensor(BASIS if C == 3 else np.eye(C), dtype=frame.dtype, device=frame.device)
+    rows, columns = (_extended(size, frame.device) for size in (H, W))
+    planes = torch.tensordot(basis, frame[0], 1)[:, rows][..., columns]
+    estimate = planes
+    for step, stage in stages:
+        estimate = _run(planes, estimate, step, stage)
+    return torch.tensordot(basis.T, estimate[:, :H, :W], 1)[None]
+
+
+def _extended(size: int, device: torch.device) -> torch.Tensor:
+    """Return indices into an axis; one shorter than a block is mirrored until it is as long."""
+    index = np.pad(np.arange(size), (0, max(0, SIDE - size)), mode="symmetric")
+    return torch.from_numpy(index).to(device)
+
+
+def _run(planes: torch.Tensor, pilot: torch.Tensor, step: int, stage: Stage) -> torch.Tensor:
+    """Run a stage; its blocks are matched in the pilot's first plane.
+
+    Args:
+        planes: noisy planes, float32 (C, H, W); H and W at least 8.
+        pilot: planes for matching and for the Wiener filter, of the same shape.
+        step: from a reference block to the next in pixels.
+        stage: the constants of the stage.
+
+    Returns:
+        The estimate, (C, H, W).
+    """
+    _, H, W = planes.shape
+    radius = int(stage.offsets.max())
+    rows, columns = (_grid(size, step) for size in (H, W))
+    bands = _bands(rows, (4096 if planes.device.type == "cpu" else 16384) // len(columns))
+    mean = _Mean(planes, height=max(map(len, bands)) * step + SIDE + 2 * radius)
+    filters = _Filter(stage, planes)
+    side = torch.arange(SIDE, device=planes.device)
+    inside = (side[:, None] * W + side).flatten()
     for band in bands:
-        mean.finish(int(band[0]) - stage.radius)
-        for positions in _match(guide, band, columns, stage):
-            pixels = (positions[..., None] + _inside(W, noisy.device)).flatten()
-            variances = filters.variances(positions, W)
-            for c in range(len(noisy)):
-                group = noisy[c].flatten()[pixels].view(*positions.shape, -1)
-                guess = None if pilot is None else pilot[c].flatten()[pixels].view_as(group)
-                mean.add(c, pixels, *filters(group, guess, variances))
+        mean.finish(band[0] - radius)
+        for places in _match(pilot[0], band, columns, step, radius, stage.count):
+            pixels = places[..., None] + inside
+            variances = filters.variances(places, W)
+            for c, (plane, guide) in enumerate(zip(planes, pilot, strict=True)):
+                group, guess = (one.flatten()[pixels] for one in (plane, guide))
+                variance = variances[min(c, len(variances) - 1)]
+                mean.add(c, pixels, *filters(group, guess, variance))
     return mean.finish(H)
 
 
-def _grid(size: int, step: int, device: torch.device) -> torch.Tensor:
+def _grid(size: int, step: int) -> list[int]:
     """Return the first pixels of blocks along an axis: every ``step``, and the last that fits."""
     last = size - SIDE
-    return torch.tensor([*range(0, last, step), last], device=device)
+    return [*range(0, last, step), last]
 
 
-def _inside(width: int, device: torch.device) -> torch.Tensor:
-    """Return the flat positions of a block's pixels, from its first one, in a frame of a width."""
-    side = torch.arange(SIDE, device=device)
-    return (side[:, None] * width + side).flatten()
-
-
-def _bands(rows: torch.Tensor, across: int) -> list[torch.Tensor]:
-    """Split the grid's rows into bands of blocks; the last, which may be nearer, stays alone."""
-    at_once = 4096 if rows.device.type == "cpu" else 16384
-    return [*rows[:-1].split(max(1, at_once // across)), rows[-1:]][-len(rows) :]
+def _bands(rows: list[int], height: int) -> list[list[int]]:
+    """Split rows of blocks into bands; the last row, which may be nearer than a step, is alone."""
+    regular, height = rows[:-1], max(height, 1)
+    bands = [regular[r : r + height] for r in range(0, len(regular), height)]
+    return [*bands, rows[-1:]]
 
 
 def _match(
-    guide: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, stage: Stage
+    guide: torch.Tensor,
+    rows: list[int],
+    columns: list[int],
+    step: int,
+    radius: int,
+    count: int,
 ) -> Iterator[torch.Tensor]:
     """Yield the groups of a band of reference blocks, those of one size K at a time.
 
+    K is the greatest power of 2 of blocks that there are, at most ``count``.
+
     Args:
         guide: (H, W).
-        rows: first rows of the band's reference blocks.
-        columns: their first columns.
-        stage: the stage, which says how far to look.
+        rows: first rows of the band's R reference blocks.
+        columns: their S first columns.
+        step: from a reference block to the next in pixels.
+        radius: farthest offset of a match in pixels.
+        count: most blocks of a group.
 
     Yields:
-        (N, K): flat positions of the K blocks most like N reference blocks, which come first
-        themselves. K is the greatest power of 2 for which there are blocks, at most the stage's.
+        Flat positions of blocks, (N, K): the reference blocks, then those most like them.
     """
     H, W = guide.shape
-    reach = 2 * stage.radius + 1
-    distances = _distances(guide, rows, columns, stage)
-    distances[reach**2 // 2] = -1  # a block is its own first match
-    nearest, found = distances.flatten(1).t().topk(min(stage.count, reach**2), largest=False)
-    offsets = torch.arange(reach, device=guide.device) - stage.radius
-    offsets = (offsets[:, None] * W + offsets).flatten()
-    positions = (rows[:, None] * W + columns).flatten()[:, None] + offsets[found]
-    positions.clamp_(0, (H - SIDE) * W + W - SIDE)  # nan sorts behind blocks that leave the frame
-    if min(H - SIDE, stage.radius) * min(W - SIDE, stage.radius) >= stage.count:
-        yield positions
+    distances = _distances(guide, rows, columns, step, radius)
+    distances[len(distances) // 2] = -1  # a block is its own first match
+    count = min(count, _powers(len(distances))[-1])
+    nearest, found = distances.flatten(1).t().topk(count, largest=False)
+    reach = torch.arange(-radius, radius + 1, device=guide.device)
+    offsets = (reach[:, None] * W + reach).flatten()
+    first = torch.tensor([y * W + x for y in rows for x in columns], device=guide.device)
+    places = first[:, None] + offsets[found]
+    places.clamp_(0, (H - SIDE) * W + W - SIDE)  # nan sorts behind blocks that leave the frame
+    if min(H - SIDE, radius) * min(W - SIDE, radius) >= count:  # even in a corner
+        yield places
         return
-    sizes = nearest.isfinite().sum(1)
-    size = stage.count
-    while size:
-        chosen = (sizes >= size) & (sizes < (2 * size if size < stage.count else math.inf))
-        if chosen.any():
-            yield positions[chosen, :size]
-        size //= 2
+    size = (nearest < math.inf).sum(1).clamp_(min=1).log2().floor().exp2()
+    for k in _powers(count):
+        if (chosen := size == k).any():
+            yield places[chosen, :k]
 
 
 def _distances(
-    guide: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, stage: Stage
+    guide: torch.Tensor, rows: list[int], columns: list[int], step: int, radius: int
 ) -> torch.Tensor:
     """Return the mean squared differences of blocks and those around, (offsets, R, S).
 
     They are inf for blocks that leave the frame.
     """
     H, W = guide.shape
-    radius = stage.radius
     reach = 2 * radius + 1
-    top, bottom = int(rows[0]), int(rows[-1]) + SIDE
+    top, bottom = rows[0], rows[-1] + SIDE
     band = guide[max(top - radius, 0) : bottom + radius]
     beyond = (radius, radius, max(radius - top, 0), max(bottom + radius - H, 0))
     around = pad(band, beyond, value=math.inf)
@@ -131,11 +161,10 @@ def _distances(
     for dy in range(reach):
         shifted = around[dy : dy + bottom - top].unfold(1, W, 1).transpose(0, 1)
         squares = (shifted - here).square_()[:, None]
-        last = avg_pool2d(squares[..., -SIDE:], SIDE, stage.step)[:, 0]
-        distances[dy, ..., -1:] = last
+        distances[dy, ..., -1:] = avg_pool2d(squares[..., -SIDE:], SIDE, step)[:, 0]
         if len(columns) > 1:  # the last may be nearer than a step
-            regular = squares[..., : int(columns[-2]) + SIDE]
-            distances[dy, ..., :-1] = avg_pool2d(regular, SIDE, stage.step)[:, 0]
+            regular = squares[..., : columns[-2] + SIDE]
+            distances[dy, ..., :-1] = avg_pool2d(regular, SIDE, step)[:, 0]
     return distances.flatten(0, 1)
 
 
@@ -143,76 +172,103 @@ class _Filter:
     """Shrinkage of groups in the transform domain.
 
     Args:
-        stage: its transforms and strength.
-        sigma: standard deviation of the noise.
-        window: weights of a block's pixels, (8, 8).
-        like: tensor of the wanted type on the device.
+        stage: the constants of the stage.
+        like: a tensor of the type that is filtered, on its device.
     """
 
-    def __init__(self, stage, sigma, window, like) -> None:
-        def tensor(matrix: np.ndarray) -> torch.Tensor:
-            return torch.as_tensor(matrix, dtype=like.dtype, device=like.device)
+    def __init__(self, stage: Stage, like: torch.Tensor) -> None:
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(array, dtype=like.dtype, device=like.device)
 
-        self._sigma, self._strength = sigma, stage.strength
-        self._forward = tensor(np.kron(stage.forward, stage.forward).T)
-        self._inverse = tensor(np.kron(stage.inverse, stage.inverse).T)
-        self._window = tensor(window.ravel())
-        self._covariances = tensor(_covariances(stage.forward))
+        forward, inverse = (m.reshape(SIDE, SIDE) for m in (stage.forward, stage.inverse))
+        self._forward, self._inverse = (tensor(np.kron(m, m).T) for m in (forward, inverse))
+        centre = stage.covariance.shape[1] // 2
+        noise = stage.covariance[:, centre, centre].mean()
+        self._window = tensor(stage.window * noise)  # so that weights are near 1, at any sigma
+        self._haar = {n: tensor(_haar(n)) for n in _powers(stage.count)}
+        self._stage = stage
+        # One row more, for blocks so far apart that they share no noise.
+        self._reach = centre
+        rows = stage.covariance.reshape(len(stage.covariance), -1, AREA)
+        self._covariances = tensor(np.pad(rows, ((0, 0), (0, 1), (0, 0))))
 
     def __call__(
-        self, group: torch.Tensor, guess: torch.Tensor | None, variances: torch.Tensor
+        self, group: torch.Tensor, guess: torch.Tensor, variance: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the estimates of groups (N, K, 64), and the weights of their pixels."""
-        haar = torch.as_tensor(_haar(group.shape[1]), dtype=group.dtype, device=group.device)
-        coefficients = haar @ (group @ self._forward)
-        noise = variances * self._sigma**2
-        if guess is None:
-            gain = (coefficients.abs() > self._strength * noise.sqrt()).to(group.dtype)
-        else:
-            power = (haar @ (guess @ self._forward)).square_()
-            gain = power / (power + self._strength * noise)
-        gain[:, 0, 0] = 1  # the mean of the group stays
-        left = (gain.square() * variances).sum((1, 2))  # of the noise
-        estimate = haar.T @ ((coefficients * gain) @ self._inverse)
-        weights = self._window / left[:, None, None]
-        return estimate, weights.expand_as(estimate)
+        """Filter groups.
 
-    def variances(self, positions: torch.Tensor, width: int) -> torch.Tensor:
-        """Return the variances of the coefficients of groups' white noise of variance 1.
+        Args:
+            group: noisy blocks, (N, K, 64).
+            guess: the pilot's.
+            variance: of the noise in each coefficient, (N, K, 64).
 
-        Blocks that overlap share noise (Mäkinen, Azzari & Foi 2020). ...
+        Returns:
+            The estimates of the blocks, and the weights of their pixels, both (N, K, 64).
         """
-        N, K = positions.shape
-        y, x = positions // width, positions % width
-        total = positions.new_ones((N, K, 64), dtype=self._window.dtype)
+        haar = self._haar[group.shape[1]]
+        coefficients = haar @ (group @ self._forward)
+        if self._stage.is_wiener:
+            power = (haar @ (guess @ self._forward)).square_()
+            gain = power / (power + self._stage.strength * variance)
+        else:
+            gain = coefficients.square() > self._stage.strength * variance
+            gain = gain.to(group.dtype)
+        gain[:, 0, 0] = 1  # the mean of the group is signal
+        noise = (gain.square() * variance).sum((1, 2), keepdim=True)  # what is left
+        estimate = haar.T @ ((coefficients * gain) @ self._inverse)
+        return estimate, (self._window / noise).expand_as(estimate)
+
+    def variances(self, places: torch.Tensor, width: int) -> torch.Tensor:
+        """Return the variances of the noise in groups' coefficients, (T, N, K, 64).
+
+        From the variances A and B of two halves of a group and their covariance C follow those of
+        its sum, A + B + 2 C, and difference, A + B - 2 C; see `variances.haar_variances`.
+
+        Args:
+            places: flat positions of blocks, (N, K).
+            width: of the frame.
+        """
+        N, K = places.shape
+        reach, span = self._reach, 2 * self._reach + 1
+        y, x = places // width, places % width
+        total = self._covariances[:, None, None, span**2 // 2].expand(-1, N, K, -1)
         finer: list[torch.Tensor] = []
         size = 1
         while size < K:
-            (ay, by), (ax, bx) = (v.view(-1, 2, size).unbind(1) for v in (y, x))
-            dy, dx = (
-                (a[..., None] - b[:, None]).abs().clamp_(max=SIDE) for a, b in ((ay, by), (ax, bx))
-            )
-            pairs = (dy * (SIDE + 1) + dx).flatten(1)
-            cross = 2 * embedding_bag(pairs, self._covariances, mode="sum").view(N, -1, 64)
-            both = total[:, ::2] + total[:, 1::2]
-            finer.insert(0, ((both - cross) / (2 * size)).clamp_(min=1e-3))
-            total = both + cross
+            (dy, near_y), (dx, near_x) = (_differences(axis, size, reach) for axis in (y, x))
+            pairs = torch.where(near_y & near_x, dy * span + dx, span**2).flatten(1)
+            between = [embedding_bag(pairs, table, mode="sum") for table in self._covariances]
+            crossed = 2 * torch.stack(between).view(len(between), N, -1, AREA)
+            both = total[:, :, ::2] + total[:, :, 1::2]
+            finer.insert(0, (both - crossed) / (2 * size))
+            total = both + crossed
             size *= 2
-        return torch.cat([total / K, *finer], 1)
+        return torch.cat([total / K, *finer], 2)
 
 
-def _covariances(transform: np.ndarray) -> np.ndarray:
-    """Return the covariances of coefficients of two blocks of white noise, (9 · 9, 64).
+def _differences(axis: torch.Tensor, size: int, reach: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return positions of pairs from neighbouring runs, relative to ``-reach``; which are near.
 
-    The first axis is their offset, |dy| · 9 + |dx|; those 8 or more apart share no pixels.
+    Args:
+        axis: positions along an axis, (N, K): runs of ``size``, of which two at a time make pairs.
+        size: of a run.
+        reach: farthest difference that counts.
+
+    Returns:
+        Both (N · K / (2 · size), size, size).
     """
-    shared = [(transform[:, d:] * transform[:, : SIDE - d]).sum(1) for d in range(SIDE)]
-    axis = np.array([*shared, np.zeros(SIDE)])
-    return np.einsum("yu,xv->yxuv", axis, axis).reshape(-1, SIDE**2)
+    first, second = axis.reshape(-1, 2, size).unbind(1)
+    difference = second[:, None] - first[..., None]
+    return difference + reach, difference.abs() <= reach
+
+
+def _powers(most: int) -> list[int]:
+    """Return the powers of 2 up to a number."""
+    return [1 << n for n in range(most.bit_length())]
 
 
 def _haar(count: int) -> np.ndarray:
-    """Return the orthonormal Haar transform of a power of 2 of values, coarse to fine."""
+    """Return the orthonormal Haar transform of a power of 2 of values, from coarse to fine."""
     matrix = np.ones((1, 1))
     while len(matrix) < count:
         mean = np.kron(matrix, [1, 1])
@@ -226,28 +282,28 @@ class _Mean:
 
     Args:
         like: planes (C, H, W).
-        height: number of rows that a band may reach.
+        height: rows that a band may reach.
     """
 
-    _ONE = 2.0**36
+    _ONE = 2.0**32
 
     def __init__(self, like: torch.Tensor, height: int) -> None:
         C, _, W = like.shape
         self._estimate = torch.empty_like(like)
-        self._top = 0
+        self._top = 0  # first row of the sums
         self._sums = torch.zeros((2, C, height * W), dtype=torch.int64, device=like.device)
 
     def add(
         self, channel: int, pixels: torch.Tensor, values: torch.Tensor, weights: torch.Tensor
     ) -> None:
-        """Add values with weights of at most 1 at flat positions in the frame."""
-        places = pixels - self._top * self._estimate.shape[2]
+        """Add values with weights at flat positions in the frame."""
+        places = (pixels - self._top * self._estimate.shape[2]).flatten()
         weights = weights * self._ONE
         for sums, terms in zip(self._sums[:, channel], (weights * values, weights), strict=True):
             sums.index_add_(0, places, terms.flatten().long())
 
     def finish(self, top: int) -> torch.Tensor:
-        """Finish the rows above one; return the frame."""
+        """Finish the rows above one, which no more blocks reach; return the frame."""
         H, W = self._estimate.shape[1:]
         top = min(max(top, self._top), H)
         done = self._sums[:, :, : (top - self._top) * W]
