@@ -1,0 +1,96 @@
+"""Exact variances of the noise in the coefficients of a group of blocks.
+
+Blocks of a group overlap, so that their noise is correlated, even where that of the frame is
+white; and more where it is not. Mäkinen, Azzari & Foi, "Collaborative filtering of correlated
+noise: exact transform-domain variance for improved shrinkage and patch matching", IEEE TIP 2020.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from denoisebench.denoisers.classic.compiled import kernel
+from denoisebench.denoisers.classic.transforms import AREA, SIDE
+
+__all__ = ["block_covariance", "haar_variances"]
+
+
+def block_covariance(matrix: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Tabulate the covariance of a coefficient of two blocks, by their displacement.
+
+    A coefficient of a block at p is the frame's correlation with a pattern b at p. So its covariance
+    with that of a block at p + d is the noise's autocorrelation, convolved with that of b, at d.
+
+    Args:
+        matrix: (8, 8), the transform of an axis; b is the product of two of its rows.
+        correlation: (2 r + 1, 2 r + 1), the noise's autocorrelation at displacements up to r; the
+            centre is its variance. White noise: [[1]].
+
+    Returns:
+        float32 (2 n + 1, 2 n + 1, 64) with n = r + 7, the displacement (dy, dx) at
+        (n + dy, n + dx); it is 0 farther away.
+
+    Examples:
+        >>> table = block_covariance(np.eye(8), np.ones((1, 1)))
+        >>> table.shape, table[7, 7, 0].item(), table[7, 8, 0].item()
+        ((15, 15, 64), 1.0, 0.0)
+    """
+    patterns = np.array([np.correlate(row, row, "full") for row in matrix])
+    wide = 2 * SIDE - 2 + len(correlation)
+    size = wide, wide
+    spectra = np.fft.fft(patterns, wide)
+    noise = np.fft.fft2(correlation, size)
+    products = np.einsum("uy,vx,yx->uvyx", spectra, spectra, noise)
+    table = np.fft.ifft2(products).real.reshape(AREA, *size)
+    return np.ascontiguousarray(table.transpose(1, 2, 0), np.float32)
+
+
+@kernel()
+def haar_variances(
+    places: np.ndarray, count: int, covariance: np.ndarray, variance: np.ndarray
+) -> None:
+    """Compute the variances of a group's coefficients after `haar`.
+
+    The covariance of two sums of blocks is the sum over all pairs of blocks. From the variances A
+    and B of two halves of a group and their covariance C follow those of its sum, A + B + 2 C, and
+    difference, A + B - 2 C.
+
+    Args:
+        places: int64 (K, 2), rows and columns of the blocks.
+        count: of blocks; a power of two.
+        covariance: as `block_covariance` makes it.
+        variance: float32 (K, 64), takes the result, in the order of `haar`.
+    """
+    reach = len(covariance) // 2
+    between = np.empty(AREA, np.float32)
+    for k in range(count):
+        variance[k] = covariance[reach, reach]
+    size = 1
+    while size < count:
+        for first in range(0, count, 2 * size):
+            middle = first + size
+            _covariance_between(places, first, middle, size, covariance, between)
+            a, b = variance[first], variance[middle]
+            share = np.float32(1 / (2 * size))
+            for u in range(AREA):
+                both, crossed = a[u] + b[u], 2 * between[u]
+                a[u] = both + crossed
+                b[u] = (both - crossed) * share
+        size *= 2
+    variance[0] /= np.float32(count)
+
+
+@kernel()
+def _covariance_between(
+    places: np.ndarray, a: int, b: int, size: int, covariance: np.ndarray, between: np.ndarray
+) -> None:
+    """Add up the covariances of all pairs of a block from ``a`` on and one from ``b`` on."""
+    reach = len(covariance) // 2
+    between[:] = 0
+    for i in range(a, a + size):
+        for j in range(b, b + size):
+            dy, dx = places[j, 0] - places[i, 0] + reach, places[j, 1] - places[i, 1] + reach
+            if 0 <= dy <= 2 * reach and 0 <= dx <= 2 * reach:
+                pair = covariance[dy, dx]
+                for u in range(AREA):
+                    between[u] += pair[u]
