@@ -8,85 +8,28 @@ variance is known (`variances`), for white noise as for correlated noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 from numba import prange
 
+from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
+from denoisebench.denoisers.classic.bm3d_stages import Stage, bm3d_stages
 from denoisebench.denoisers.classic.compiled import kernel
-from denoisebench.denoisers.classic.matching import block_grid, match_tile, search_offsets
+from denoisebench.denoisers.classic.grids import block_grid
+from denoisebench.denoisers.classic.matching import match_tile
 from denoisebench.denoisers.classic.transforms import (
-    AREA,
     LANES,
-    SIDE,
-    bior15_matrix,
-    dct_matrix,
     from_lanes,
     haar,
     inverse_haar,
     to_lanes,
     transform_blocks,
 )
-from denoisebench.denoisers.classic.variances import block_covariance, haar_variances
+from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
-__all__ = ["PROFILES", "Profile", "bm3d"]
+__all__ = ["bm3d"]
 
 _WHITE = np.ones((1, 1))
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Settings of the two stages; pairs are of the first and the second stage.
-
-    Attributes:
-        step: from a reference block to the next in pixels.
-        count: most blocks of a group, a power of two.
-        radius: farthest offset of a match in pixels.
-        threshold: of the first stage's coefficients, in standard deviations of their noise.
-        wiener: noise variance in the second stage's Wiener factor, relative to the true one.
-        beta: shape of the Kaiser window that weights a block's pixels.
-    """
-
-    step: tuple[int, int] = (3, 3)
-    count: tuple[int, int] = (16, 32)
-    radius: int = 19
-    threshold: float = 2.9
-    wiener: float = 0.45
-    beta: float = 2.0
-
-
-PROFILES = {
-    "normal": Profile(),
-    "fast": Profile(step=(4, 4), count=(16, 16)),
-    "high": Profile(step=(2, 2), count=(16, 64)),
-}
-"""Profiles by name."""
-
-
-class _Stage(NamedTuple):
-    """Constants of a stage, in the form that kernels take.
-
-    Attributes:
-        forward: float32 (64), the matrix of the blocks' transform.
-        inverse: float32 (64), its inverse.
-        window: float32 (64), weights of a block's pixels.
-        covariance: float32 (T, 2 n + 1, 2 n + 1, 64), a table for all channels, or one for each.
-        offsets: int64 (N, 2), those searched.
-        count: most blocks of a group.
-        strength: factor of the noise's variance in threshold or Wiener factor.
-        is_wiener: True for the second stage.
-    """
-
-    forward: np.ndarray
-    inverse: np.ndarray
-    window: np.ndarray
-    covariance: np.ndarray
-    offsets: np.ndarray
-    count: int
-    strength: float
-    is_wiener: bool
 
 
 def bm3d(noisy: np.ndarray, sigma: float, *, profile: str = "normal") -> np.ndarray:
@@ -113,58 +56,20 @@ def bm3d(noisy: np.ndarray, sigma: float, *, profile: str = "normal") -> np.ndar
     planes = (basis @ noisy.reshape(-1, channels).T).reshape(channels, height, width)
     short = [(0, max(0, SIDE - size)) for size in (height, width)]
     planes = np.pad(planes, ((0, 0), *short), mode="symmetric")
-    settings = PROFILES[profile]
-    correlation = sigma**2 * _WHITE[np.newaxis]
-    first = _first_stage(settings, correlation)
-    estimate = _run(planes, planes, settings.step[0], settings.radius, first)
-    second = _second_stage(settings, correlation)
-    estimate = _run(planes, estimate, settings.step[1], settings.radius, second)
+    estimate = planes
+    for stage in bm3d_stages(profile, sigma**2 * _WHITE[np.newaxis]):
+        estimate = _run(planes, estimate, stage)
     del planes
     estimate = estimate[:, :height, :width].reshape(channels, -1)
     return (estimate.T @ basis).reshape(noisy.shape)
 
 
-def _first_stage(profile: Profile, correlation: np.ndarray) -> _Stage:
-    matrix, inverse = bior15_matrix(), np.linalg.inv(bior15_matrix())
-    strength = profile.threshold**2
-    return _stage(matrix, inverse, correlation, profile, profile.count[0], strength, False)
-
-
-def _second_stage(profile: Profile, correlation: np.ndarray) -> _Stage:
-    matrix, inverse = dct_matrix(), dct_matrix().T
-    return _stage(matrix, inverse, correlation, profile, profile.count[1], profile.wiener, True)
-
-
-def _stage(
-    matrix: np.ndarray,
-    inverse: np.ndarray,
-    correlation: np.ndarray,
-    profile: Profile,
-    count: int,
-    strength: float,
-    is_wiener: bool,
-) -> _Stage:
-    kaiser = np.kaiser(SIDE, profile.beta)
-    return _Stage(
-        matrix.astype(np.float32).ravel(),
-        inverse.astype(np.float32).ravel(),
-        np.outer(kaiser, kaiser).astype(np.float32).ravel(),
-        np.stack([block_covariance(matrix, one) for one in correlation]),
-        search_offsets(profile.radius),
-        count,
-        strength,
-        is_wiener,
-    )
-
-
-def _run(
-    planes: np.ndarray, pilot: np.ndarray, step: int, radius: int, stage: _Stage
-) -> np.ndarray:
+def _run(planes: np.ndarray, pilot: np.ndarray, stage: Stage) -> np.ndarray:
     """Run a stage on planes (C, H, W); its blocks are matched in the pilot's first plane."""
-    rows, columns = (block_grid(size, SIDE, step) for size in planes.shape[1:])
+    rows, columns = (block_grid(size, SIDE, stage.step) for size in planes.shape[1:])
     # Filtered blocks reach radius + 8 pixels beyond their tile's reference blocks, and must not
     # meet those of the next tile but one.
-    least = -(-(2 * radius + SIDE - 1) // step)
+    least = -(-(2 * stage.radius + SIDE - 1) // stage.step)
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
     _filter_frame(
         planes,
@@ -194,7 +99,7 @@ def _filter_frame(
     columns: np.ndarray,
     row_bounds: np.ndarray,
     column_bounds: np.ndarray,
-    stage: _Stage,
+    stage: Stage,
     total: np.ndarray,
     weights: np.ndarray,
 ) -> None:
@@ -226,7 +131,7 @@ def _filter_tile(
     pilot: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
-    stage: _Stage,
+    stage: Stage,
     total: np.ndarray,
     weights: np.ndarray,
 ) -> None:
@@ -284,7 +189,7 @@ def _filter_group(
     places: np.ndarray,
     count: int,
     variance: np.ndarray,
-    stage: _Stage,
+    stage: Stage,
     work: np.ndarray,
 ) -> float:
     """Leave the filtered blocks in ``work[0]``; returns the group's weight."""

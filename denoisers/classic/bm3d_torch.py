@@ -19,23 +19,27 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, embedding_bag, pad
 
-from denoisebench.denoisers.classic.transforms import AREA, SIDE
+from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
+from denoisebench.denoisers.classic.grids import block_grid
 from denoisebench.denoisers.opponent import BASIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from denoisebench.denoisers.classic.bm3d import _Stage as Stage
+    from denoisebench.denoisers.classic.bm3d_stages import Stage
 
 __all__ = ["bm3d_by_torch"]
 
+_AT_ONCE = {"cpu": 4096, "cuda": 16384}
+"""Reference blocks of a band: about 100 kB each in the second stage."""
 
-def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[tuple[int, Stage]]) -> torch.Tensor:
+
+def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[Stage]) -> torch.Tensor:
     """Denoise a frame.
 
     Args:
         frame: float32 (1, C, H, W), on any device; C = 3 (RGB) is filtered in the opponent space.
-        stages: for each stage, the step of the grid of reference blocks, and its constants.
+        stages: the constants of the two stages.
 
     Returns:
         The estimate, of the same shape.
@@ -45,8 +49,8 @@ def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[tuple[int, Stage]]) -> t
     rows, columns = (_extended(size, frame.device) for size in (H, W))
     planes = torch.tensordot(basis, frame[0], 1)[:, rows][..., columns]
     estimate = planes
-    for step, stage in stages:
-        estimate = _run(planes, estimate, step, stage)
+    for stage in stages:
+        estimate = _run(planes, estimate, stage)
     return torch.tensordot(basis.T, estimate[:, :H, :W], 1)[None]
 
 
@@ -56,29 +60,28 @@ def _extended(size: int, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(index).to(device)
 
 
-def _run(planes: torch.Tensor, pilot: torch.Tensor, step: int, stage: Stage) -> torch.Tensor:
+def _run(planes: torch.Tensor, pilot: torch.Tensor, stage: Stage) -> torch.Tensor:
     """Run a stage; its blocks are matched in the pilot's first plane.
 
     Args:
         planes: noisy planes, float32 (C, H, W); H and W at least 8.
         pilot: planes for matching and for the Wiener filter, of the same shape.
-        step: from a reference block to the next in pixels.
         stage: the constants of the stage.
 
     Returns:
         The estimate, (C, H, W).
     """
     _, H, W = planes.shape
-    radius = int(stage.offsets.max())
-    rows, columns = (_grid(size, step) for size in (H, W))
-    bands = _bands(rows, (4096 if planes.device.type == "cpu" else 16384) // len(columns))
-    mean = _Mean(planes, height=max(map(len, bands)) * step + SIDE + 2 * radius)
+    rows, columns = (block_grid(size, SIDE, stage.step).tolist() for size in (H, W))
+    bands = _bands(rows, _AT_ONCE[planes.device.type] // len(columns))
+    reach = max(map(len, bands)) * stage.step + SIDE + 2 * stage.radius
+    mean = _Mean(planes, reach)
     filters = _Filter(stage, planes)
     side = torch.arange(SIDE, device=planes.device)
     inside = (side[:, None] * W + side).flatten()
     for band in bands:
-        mean.finish(band[0] - radius)
-        for places in _match(pilot[0], band, columns, step, radius, stage.count):
+        mean.finish(band[0] - stage.radius)
+        for places in _match(pilot[0], band, columns, stage):
             pixels = places[..., None] + inside
             variances = filters.variances(places, W)
             for c, (plane, guide) in enumerate(zip(planes, pilot, strict=True)):
@@ -86,12 +89,6 @@ def _run(planes: torch.Tensor, pilot: torch.Tensor, step: int, stage: Stage) -> 
                 variance = variances[min(c, len(variances) - 1)]
                 mean.add(c, pixels, *filters(group, guess, variance))
     return mean.finish(H)
-
-
-def _grid(size: int, step: int) -> list[int]:
-    """Return the first pixels of blocks along an axis: every ``step``, and the last that fits."""
-    last = size - SIDE
-    return [*range(0, last, step), last]
 
 
 def _bands(rows: list[int], height: int) -> list[list[int]]:
@@ -102,32 +99,26 @@ def _bands(rows: list[int], height: int) -> list[list[int]]:
 
 
 def _match(
-    guide: torch.Tensor,
-    rows: list[int],
-    columns: list[int],
-    step: int,
-    radius: int,
-    count: int,
+    guide: torch.Tensor, rows: list[int], columns: list[int], stage: Stage
 ) -> Iterator[torch.Tensor]:
     """Yield the groups of a band of reference blocks, those of one size K at a time.
 
-    K is the greatest power of 2 of blocks that there are, at most ``count``.
+    K is the greatest power of 2 of blocks that there are, at most the stage's.
 
     Args:
         guide: (H, W).
         rows: first rows of the band's R reference blocks.
         columns: their S first columns.
-        step: from a reference block to the next in pixels.
-        radius: farthest offset of a match in pixels.
-        count: most blocks of a group.
+        stage: the constants of the stage.
 
     Yields:
         Flat positions of blocks, (N, K): the reference blocks, then those most like them.
     """
     H, W = guide.shape
-    distances = _distances(guide, rows, columns, step, radius)
+    radius = stage.radius
+    distances = _distances(guide, rows, columns, stage.step, radius)
     distances[len(distances) // 2] = -1  # a block is its own first match
-    count = min(count, _powers(len(distances))[-1])
+    count = min(stage.count, _powers(len(distances))[-1])
     nearest, found = distances.flatten(1).t().topk(count, largest=False)
     reach = torch.arange(-radius, radius + 1, device=guide.device)
     offsets = (reach[:, None] * W + reach).flatten()
@@ -282,7 +273,7 @@ class _Mean:
 
     Args:
         like: planes (C, H, W).
-        height: rows that a band may reach.
+        height: number of rows that a band may reach.
     """
 
     _ONE = 2.0**32
