@@ -135,3 +135,19 @@ def test_variances_are_those_of_the_noise_in_overlapping_blocks() -> None:
         factors[k][:, pixels] = transform
     expected = (np.einsum("jk,kux->jux", bm3d_torch._haar(4), factors) ** 2).sum(2)
     assert np.abs(found.numpy() - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("tables", [1, 3])
+def test_both_engines_compute_the_same_in_correlated_noise(tables: int) -> None:
+    kernel = np.outer([1, 2, 1], [1, 3, 1]) / 20
+    correlation = np.zeros((tables, 5, 5))
+    for table in range(tables):
+        for (i, j), (k, m) in product(product(range(3), repeat=2), repeat=2):
+            correlation[table, 2 + i - k, 2 + j - m] += 0.01 * kernel[i, j] * kernel[k, m]
+        correlation[table] *= 1 + table
+    planes = noised(photograph(40, 44, 3), 25).transpose(2, 0, 1).copy()
+    one, other = torch.from_numpy(planes), planes
+    for stage in bm3d_stages("fast", correlation):
+        one = bm3d_torch._run(torch.from_numpy(planes), one, stage)
+        other = bm3d._run(planes, other, stage)
+    assert np.sqrt(np.mean((one.numpy() - other) ** 2)) < 1e-4

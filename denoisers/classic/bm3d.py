@@ -136,11 +136,11 @@ def _filter_tile(
     weights: np.ndarray,
 ) -> None:
     """Match, filter and aggregate the groups of a tile's reference blocks."""
-    shape = (len(rows), len(columns), stage.count)
+    shape = (len(rows), len(columns), stage.blocks)
     distance, found = np.empty(shape, np.float32), np.empty(shape, np.int32)
     match_tile(pilot[:1], SIDE, rows, columns, stage.offsets, distance, found)
     channels, height, width = planes.shape
-    room = max(stage.count, LANES)
+    room = max(stage.blocks, LANES)
     work = np.empty((4, room * AREA), np.float32)
     places = np.empty((room, 2), np.int64)
     variances = np.empty((len(stage.covariance), room * AREA), np.float32)

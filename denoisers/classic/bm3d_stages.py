@@ -57,7 +57,7 @@ class Stage(NamedTuple):
         covariance: float32 (T, 2 n + 1, 2 n + 1, 64), a table for all channels, or one for each.
         step: from a reference block to the next in pixels.
         offsets: int64 (N, 2), those searched.
-        count: most blocks of a group.
+        blocks: most blocks of a group.
         strength: factor of the noise's variance in threshold or Wiener factor.
         is_wiener: True for the second stage.
     """
@@ -68,7 +68,7 @@ class Stage(NamedTuple):
     covariance: np.ndarray
     step: int
     offsets: np.ndarray
-    count: int
+    blocks: int
     strength: float
     is_wiener: bool
 

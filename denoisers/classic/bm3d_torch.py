@@ -118,7 +118,7 @@ def _match(
     radius = stage.radius
     distances = _distances(guide, rows, columns, stage.step, radius)
     distances[len(distances) // 2] = -1  # a block is its own first match
-    count = min(stage.count, _powers(len(distances))[-1])
+    count = min(stage.blocks, _powers(len(distances))[-1])
     nearest, found = distances.flatten(1).t().topk(count, largest=False)
     reach = torch.arange(-radius, radius + 1, device=guide.device)
     offsets = (reach[:, None] * W + reach).flatten()
@@ -176,7 +176,7 @@ class _Filter:
         centre = stage.covariance.shape[1] // 2
         noise = stage.covariance[:, centre, centre].mean()
         self._window = tensor(stage.window * noise)  # so that weights are near 1, at any sigma
-        self._haar = {n: tensor(_haar(n)) for n in _powers(stage.count)}
+        self._haar = {n: tensor(_haar(n)) for n in _powers(stage.blocks)}
         self._stage = stage
         # One row more, for blocks so far apart that they share no noise.
         self._reach = centre
