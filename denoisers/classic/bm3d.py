@@ -31,9 +31,7 @@ from denoisebench.denoisers.classic.transforms import (
 from denoisebench.denoisers.classic.variances import block_covariance, haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
-__all__ = ["PROFILES", "Profile", "bm3d"]
-
-_WHITE = np.ones((1, 1))
+__all__ = ["PROFILES", "Profile", "bm3d", "gaussian_kernel"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Profile:
         beta: shape of the Kaiser window that weights a block's pixels.
     """
 
-    step: tuple[int, int] = (3, 3)
+    step: tuple[int, int] = (3, 4)
     count: tuple[int, int] = (16, 32)
     radius: int = 19
     threshold: float = 2.9
@@ -89,32 +87,48 @@ class _Stage(NamedTuple):
     is_wiener: bool
 
 
-def bm3d(noisy: np.ndarray, sigma: float, *, profile: str = "normal") -> np.ndarray:
+def bm3d(
+    noisy: np.ndarray,
+    sigma: float,
+    *,
+    kernel: np.ndarray | None = None,
+    psd: np.ndarray | None = None,
+    profile: str = "normal",
+) -> np.ndarray:
     """Denoise a frame.
 
     Args:
         noisy: float32 (H, W, C); C = 3 (RGB) is filtered in the opponent space, its blocks matched
             in luminance (CBM3D); C = 1.
         sigma: standard deviation of the noise, on the same scale.
+        kernel: (h, w), or (h, w, C) for one a channel, for noise that is white noise convolved
+            with it. Its scale does not matter.
+        psd: (H, W), or (H, W, C), for noise of this power spectral density, as of the discrete
+            Fourier transform. Its scale does not matter. Without either, the noise is white.
         profile: name of the settings, see `PROFILES`.
 
     Returns:
         The estimate, float32 (H, W, C).
+
+    Raises:
+        ValueError: both a kernel and a PSD are given.
 
     Examples:
         >>> flat = np.full((16, 16, 1), 0.5, np.float32)
         >>> bool(np.allclose(bm3d(flat, 25 / 255), flat))
         True
     """
+    if kernel is not None and psd is not None:
+        raise ValueError("give a kernel or a PSD of the noise, not both")
     if sigma == 0:
         return noisy.copy()
     height, width, channels = noisy.shape
     basis = BASIS if channels == 3 else np.eye(channels, dtype=np.float32)
     planes = (basis @ noisy.reshape(-1, channels).T).reshape(channels, height, width)
     short = [(0, max(0, SIDE - size)) for size in (height, width)]
-    planes = np.pad(planes, ((0, 0), *short), mode="symmetric")
+    planes = np.pad(planes, ((0, 0), *short), mode="symmetric") if np.any(short) else planes
     settings = PROFILES[profile]
-    correlation = sigma**2 * _WHITE[np.newaxis]
+    correlation = sigma**2 * _correlation(kernel, psd, basis, 2 * settings.radius)
     first = _first_stage(settings, correlation)
     estimate = _run(planes, planes, settings.step[0], settings.radius, first)
     second = _second_stage(settings, correlation)
@@ -122,6 +136,42 @@ def bm3d(noisy: np.ndarray, sigma: float, *, profile: str = "normal") -> np.ndar
     del planes
     estimate = estimate[:, :height, :width].reshape(channels, -1)
     return (estimate.T @ basis).reshape(noisy.shape)
+
+
+def gaussian_kernel(width: float) -> np.ndarray:
+    """Return a Gaussian kernel (h, h) of a standard deviation in pixels.
+
+    Examples:
+        >>> gaussian_kernel(1.0).shape
+        (9, 9)
+    """
+    reach = int(np.ceil(4 * width))
+    line = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * width**2))
+    return np.outer(line, line)
+
+
+def _correlation(
+    kernel: np.ndarray | None, psd: np.ndarray | None, basis: np.ndarray, reach: int
+) -> np.ndarray:
+    """Return the noise's autocorrelation, (T, n, n): one for all channels, or one for each.
+
+    Noise of different channels is taken to be independent. Displacements up to ``reach`` count.
+    """
+    if kernel is None and psd is None:
+        return np.ones((1, 1, 1))
+    if psd is None:
+        assert kernel is not None
+        size = 2 * max(kernel.shape[:2]) - 1
+        psd = np.abs(np.fft.fft2(kernel, (size, size), axes=(0, 1))) ** 2
+    every = np.atleast_3d(psd).transpose(2, 0, 1)
+    rings = np.fft.fftshift(np.fft.ifft2(every).real, axes=(1, 2))
+    middle = [size // 2 for size in rings.shape[1:]]
+    near = min(reach, *((size - 1) // 2 for size in rings.shape[1:]))
+    square = [slice(at - near, at + near + 1) for at in middle]
+    found = rings[:, square[0], square[1]]
+    found = found / found[:, near : near + 1, near : near + 1]
+    mixed: np.ndarray = np.tensordot(basis**2, found, 1) if len(found) > 1 else found
+    return mixed
 
 
 def _first_stage(profile: Profile, correlation: np.ndarray) -> _Stage:
@@ -165,6 +215,7 @@ def _run(
     # Filtered blocks reach radius + 8 pixels beyond their tile's reference blocks, and must not
     # meet those of the next tile but one.
     least = -(-(2 * radius + SIDE - 1) // step)
+    wide = 2 * least  # matching takes longer in narrow tiles
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
     _filter_frame(
         planes,
@@ -172,7 +223,7 @@ def _run(
         rows,
         columns,
         _split(len(rows), least),
-        _split(len(columns), least),
+        _split(len(columns), wide),
         stage,
         total,
         weights,
@@ -234,7 +285,6 @@ def _filter_tile(
     shape = (len(rows), len(columns), stage.count)
     distance, found = np.empty(shape, np.float32), np.empty(shape, np.int32)
     match_tile(pilot[:1], SIDE, rows, columns, stage.offsets, distance, found)
-    channels, height, width = planes.shape
     room = max(stage.count, LANES)
     work = np.empty((4, room * AREA), np.float32)
     places = np.empty((room, 2), np.int64)
@@ -247,7 +297,7 @@ def _filter_tile(
                 places[k, 0], places[k, 1] = rows[r] + offset[0], columns[c] + offset[1]
             for t in range(len(variances)):
                 _group_variances(places, count, stage.covariance[t], variances[t], work[0])
-            for channel in range(channels):
+            for channel in range(len(planes)):
                 variance = variances[min(channel, len(variances) - 1)]
                 weight = _filter_group(
                     planes[channel], pilot[channel], places, count, variance, stage, work
