@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from denoisebench import metrics, protocol
-from denoisebench.denoisers.classic import bm3d, bm3d_torch
-from denoisebench.denoisers.classic.bm3d_stages import Stage, bm3d_stages
+from denoisebench.denoisers import bm3d_native
+from denoisebench.denoisers.bm3d_native import BM3DNative
+from denoisebench.denoisers.classic import bm3d_torch
+from denoisebench.denoisers.classic.bm3d import bm3d
+from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
 from denoisebench.denoisers.classic.bm3d_torch import bm3d_by_torch
 
 SIGMAS = (5, 25, 100)
@@ -30,19 +34,17 @@ def noised(clean: np.ndarray, sigma: float) -> np.ndarray:
     return protocol.add_noise(clean, sigma, dataset="test", frame="bm3d", seed=0)
 
 
-def stages(sigma: float, profile: str = "normal") -> tuple[Stage, Stage]:
-    return bm3d_stages(profile, np.full((1, 1, 1), (sigma / 255) ** 2))
-
-
-def by_torch(noisy: np.ndarray, sigma: float, profile: str = "normal") -> np.ndarray:
+def by_torch(noisy: np.ndarray, sigma: float, **settings: Any) -> np.ndarray:
     frame = torch.from_numpy(noisy.transpose(2, 0, 1).copy())[None]
+    stages = bm3d_stages(sigma / 255, channels=noisy.shape[2], **settings)
     with torch.no_grad():
-        return bm3d_by_torch(frame, stages(sigma, profile))[0].numpy().transpose(1, 2, 0)
+        return bm3d_by_torch(frame, stages)[0].numpy().transpose(1, 2, 0)
 
 
-def assert_alike(clean: np.ndarray, sigma: float, profile: str = "normal") -> None:
+def assert_alike(clean: np.ndarray, sigma: float, **settings: Any) -> None:
     noisy = noised(clean, sigma)
-    one, other = by_torch(noisy, sigma, profile), bm3d.bm3d(noisy, sigma / 255, profile=profile)
+    stages = bm3d_stages(sigma / 255, channels=noisy.shape[2], **settings)
+    one, other = by_torch(noisy, sigma, **settings), bm3d(noisy, stages)
     assert np.sqrt(np.mean((one - other) ** 2)) < 1e-4
     one, other = (metrics.psnr(clean, protocol.quantise(e)) for e in (one, other))
     assert abs(one - other) < 0.005
@@ -56,7 +58,7 @@ def test_both_engines_compute_the_same(sigma: float, channels: int) -> None:
 
 @pytest.mark.parametrize("profile", ["fast", "high"])
 def test_both_engines_compute_the_same_in_each_profile(profile: str) -> None:
-    assert_alike(photograph(40, 47, 3), 25, profile)
+    assert_alike(photograph(40, 47, 3), 25, profile=profile)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (8, 8, 3), (3, 20, 3), (12, 9, 1), (40, 11, 3)])
@@ -125,7 +127,7 @@ def test_the_mean_of_blocks_is_that_of_their_weights() -> None:
 
 def test_variances_are_those_of_the_noise_in_overlapping_blocks() -> None:
     """Every coefficient is a sum over the frame's pixels: its variance is that of its factors."""
-    stage = stages(255)[0]
+    stage, _ = bm3d_stages(1, channels=1)
     places = torch.tensor([[0, 3, 41, 44]])
     found = bm3d_torch._Filter(stage, torch.zeros(1)).variances(places, 20)[0, 0]
     transform = np.kron(*[stage.forward.reshape(8, 8)] * 2)
@@ -139,15 +141,18 @@ def test_variances_are_those_of_the_noise_in_overlapping_blocks() -> None:
 
 @pytest.mark.parametrize("tables", [1, 3])
 def test_both_engines_compute_the_same_in_correlated_noise(tables: int) -> None:
-    kernel = np.outer([1, 2, 1], [1, 3, 1]) / 20
-    correlation = np.zeros((tables, 5, 5))
-    for table in range(tables):
-        for (i, j), (k, m) in product(product(range(3), repeat=2), repeat=2):
-            correlation[table, 2 + i - k, 2 + j - m] += 0.01 * kernel[i, j] * kernel[k, m]
-        correlation[table] *= 1 + table
-    planes = noised(photograph(40, 44, 3), 25).transpose(2, 0, 1).copy()
-    one, other = torch.from_numpy(planes), planes
-    for stage in bm3d_stages("fast", correlation):
-        one = bm3d_torch._run(torch.from_numpy(planes), one, stage)
-        other = bm3d._run(planes, other, stage)
-    assert np.sqrt(np.mean((one.numpy() - other) ** 2)) < 1e-4
+    kernel = np.outer([1, 2, 1], [1, 3, 2])[..., None] ** np.arange(1, tables + 1)
+    assert_alike(photograph(40, 44, 3), 25, profile="fast", kernel=kernel)
+
+
+def test_the_plugin_takes_tensors_and_has_torch_in_the_place_of_numba(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noisy = noised(photograph(24, 26, 3), 25)
+    method = BM3DNative(profile="fast")
+    expected = method.denoise(noisy, 25 / 255)
+    batch = torch.from_numpy(noisy.transpose(2, 0, 1).copy())[None]
+    by_device = method.denoise(batch, 25 / 255)[0].numpy().transpose(1, 2, 0)
+    assert np.abs(by_device - expected).max() < 1e-3
+    monkeypatch.setattr(bm3d_native, "takes_numba", lambda frame: False)
+    assert np.array_equal(method.denoise(noisy, 25 / 255), by_device)

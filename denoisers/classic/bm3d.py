@@ -8,11 +8,12 @@ variance is known (`variances`), for white noise as for correlated noise.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numba import prange
 
 from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
-from denoisebench.denoisers.classic.bm3d_stages import Stage, bm3d_stages
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.grids import block_grid
 from denoisebench.denoisers.classic.matching import match_tile
@@ -27,37 +28,38 @@ from denoisebench.denoisers.classic.transforms import (
 from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from denoisebench.denoisers.classic.bm3d_stages import Stage
+
 __all__ = ["bm3d"]
 
-_WHITE = np.ones((1, 1))
 
-
-def bm3d(noisy: np.ndarray, sigma: float, *, profile: str = "normal") -> np.ndarray:
+def bm3d(noisy: np.ndarray, stages: Sequence[Stage]) -> np.ndarray:
     """Denoise a frame.
 
     Args:
         noisy: float32 (H, W, C); C = 3 (RGB) is filtered in the opponent space, its blocks matched
             in luminance (CBM3D); C = 1.
-        sigma: standard deviation of the noise, on the same scale.
-        profile: name of the settings, see `PROFILES`.
+        stages: the constants of the stages, see `bm3d_stages`.
 
     Returns:
         The estimate, float32 (H, W, C).
 
     Examples:
+        >>> from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
         >>> flat = np.full((16, 16, 1), 0.5, np.float32)
-        >>> bool(np.allclose(bm3d(flat, 25 / 255), flat))
+        >>> bool(np.allclose(bm3d(flat, bm3d_stages(25 / 255, channels=1)), flat))
         True
     """
-    if sigma == 0:
-        return noisy.copy()
     height, width, channels = noisy.shape
     basis = BASIS if channels == 3 else np.eye(channels, dtype=np.float32)
     planes = (basis @ noisy.reshape(-1, channels).T).reshape(channels, height, width)
     short = [(0, max(0, SIDE - size)) for size in (height, width)]
-    planes = np.pad(planes, ((0, 0), *short), mode="symmetric")
+    planes = np.pad(planes, ((0, 0), *short), mode="symmetric") if np.any(short) else planes
     estimate = planes
-    for stage in bm3d_stages(profile, sigma**2 * _WHITE[np.newaxis]):
+    for stage in stages:
         estimate = _run(planes, estimate, stage)
     del planes
     estimate = estimate[:, :height, :width].reshape(channels, -1)
@@ -70,6 +72,7 @@ def _run(planes: np.ndarray, pilot: np.ndarray, stage: Stage) -> np.ndarray:
     # Filtered blocks reach radius + 8 pixels beyond their tile's reference blocks, and must not
     # meet those of the next tile but one.
     least = -(-(2 * stage.radius + SIDE - 1) // stage.step)
+    wide = 2 * least  # matching takes longer in narrow tiles
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
     _filter_frame(
         planes,
@@ -77,7 +80,7 @@ def _run(planes: np.ndarray, pilot: np.ndarray, stage: Stage) -> np.ndarray:
         rows,
         columns,
         _split(len(rows), least),
-        _split(len(columns), least),
+        _split(len(columns), wide),
         stage,
         total,
         weights,
@@ -139,7 +142,6 @@ def _filter_tile(
     shape = (len(rows), len(columns), stage.blocks)
     distance, found = np.empty(shape, np.float32), np.empty(shape, np.int32)
     match_tile(pilot[:1], SIDE, rows, columns, stage.offsets, distance, found)
-    channels, height, width = planes.shape
     room = max(stage.blocks, LANES)
     work = np.empty((4, room * AREA), np.float32)
     places = np.empty((room, 2), np.int64)
@@ -152,7 +154,7 @@ def _filter_tile(
                 places[k, 0], places[k, 1] = rows[r] + offset[0], columns[c] + offset[1]
             for t in range(len(variances)):
                 _group_variances(places, count, stage.covariance[t], variances[t], work[0])
-            for channel in range(channels):
+            for channel in range(len(planes)):
                 variance = variances[min(channel, len(variances) - 1)]
                 weight = _filter_group(
                     planes[channel], pilot[channel], places, count, variance, stage, work

@@ -14,8 +14,9 @@ from denoisebench.denoisers.classic.block_transforms import (
     dct_matrix,
 )
 from denoisebench.denoisers.classic.grids import search_offsets
+from denoisebench.denoisers.opponent import BASIS
 
-__all__ = ["PROFILES", "Profile", "Stage", "bm3d_stages"]
+__all__ = ["PROFILES", "Profile", "Stage", "bm3d_stages", "gaussian_kernel"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Profile:
         beta: shape of the Kaiser window that weights a block's pixels.
     """
 
-    step: tuple[int, int] = (3, 3)
+    step: tuple[int, int] = (3, 4)
     count: tuple[int, int] = (16, 32)
     radius: int = 19
     threshold: float = 2.9
@@ -78,25 +79,79 @@ class Stage(NamedTuple):
         return int(self.offsets.max())
 
 
-def bm3d_stages(profile: str, correlation: np.ndarray) -> tuple[Stage, Stage]:
+def bm3d_stages(
+    sigma: float,
+    *,
+    channels: int,
+    profile: str = "normal",
+    kernel: np.ndarray | None = None,
+    psd: np.ndarray | None = None,
+) -> tuple[Stage, Stage]:
     """Prepare the two stages.
 
     Args:
+        sigma: standard deviation of the noise, on the frame's scale.
+        channels: of the frame, C: 1 or 3.
         profile: name of the settings, see `PROFILES`.
-        correlation: autocorrelation of the noise at displacements up to r, for all channels or for
-            each: (1 or C, 2 r + 1, 2 r + 1). White noise: [[[sigma²]]].
+        kernel: (h, w), or (h, w, C) for one a channel, for noise that is white noise convolved
+            with it. Its scale does not matter.
+        psd: (H, W), or (H, W, C), for noise of this power spectral density, as of the discrete
+            Fourier transform. Its scale does not matter. Without either, the noise is white.
+
+    Raises:
+        ValueError: both a kernel and a PSD are given.
 
     Examples:
-        >>> [stage.is_wiener for stage in bm3d_stages("normal", np.full((1, 1, 1), 0.01))]
+        >>> [stage.is_wiener for stage in bm3d_stages(0.1, channels=1)]
         [False, True]
     """
+    if kernel is not None and psd is not None:
+        raise ValueError("give a kernel or a PSD of the noise, not both")
     settings = PROFILES[profile]
+    basis = BASIS if channels == 3 else np.eye(channels)
+    correlation = sigma**2 * _correlation(kernel, psd, basis, 2 * settings.radius)
     first, second = bior15_matrix(), dct_matrix()
     strengths = settings.threshold**2, settings.wiener
     return (
         _stage(settings, 0, first, np.linalg.inv(first), correlation, strengths[0]),
         _stage(settings, 1, second, second.T, correlation, strengths[1]),
     )
+
+
+def gaussian_kernel(width: float) -> np.ndarray:
+    """Return a Gaussian kernel (h, h) of a standard deviation in pixels.
+
+    Examples:
+        >>> gaussian_kernel(1.0).shape
+        (9, 9)
+    """
+    reach = int(np.ceil(4 * width))
+    line = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * width**2))
+    return np.outer(line, line)
+
+
+def _correlation(
+    kernel: np.ndarray | None, psd: np.ndarray | None, basis: np.ndarray, reach: int
+) -> np.ndarray:
+    """Return the noise's autocorrelation, (T, n, n): one for all channels, or one for each.
+
+    Noise of different channels is taken to be independent. Displacements up to ``reach`` count.
+    """
+    if kernel is None and psd is None:
+        return np.ones((1, 1, 1))
+    if psd is None:
+        assert kernel is not None
+        size = 2 * max(kernel.shape[:2]) - 1
+        psd = np.abs(np.fft.fft2(kernel, (size, size), axes=(0, 1))) ** 2
+    every = np.atleast_3d(psd).transpose(2, 0, 1)
+    rings = np.fft.fftshift(np.fft.ifft2(every).real, axes=(1, 2))
+    middle = [size // 2 for size in rings.shape[1:]]
+    near = min(reach, *((size - 1) // 2 for size in rings.shape[1:]))
+    square = [slice(at - near, at + near + 1) for at in middle]
+    found = rings[:, square[0], square[1]]
+    found = found / found[:, near : near + 1, near : near + 1]
+    mixed: np.ndarray = np.tensordot(basis**2, found, 1) if len(found) > 1 else found
+    return mixed
 
 
 def _stage(

@@ -75,8 +75,8 @@ def to_lanes(group: np.ndarray, lanes: np.ndarray) -> None:
 @kernel()
 def from_lanes(lanes: np.ndarray, group: np.ndarray) -> None:
     """Transpose lanes (64, LANES) into blocks (LANES, 64); both flat."""
-    for x in range(AREA):
-        for k in range(LANES):
+    for k in range(LANES):
+        for x in range(AREA):
             group[k * AREA + x] = lanes[x * LANES + k]
 
 

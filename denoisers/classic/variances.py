@@ -33,8 +33,10 @@ def haar_variances(
     """
     reach = len(covariance) // 2
     between = np.empty(AREA, np.float32)
+    alone = covariance[reach, reach]
     for k in range(count):
-        variance[k] = covariance[reach, reach]
+        for u in range(AREA):
+            variance[k, u] = alone[u]
     size = 1
     while size < count:
         for first in range(0, count, 2 * size):
@@ -47,7 +49,8 @@ def haar_variances(
                 a[u] = both + crossed
                 b[u] = (both - crossed) * share
         size *= 2
-    variance[0] /= np.float32(count)
+    for u in range(AREA):
+        variance[0, u] /= np.float32(count)
 
 
 @kernel()
@@ -58,9 +61,11 @@ def _covariance_between(
     reach = len(covariance) // 2
     between[:] = 0
     for i in range(a, a + size):
+        y, x = places[i, 0] - reach, places[i, 1] - reach
         for j in range(b, b + size):
-            dy, dx = places[j, 0] - places[i, 0] + reach, places[j, 1] - places[i, 1] + reach
-            if 0 <= dy <= 2 * reach and 0 <= dx <= 2 * reach:
+            dy, dx = places[j, 0] - y, places[j, 1] - x
+            # One branch, not four: it is hard to predict.
+            if (dy >= 0) & (dy <= 2 * reach) & (dx >= 0) & (dx <= 2 * reach):
                 pair = covariance[dy, dx]
                 for u in range(AREA):
                     between[u] += pair[u]
