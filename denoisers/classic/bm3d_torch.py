@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bm3d_by_torch"]
 
-_AT_ONCE = {"cpu": 4096, "cuda": 16384}
-"""Reference blocks of a band: about 100 kB each in the second stage."""
+_AT_ONCE = {"cpu": 1024, "cuda": 8192}
+"""Reference blocks of a band: about 170 kB each in the second stage."""
 
 
 def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[Stage]) -> torch.Tensor:
@@ -51,6 +51,7 @@ def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[Stage]) -> torch.Tensor:
     estimate = planes
     for stage in stages:
         estimate = _run(planes, estimate, stage)
+    del planes
     return torch.tensordot(basis.T, estimate[:, :H, :W], 1)[None]
 
 
@@ -85,7 +86,8 @@ def _run(planes: torch.Tensor, pilot: torch.Tensor, stage: Stage) -> torch.Tenso
             pixels = places[..., None] + inside
             variances = filters.variances(places, W)
             for c, (plane, guide) in enumerate(zip(planes, pilot, strict=True)):
-                group, guess = (one.flatten()[pixels] for one in (plane, guide))
+                group = plane.flatten()[pixels]
+                guess = guide.flatten()[pixels] if stage.is_wiener else None
                 variance = variances[min(c, len(variances) - 1)]
                 mean.add(c, pixels, *filters(group, guess, variance))
     return mean.finish(H)
@@ -177,20 +179,20 @@ class _Filter:
         noise = stage.covariance[:, centre, centre].mean()
         self._window = tensor(stage.window * noise)  # so that weights are near 1, at any sigma
         self._haar = {n: tensor(_haar(n)) for n in _powers(stage.blocks)}
-        self._stage = stage
+        self._strength = stage.strength
         # One row more, for blocks so far apart that they share no noise.
         self._reach = centre
         rows = stage.covariance.reshape(len(stage.covariance), -1, AREA)
         self._covariances = tensor(np.pad(rows, ((0, 0), (0, 1), (0, 0))))
 
     def __call__(
-        self, group: torch.Tensor, guess: torch.Tensor, variance: torch.Tensor
+        self, group: torch.Tensor, guess: torch.Tensor | None, variance: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Filter groups.
 
         Args:
             group: noisy blocks, (N, K, 64).
-            guess: the pilot's.
+            guess: the pilot's, for the Wiener filter; None for the threshold.
             variance: of the noise in each coefficient, (N, K, 64).
 
         Returns:
@@ -198,12 +200,12 @@ class _Filter:
         """
         haar = self._haar[group.shape[1]]
         coefficients = haar @ (group @ self._forward)
-        if self._stage.is_wiener:
-            power = (haar @ (guess @ self._forward)).square_()
-            gain = power / (power + self._stage.strength * variance)
+        limit = self._strength * variance
+        if guess is None:
+            gain = (coefficients.square() > limit).to(group.dtype)
         else:
-            gain = coefficients.square() > self._stage.strength * variance
-            gain = gain.to(group.dtype)
+            power = (haar @ (guess @ self._forward)).square_()
+            gain = power / (power + limit)
         gain[:, 0, 0] = 1  # the mean of the group is signal
         noise = (gain.square() * variance).sum((1, 2), keepdim=True)  # what is left
         estimate = haar.T @ ((coefficients * gain) @ self._inverse)
