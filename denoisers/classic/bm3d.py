@@ -63,6 +63,9 @@ PROFILES = {
 """Profiles by name."""
 
 
+_ROUNDING = 1e-7  # of values near 1 in float32: there is no weaker noise
+
+
 class _Stage(NamedTuple):
     """Constants of a stage, in the form that kernels take.
 
@@ -72,7 +75,7 @@ class _Stage(NamedTuple):
         window: float32 (64), weights of a block's pixels.
         covariance: float32 (T, 2 n + 1, 2 n + 1, 64), a table for all channels, or one for each.
         offsets: int64 (N, 2), those searched.
-        count: most blocks of a group.
+        most: blocks of a group.
         strength: factor of the noise's variance in threshold or Wiener factor.
         is_wiener: True for the second stage.
     """
@@ -82,7 +85,7 @@ class _Stage(NamedTuple):
     window: np.ndarray
     covariance: np.ndarray
     offsets: np.ndarray
-    count: int
+    most: int
     strength: float
     is_wiener: bool
 
@@ -120,7 +123,7 @@ def bm3d(
     """
     if kernel is not None and psd is not None:
         raise ValueError("give a kernel or a PSD of the noise, not both")
-    if sigma == 0:
+    if sigma < _ROUNDING:
         return noisy.copy()
     height, width, channels = noisy.shape
     basis = BASIS if channels == 3 else np.eye(channels, dtype=np.float32)
@@ -282,10 +285,10 @@ def _filter_tile(
     weights: np.ndarray,
 ) -> None:
     """Match, filter and aggregate the groups of a tile's reference blocks."""
-    shape = (len(rows), len(columns), stage.count)
+    shape = (len(rows), len(columns), stage.most)
     distance, found = np.empty(shape, np.float32), np.empty(shape, np.int32)
     match_tile(pilot[:1], SIDE, rows, columns, stage.offsets, distance, found)
-    room = max(stage.count, LANES)
+    room = max(stage.most, LANES)
     work = np.empty((4, room * AREA), np.float32)
     places = np.empty((room, 2), np.int64)
     variances = np.empty((len(stage.covariance), room * AREA), np.float32)
@@ -353,7 +356,7 @@ def _filter_group(
         transform_blocks(lanes[k:], stage.inverse, scratch)
         from_lanes(lanes[k:], group[k:])
     inverse_haar(group, count)
-    return 1 / (noise + variance[0])
+    return float(1 / (noise + variance[0]))
 
 
 @kernel()
@@ -390,7 +393,7 @@ def _threshold(lanes: np.ndarray, variance: np.ndarray, size: int, strength: flo
         keep = lanes[x] ** 2 > limit * variance[x]
         lanes[x] = lanes[x] if keep else np.float32(0)
         noise += variance[x] if keep else np.float32(0)
-    return noise
+    return float(noise)
 
 
 @kernel()
@@ -406,7 +409,7 @@ def _attenuate(
         gain = power / (power + factor * variance[x])
         lanes[x] *= gain
         noise += gain**2 * variance[x]
-    return noise
+    return float(noise)
 
 
 @kernel()
