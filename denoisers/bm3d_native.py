@@ -50,17 +50,16 @@ class BM3DNative:
         return remark_on_torch()
 
     def denoise(self, noisy: np.ndarray | torch.Tensor, sigma: float) -> np.ndarray | torch.Tensor:
-        from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages, gaussian_kernel
+        from denoisebench.denoisers.classic.bm3d_stages import gaussian_kernel
 
-        if sigma == 0:
-            return noisy.copy() if isinstance(noisy, np.ndarray) else noisy.clone()
-        channels = noisy.shape[2] if isinstance(noisy, np.ndarray) else noisy.shape[1]
         kernel = gaussian_kernel(self.grain) if self.grain > 0 else None
-        stages = bm3d_stages(sigma, channels=channels, profile=self.profile, kernel=kernel)
         if takes_numba(noisy):
             from denoisebench.denoisers.classic.bm3d import bm3d
 
-            return bm3d(noisy, stages)
+            return bm3d(noisy, sigma, kernel=kernel, profile=self.profile)
         from denoisebench.denoisers.classic.bm3d_torch import bm3d_by_torch
 
-        return by_tensor(noisy, lambda frame: bm3d_by_torch(frame, stages))
+        def denoised(frame: torch.Tensor) -> torch.Tensor:
+            return bm3d_by_torch(frame, sigma, kernel=kernel, profile=self.profile)
+
+        return by_tensor(noisy, denoised)

@@ -36,15 +36,13 @@ def noised(clean: np.ndarray, sigma: float) -> np.ndarray:
 
 def by_torch(noisy: np.ndarray, sigma: float, **settings: Any) -> np.ndarray:
     frame = torch.from_numpy(noisy.transpose(2, 0, 1).copy())[None]
-    stages = bm3d_stages(sigma / 255, channels=noisy.shape[2], **settings)
     with torch.no_grad():
-        return bm3d_by_torch(frame, stages)[0].numpy().transpose(1, 2, 0)
+        return bm3d_by_torch(frame, sigma / 255, **settings)[0].numpy().transpose(1, 2, 0)
 
 
 def assert_alike(clean: np.ndarray, sigma: float, **settings: Any) -> None:
     noisy = noised(clean, sigma)
-    stages = bm3d_stages(sigma / 255, channels=noisy.shape[2], **settings)
-    one, other = by_torch(noisy, sigma, **settings), bm3d(noisy, stages)
+    one, other = by_torch(noisy, sigma, **settings), bm3d(noisy, sigma / 255, **settings)
     assert np.sqrt(np.mean((one - other) ** 2)) < 1e-4
     one, other = (metrics.psnr(clean, protocol.quantise(e)) for e in (one, other))
     assert abs(one - other) < 0.005
@@ -127,7 +125,7 @@ def test_the_mean_of_blocks_is_that_of_their_weights() -> None:
 
 def test_variances_are_those_of_the_noise_in_overlapping_blocks() -> None:
     """Every coefficient is a sum over the frame's pixels: its variance is that of its factors."""
-    stage, _ = bm3d_stages(1, channels=1)
+    stage, _ = bm3d_stages(1, 1)
     places = torch.tensor([[0, 3, 41, 44]])
     found = bm3d_torch._Filter(stage, torch.zeros(1)).variances(places, 20)[0, 0]
     transform = np.kron(*[stage.forward.reshape(8, 8)] * 2)

@@ -14,6 +14,7 @@ import numpy as np
 from numba import prange
 
 from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
+from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.grids import block_grid
 from denoisebench.denoisers.classic.matching import match_tile
@@ -29,30 +30,40 @@ from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from denoisebench.denoisers.classic.bm3d_stages import Stage
 
 __all__ = ["bm3d"]
 
 
-def bm3d(noisy: np.ndarray, stages: Sequence[Stage]) -> np.ndarray:
+def bm3d(
+    noisy: np.ndarray,
+    sigma: float,
+    *,
+    kernel: np.ndarray | None = None,
+    psd: np.ndarray | None = None,
+    profile: str = "normal",
+) -> np.ndarray:
     """Denoise a frame.
 
     Args:
         noisy: float32 (H, W, C); C = 3 (RGB) is filtered in the opponent space, its blocks matched
             in luminance (CBM3D); C = 1.
-        stages: the constants of the stages, see `bm3d_stages`.
+        sigma: standard deviation of the noise, on the same scale.
+        kernel: of correlated noise, see `bm3d_stages`.
+        psd: of correlated noise, likewise.
+        profile: name of the settings, see `PROFILES`.
 
     Returns:
         The estimate, float32 (H, W, C).
 
     Examples:
-        >>> from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
         >>> flat = np.full((16, 16, 1), 0.5, np.float32)
-        >>> bool(np.allclose(bm3d(flat, bm3d_stages(25 / 255, channels=1)), flat))
+        >>> bool(np.allclose(bm3d(flat, 25 / 255), flat))
         True
     """
+    stages = bm3d_stages(sigma, noisy.shape[2], kernel=kernel, psd=psd, profile=profile)
+    if not stages:
+        return noisy.copy()
     height, width, channels = noisy.shape
     basis = BASIS if channels == 3 else np.eye(channels, dtype=np.float32)
     planes = (basis @ noisy.reshape(-1, channels).T).reshape(channels, height, width)
@@ -139,10 +150,10 @@ def _filter_tile(
     weights: np.ndarray,
 ) -> None:
     """Match, filter and aggregate the groups of a tile's reference blocks."""
-    shape = (len(rows), len(columns), stage.blocks)
+    shape = (len(rows), len(columns), stage.most)
     distance, found = np.empty(shape, np.float32), np.empty(shape, np.int32)
     match_tile(pilot[:1], SIDE, rows, columns, stage.offsets, distance, found)
-    room = max(stage.blocks, LANES)
+    room = max(stage.most, LANES)
     work = np.empty((4, room * AREA), np.float32)
     places = np.empty((room, 2), np.int64)
     variances = np.empty((len(stage.covariance), room * AREA), np.float32)
@@ -210,7 +221,7 @@ def _filter_group(
         transform_blocks(lanes[k:], stage.inverse, scratch)
         from_lanes(lanes[k:], group[k:])
     inverse_haar(group, count)
-    return 1 / (noise + variance[0])
+    return float(1 / (noise + variance[0]))
 
 
 @kernel()
@@ -247,7 +258,7 @@ def _threshold(lanes: np.ndarray, variance: np.ndarray, size: int, strength: flo
         keep = lanes[x] ** 2 > limit * variance[x]
         lanes[x] = lanes[x] if keep else np.float32(0)
         noise += variance[x] if keep else np.float32(0)
-    return noise
+    return float(noise)
 
 
 @kernel()
@@ -263,7 +274,7 @@ def _attenuate(
         gain = power / (power + factor * variance[x])
         lanes[x] *= gain
         noise += gain**2 * variance[x]
-    return noise
+    return float(noise)
 
 
 @kernel()

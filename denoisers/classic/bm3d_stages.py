@@ -47,6 +47,8 @@ PROFILES = {
 }
 """Profiles by name."""
 
+_ROUNDING = 1e-7  # of values near 1 in float32
+
 
 class Stage(NamedTuple):
     """Constants of a stage, in the form that kernels take.
@@ -58,7 +60,7 @@ class Stage(NamedTuple):
         covariance: float32 (T, 2 n + 1, 2 n + 1, 64), a table for all channels, or one for each.
         step: from a reference block to the next in pixels.
         offsets: int64 (N, 2), those searched.
-        blocks: most blocks of a group.
+        most: blocks of a group.
         strength: factor of the noise's variance in threshold or Wiener factor.
         is_wiener: True for the second stage.
     """
@@ -69,7 +71,7 @@ class Stage(NamedTuple):
     covariance: np.ndarray
     step: int
     offsets: np.ndarray
-    blocks: int
+    most: int
     strength: float
     is_wiener: bool
 
@@ -81,32 +83,34 @@ class Stage(NamedTuple):
 
 def bm3d_stages(
     sigma: float,
-    *,
     channels: int,
-    profile: str = "normal",
+    *,
     kernel: np.ndarray | None = None,
     psd: np.ndarray | None = None,
-) -> tuple[Stage, Stage]:
-    """Prepare the two stages.
+    profile: str = "normal",
+) -> tuple[Stage, ...]:
+    """Prepare the two stages; none where noise is weaker than the rounding of float32.
 
     Args:
         sigma: standard deviation of the noise, on the frame's scale.
         channels: of the frame, C: 1 or 3.
-        profile: name of the settings, see `PROFILES`.
         kernel: (h, w), or (h, w, C) for one a channel, for noise that is white noise convolved
             with it. Its scale does not matter.
         psd: (H, W), or (H, W, C), for noise of this power spectral density, as of the discrete
             Fourier transform. Its scale does not matter. Without either, the noise is white.
+        profile: name of the settings, see `PROFILES`.
 
     Raises:
         ValueError: both a kernel and a PSD are given.
 
     Examples:
-        >>> [stage.is_wiener for stage in bm3d_stages(0.1, channels=1)]
+        >>> [stage.is_wiener for stage in bm3d_stages(0.1, 1)]
         [False, True]
     """
     if kernel is not None and psd is not None:
         raise ValueError("give a kernel or a PSD of the noise, not both")
+    if sigma < _ROUNDING:
+        return ()
     settings = PROFILES[profile]
     basis = BASIS if channels == 3 else np.eye(channels)
     correlation = sigma**2 * _correlation(kernel, psd, basis, 2 * settings.radius)

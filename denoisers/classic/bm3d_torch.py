@@ -20,11 +20,12 @@ import torch
 from torch.nn.functional import avg_pool2d, embedding_bag, pad
 
 from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
+from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
 from denoisebench.denoisers.classic.grids import block_grid
 from denoisebench.denoisers.opponent import BASIS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from denoisebench.denoisers.classic.bm3d_stages import Stage
 
@@ -34,17 +35,35 @@ _AT_ONCE = {"cpu": 1024, "cuda": 8192}
 """Reference blocks of a band: about 170 kB each in the second stage."""
 
 
-def bm3d_by_torch(frame: torch.Tensor, stages: Sequence[Stage]) -> torch.Tensor:
+def bm3d_by_torch(
+    frame: torch.Tensor,
+    sigma: float,
+    *,
+    kernel: np.ndarray | None = None,
+    psd: np.ndarray | None = None,
+    profile: str = "normal",
+) -> torch.Tensor:
     """Denoise a frame.
 
     Args:
         frame: float32 (1, C, H, W), on any device; C = 3 (RGB) is filtered in the opponent space.
-        stages: the constants of the two stages.
+        sigma: standard deviation of the noise, on the same scale.
+        kernel: of correlated noise, see `bm3d_stages`.
+        psd: of correlated noise, likewise.
+        profile: name of the settings, see `PROFILES`.
 
     Returns:
         The estimate, of the same shape.
+
+    Examples:
+        >>> flat = torch.full((1, 1, 16, 16), 0.5)
+        >>> bool(torch.allclose(bm3d_by_torch(flat, 25 / 255), flat))
+        True
     """
     C, H, W = frame.shape[1:]
+    stages = bm3d_stages(sigma, C, kernel=kernel, psd=psd, profile=profile)
+    if not stages:
+        return frame.clone()
     basis = torch.as_tensor(BASIS if C == 3 else np.eye(C), dtype=frame.dtype, device=frame.device)
     rows, columns = (_extended(size, frame.device) for size in (H, W))
     planes = torch.tensordot(basis, frame[0], 1)[:, rows][..., columns]
@@ -120,7 +139,7 @@ def _match(
     radius = stage.radius
     distances = _distances(guide, rows, columns, stage.step, radius)
     distances[len(distances) // 2] = -1  # a block is its own first match
-    count = min(stage.blocks, _powers(len(distances))[-1])
+    count = min(stage.most, _powers(len(distances))[-1])
     nearest, found = distances.flatten(1).t().topk(count, largest=False)
     reach = torch.arange(-radius, radius + 1, device=guide.device)
     offsets = (reach[:, None] * W + reach).flatten()
@@ -178,7 +197,7 @@ class _Filter:
         centre = stage.covariance.shape[1] // 2
         noise = stage.covariance[:, centre, centre].mean()
         self._window = tensor(stage.window * noise)  # so that weights are near 1, at any sigma
-        self._haar = {n: tensor(_haar(n)) for n in _powers(stage.blocks)}
+        self._haar = {n: tensor(_haar(n)) for n in _powers(stage.most)}
         self._strength = stage.strength
         # One row more, for blocks so far apart that they share no noise.
         self._reach = centre
