@@ -50,7 +50,8 @@ class Denoiser(Protocol):
         Args:
             noisy: float32 (H, W, C), C = 3 (RGB) or 1; clean values lie in [0, 1], noisy ones may
                 lie outside. Do not write to it. A method registered with ``array="torch"`` gets
-                and returns a float32 tensor (1, C, H, W) on its device.
+                and returns a float32 tensor (1, C, H, W) on its device; one registered with
+                ``array="by device"`` does so on CUDA only.
             sigma: standard deviation of the noise on the same scale (25/255, not 25), at least 0.
                 A blind method gets nan.
 
@@ -76,8 +77,8 @@ class Card:
         blind: True if it ignores sigma; it then gets nan.
         colour: its treatment of RGB: ``joint``, ``opponent`` or ``per channel``.
         devices: the devices it can run on.
-        array: type of the frames that ``denoise`` takes: a numpy array, or a torch tensor on the
-            device.
+        array: type of the frames that ``denoise`` takes: a ``numpy`` array, a ``torch`` tensor on
+            the device, or either ``by device``: an array on the CPU, a tensor on CUDA.
         requires: import names of the libraries it needs.
         uses: import names of further libraries that it uses where they are installed; their
             versions, too, are part of the identity of its results.
@@ -107,7 +108,7 @@ class Card:
     blind: bool = False
     colour: str = "per channel"
     devices: tuple[str, ...] = ("cpu",)
-    array: Literal["numpy", "torch"] = "numpy"
+    array: Literal["numpy", "torch", "by device"] = "numpy"
     requires: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     deterministic: bool = True
@@ -154,6 +155,16 @@ class Card:
             0.2
         """
         return math.nan if self.blind else sigma / 255
+
+    def takes_tensors(self, device: str) -> bool:
+        """Tell whether frames are torch tensors on a device, ``cpu`` or ``cuda``.
+
+        Examples:
+            >>> card = Card("x", "X", "patch", array="by device")
+            >>> card.takes_tensors("cpu"), card.takes_tensors("cuda")
+            (False, True)
+        """
+        return self.array == "torch" or (self.array == "by device" and device == "cuda")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -292,7 +303,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
-    "array": ("'numpy' or 'torch'", lambda v: v in ("numpy", "torch")),
+    "array": ("'numpy', 'torch' or 'by device'", lambda v: v in ("numpy", "torch", "by device")),
     **dict.fromkeys(
         ("requires", "uses"),
         ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
