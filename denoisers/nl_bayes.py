@@ -26,7 +26,7 @@ def _of_sigma(sigma: float, bounds: tuple[float, ...], values: tuple[float, ...]
     family="patch",
     reference="Lebrun, Buades & Morel 2013",
     colour="joint",
-    requires=("numba", "scipy"),
+    requires=("numba", "scipy", "threadpoolctl"),
 )
 @dataclass(frozen=True)
 class NonLocalBayes:

@@ -180,7 +180,7 @@ def test_noise_is_removed_at_any_sigma(channels: int, sigma: float) -> None:
 
 @pytest.mark.parametrize("sigma", [25, 75])
 def test_threads_do_not_change_a_bit(sigma: float) -> None:
-    noisy = noisy_planes(3, 150, 170).transpose(1, 2, 0)
+    noisy = noisy_planes(3, 110, 120).transpose(1, 2, 0)
     before = numba.get_num_threads()
     results = []
     try:

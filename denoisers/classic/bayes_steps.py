@@ -11,7 +11,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg  # noqa: F401 - its BLAS, which numba calls, must be loaded to be limited
 from numba import prange
+from threadpoolctl import threadpool_limits
 
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.gaussian_groups import centre, shrink, variance
@@ -168,6 +170,8 @@ def estimate_patches(
     # Tiles of one turn are a tile apart, and a group reaches beyond its tile by a radius.
     side = max(_TILE, math.ceil((2 * step.radius + step.size) / stride))
     total, weights = np.zeros_like(noisy), np.zeros((1, *noisy.shape[1:]), np.float32)
-    _add_tiles(noisy, pilot, step, rows, columns, side, total, weights)
+    # The threads share the tiles. BLAS would start its own for the larger of the small matrices.
+    with threadpool_limits(1, user_api="blas"):
+        _add_tiles(noisy, pilot, step, rows, columns, side, total, weights)
     total /= weights
     return total
