@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.gaussian_groups import centre, shrink, variance
-from denoisebench.denoisers.classic.matching import block_grid
+from denoisebench.denoisers.classic.grids import block_grid
 from denoisebench.denoisers.classic.similar_patches import (
     add_patches,
     find_similar,
