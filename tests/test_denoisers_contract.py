@@ -234,4 +234,6 @@ def test_listing_the_methods_imports_no_heavy_library() -> None:
 def test_both_devices_give_the_same_frame(name: str, channels: int) -> None:
     clean = photograph(channels)
     on_gpu = denoise(name, noised(clean), clean, device="cuda")
-    assert np.abs(on_gpu - result(name, channels)).max() < 1e-3
+    # Of two blocks that are as like a third, BM3D may take either.
+    limit = 5e-3 if registry.cards()[name].family == "transform" else 1e-3
+    assert np.abs(on_gpu - result(name, channels)).max() < limit
