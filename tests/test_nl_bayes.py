@@ -18,8 +18,8 @@ from denoisebench.denoisers.classic.similar_patches import (
 from denoisebench.denoisers.nl_bayes import NonLocalBayes
 
 SIGMA = 25 / 255
-FIRST = BayesStep(5, 45, 11, SIGMA**2, 1.05 * SIGMA**2, 0, False)
-SECOND = BayesStep(3, 27, 6, 1.2 * SIGMA**2, 0, 27 * (4 / 255) ** 2, True)
+FIRST = BayesStep(5, 45, 11, SIGMA**2, 1.05 * SIGMA**2, 0.0, False)
+SECOND = BayesStep(3, 27, 6, 1.2 * SIGMA**2, 0.0, 27 * (4 / 255) ** 2, True)
 
 
 def noisy_planes(planes: int, height: int, width: int) -> np.ndarray:

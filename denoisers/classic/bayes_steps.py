@@ -34,18 +34,18 @@ class BayesStep(NamedTuple):
 
     Attributes:
         size: side of a patch in pixels.
-        count: number of patches of a group, at least.
+        least: number of patches of a group, if the window has so many.
         radius: farthest offset of a patch from its reference, along an axis in pixels.
         noise: variance of the noise, times a factor near 1.
         flat: a group of a smaller variance is flat: its estimate is the mean of its pixels.
-        reach: squared distance of patches that belong to a group beyond ``count``.
+        reach: squared distance of patches that belong to a group beyond ``least``.
         joint: compare, and take as one vector, the patches of all planes of the pilot, which then
             gives the Gaussian; else compare on the first plane, and learn each plane's Gaussian
             from the noisy patches.
     """
 
     size: int
-    count: int
+    least: int
     radius: int
     noise: float
     flat: float
@@ -94,7 +94,7 @@ def _add_tile(
     planes = len(noisy) if step.joint else 1
     guide = pilot if step.joint else pilot[:1]
     window, d = (2 * step.radius + 1) ** 2, planes * step.size**2
-    limit = window if step.reach > 0 else min(step.count, window)
+    limit = window if step.reach > 0 else min(step.least, window)
     distance, found = np.empty(window, np.float32), np.empty((limit, 2), np.int64)
     group, samples = np.empty((limit, d), np.float32), np.empty((limit, d), np.float32)
     mean, ones = np.empty(d, np.float32), np.ones((limit, step.size**2), np.float32)
@@ -106,7 +106,7 @@ def _add_tile(
             if done[y - top, x - left]:
                 continue
             n = find_similar(
-                guide, step.size, y, x, step.radius, step.count, step.reach, distance, found
+                guide, step.size, y, x, step.radius, step.least, step.reach, distance, found
             )
             for p in range(0, len(noisy), planes):
                 part = slice(p, p + planes)
@@ -162,7 +162,7 @@ def estimate_patches(
     Examples:
         >>> import numpy as np
         >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (1, 40, 40)).astype(np.float32)
-        >>> step = BayesStep(5, 45, 11, 0.01, 0.011, 0, False)
+        >>> step = BayesStep(5, 45, 11, 0.01, 0.011, 0.0, False)
         >>> bool(estimate_patches(noisy, noisy, step, 2).std() < 0.03)
         True
     """

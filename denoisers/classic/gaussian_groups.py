@@ -33,7 +33,8 @@ def variance(group: np.ndarray, mean: np.ndarray) -> float:
     for q in range(len(group)):
         for k in range(len(mean)):
             total += group[q, k] ** 2
-    return total / np.float32(group.size) + mean.var()
+    result: float = total / np.float32(group.size) + mean.var()
+    return result
 
 
 @kernel()

@@ -95,9 +95,10 @@ def _smallest(values: np.ndarray, count: int) -> float:
             high = middle
         else:
             low = middle + np.int32(1)
-    result = np.empty(1, np.int32)
-    result[0] = low
-    return result.view(np.float32)[0]
+    found = np.empty(1, np.int32)
+    found[0] = low
+    value: float = found.view(np.float32)[0]
+    return value
 
 
 @kernel()
