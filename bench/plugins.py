@@ -10,13 +10,15 @@ import importlib.util
 import json
 import os
 import pkgutil
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from denoisebench.streams import output_to
 from denoisebench.text import plain
@@ -206,20 +208,64 @@ def import_file(path: str | Path) -> None:
 
 
 def lacking(requires: Iterable[str]) -> str | None:
-    """Name the modules that are not installed.
+    """Name the modules that are not installed, or that are older than this package needs.
 
     Args:
         requires: import names.
 
     Returns:
-        A few words that name the missing modules, or None if all are installed.
+        A few words that name the modules, or None if there are none.
 
     Examples:
         >>> lacking(["math", "no_such_module"])
         'needs no_such_module, not installed'
     """
+    requires = list(requires)
     missing = [module for module in requires if not _is_installed(module)]
-    return f"needs {', '.join(missing)}, not installed" if missing else None
+    if missing:
+        extras = {_declared()[name].extra for name in missing if name in _declared()} - {""}
+        hint = f"; the extra {' or '.join(sorted(extras))} brings it" if extras else ""
+        return f"needs {', '.join(missing)}, not installed{hint}"
+    return next(filter(None, map(_too_old, requires)), None)
+
+
+def _too_old(module: str) -> str | None:
+    """Say so if a module is older than this package needs; None also where it does not say.
+
+    Only modules are judged that are called as the distributions that bring them.
+    """
+    declared = _declared().get(module)
+    if declared is None:
+        return None
+    try:
+        found = importlib.metadata.version(module)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    if _numbers(found) >= _numbers(declared.version):
+        return None
+    return f"needs {module} {declared.version} or newer, not {found}"
+
+
+class _Declared(NamedTuple):
+    """Least version of a distribution that this package declares, and the extra that brings it."""
+
+    version: str
+    extra: str
+
+
+@cache
+def _declared() -> dict[str, _Declared]:
+    """Return what this package declares of distributions, by their names."""
+    lines = importlib.metadata.requires("denoisebench") or ()
+    pattern = re.compile(r"([\w.-]+)[^;]*?>=\s*([\d.]+)(?:.*extra == ['\"]([\w-]+))?")
+    found = filter(None, map(pattern.match, lines))
+    return {match[1]: _Declared(match[2], match[3] or "") for match in found}
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the numbers that a version begins with: 2 and 13 of ``2.13rc1``."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return [int(number) for number in match[0].split(".")] if match else []
 
 
 def _is_installed(module: str) -> bool:

@@ -124,7 +124,7 @@ def run_trial(
     if failed := results.failures():
         raise AssertionError(f"{method}: {failed[0].status.value}: {failed[0].reason}")
     [row] = plan.rows
-    with without_gradients(row.method.card):
+    with without_gradients(row.method.card, row.device):
         clock(_call(plan, folder))
     return Trial(results)
 
@@ -137,7 +137,7 @@ def _call(plan: Plan, folder: Path) -> Callable[[], Any]:
     sigma = plan.observation.observe(cell, frame, frame.read(), noisy)
     log = folder / "logs" / "trial.log"
     task = Task(cell.method, cell.device, plan.options.plugins, plan.threads, plan.rules, log)
-    denoiser, card = load_method(task)
+    denoiser, card, _ = load_method(task)
     threads.pin(plan.threads)
     given, _ = device_of(card, cell.device).upload(noisy)
     told = card.told(sigma)

@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from denoisebench.denoisers.classic import transforms
-from denoisebench.denoisers.classic.bm3d import PROFILES, Profile, bm3d, gaussian_kernel
-from denoisebench.denoisers.classic.matching import block_grid, match_blocks, search_offsets
-from denoisebench.denoisers.classic.variances import block_covariance, haar_variances
+from denoisebench.denoisers.classic.block_transforms import (
+    bior15_matrix,
+    block_covariance,
+    dct_matrix,
+)
+from denoisebench.denoisers.classic.bm3d import bm3d
+from denoisebench.denoisers.classic.bm3d_stages import PROFILES, Profile, gaussian_kernel
+from denoisebench.denoisers.classic.grids import block_grid, search_offsets
+from denoisebench.denoisers.classic.matching import match_blocks
+from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.protocol.noise import Correlated
 
 SIGMA = 25 / 255
@@ -59,7 +66,7 @@ def test_haar_is_a_product_with_its_matrix(count: int) -> None:
     assert np.allclose(group, blocks.ravel(), atol=1e-5)
 
 
-@pytest.mark.parametrize("matrix", [transforms.dct_matrix(), transforms.bior15_matrix()])
+@pytest.mark.parametrize("matrix", [dct_matrix(), bior15_matrix()])
 def test_blocks_are_transformed_side_by_side(matrix: np.ndarray) -> None:
     blocks = RNG.standard_normal((16, 8, 8)).astype(np.float32)
     lanes, scratch, back = np.empty((3, 1024), np.float32)
@@ -77,7 +84,7 @@ def test_the_wavelet_is_that_of_pywavelets() -> None:
 
     signal = RNG.standard_normal(8)
     levels = pywt.wavedec(signal, "bior1.5", mode="periodization", level=3)
-    ours = transforms.bior15_matrix() @ signal
+    ours = bior15_matrix() @ signal
     assert np.allclose(ours[4:], levels[-1])  # the finest level has unit norm already
     assert abs(np.corrcoef(ours[1:], np.concatenate(levels[1:]))[0, 1]) > 0.95
 
@@ -85,7 +92,7 @@ def test_the_wavelet_is_that_of_pywavelets() -> None:
 @pytest.mark.parametrize("kernel", [np.ones((1, 1)), gaussian_kernel(0.6), RNG.random((3, 3))])
 def test_variances_are_those_of_the_definition(kernel: np.ndarray) -> None:
     """Check against the covariance matrix of all pixels of the group's surroundings."""
-    matrix, size, count = transforms.bior15_matrix(), 20, 4
+    matrix, size, count = bior15_matrix(), 20, 4
     places = np.array([[3, 3], [4, 6], [3, 10], [11, 2]])
     padded = size + len(kernel) - 1
     mixing = np.zeros((size, size, padded, padded))
@@ -108,7 +115,7 @@ def test_variances_are_those_of_the_definition(kernel: np.ndarray) -> None:
 
 def plain_stage(plane: np.ndarray, pilot: np.ndarray, profile: Profile, stage: int) -> np.ndarray:
     """Run a stage in float64, one group at a time, on one plane of white noise."""
-    matrix = (transforms.bior15_matrix(), transforms.dct_matrix())[stage]
+    matrix = (bior15_matrix(), dct_matrix())[stage]
     step, count = profile.step[stage], profile.count[stage]
     _, found = match_blocks(pilot[np.newaxis].astype("f4"), 8, step, profile.radius, count)
     grids, offsets = [block_grid(n, 8, step) for n in plane.shape], search_offsets(profile.radius)

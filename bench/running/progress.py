@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 30
 """Longest silence in seconds where no bar moves."""
+WORTH_TELLING_S = 60
+"""Expected time of a row in seconds from which it is told before the row begins."""
 
 
 class Progress(Protocol):
@@ -32,13 +34,18 @@ class Progress(Protocol):
         """
         ...
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """Begin a method.
 
         Args:
             row: the method on its device.
             cells: number of its cells to measure, above 0.
+            seconds: time that they will take, roughly; 0 if it is not known.
         """
+        ...
+
+    def compiling(self, row: PlannedRow) -> None:
+        """Note that a method compiles its code, before its first frame."""
         ...
 
     def cell(self, measurement: Measurement) -> None:
@@ -79,11 +86,28 @@ def live_bar() -> Bar:
     )
 
 
+def _title(row: PlannedRow) -> str:
+    """Name a method and its device."""
+    return f"{row.method.spec} on {row.device}"
+
+
+def _compiling(row: PlannedRow) -> str:
+    """Say that a method compiles its code; what is compiled is kept for the runs to come."""
+    return f"{_title(row)}: compiling, once"
+
+
+def _forecast(row: PlannedRow, cells: int, seconds: float) -> str:
+    """Say how long a slow method will take, roughly."""
+    minutes = round(seconds / 60)
+    about = f"{minutes / 60:.1f} h" if minutes > 120 else f"{minutes} min"
+    return f"{_title(row)}: {cells} cells, about {about}"
+
+
 class _RowTally:
     """Measurements of one method so far."""
 
     def __init__(self, row: PlannedRow, cells: int) -> None:
-        self.title = f"{row.method.spec} on {row.device}"
+        self.title = _title(row)
         self.cells = cells
         self.seen: list[Measurement] = []
 
@@ -121,9 +145,15 @@ class PlainProgress:
         before = f", {done} measured before" if done else ""
         self._say(f"{total} cells{before}")
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
+        if seconds >= WORTH_TELLING_S:
+            self._say(_forecast(row, cells, seconds))
+
+    def compiling(self, row: PlannedRow) -> None:
+        """See `Progress.compiling`."""
+        self._say(_compiling(row))
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
@@ -148,8 +178,11 @@ class Silent:
     def begin(self, total: int, done: int) -> None:
         """See `Progress.begin`."""
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
+
+    def compiling(self, row: PlannedRow) -> None:
+        """See `Progress.compiling`."""
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
@@ -171,10 +204,17 @@ class _LiveProgress:
         self._bar.start()
         self._task = self._bar.add_task("", total=total, completed=done)
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
         self._bar.update(self._task, description=self._tally.title)
+        if seconds >= WORTH_TELLING_S:
+            line = _forecast(row, cells, seconds)
+            self._bar.console.print(line, markup=False, highlight=False)
+
+    def compiling(self, row: PlannedRow) -> None:
+        """See `Progress.compiling`."""
+        self._bar.update(self._task, description=_compiling(row))
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""

@@ -8,86 +8,31 @@ variance is known (`variances`), for white noise as for correlated noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import prange
 
+from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
+from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
 from denoisebench.denoisers.classic.compiled import kernel
-from denoisebench.denoisers.classic.matching import block_grid, match_tile, search_offsets
+from denoisebench.denoisers.classic.grids import block_grid
+from denoisebench.denoisers.classic.matching import match_tile
 from denoisebench.denoisers.classic.transforms import (
-    AREA,
     LANES,
-    SIDE,
-    bior15_matrix,
-    dct_matrix,
     from_lanes,
     haar,
     inverse_haar,
     to_lanes,
     transform_blocks,
 )
-from denoisebench.denoisers.classic.variances import block_covariance, haar_variances
+from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
-__all__ = ["PROFILES", "Profile", "bm3d", "gaussian_kernel"]
+if TYPE_CHECKING:
+    from denoisebench.denoisers.classic.bm3d_stages import Stage
 
-
-@dataclass(frozen=True)
-class Profile:
-    """Settings of the two stages; pairs are of the first and the second stage.
-
-    Attributes:
-        step: from a reference block to the next in pixels.
-        count: most blocks of a group, a power of two.
-        radius: farthest offset of a match in pixels.
-        threshold: of the first stage's coefficients, in standard deviations of their noise.
-        wiener: noise variance in the second stage's Wiener factor, relative to the true one.
-        beta: shape of the Kaiser window that weights a block's pixels.
-    """
-
-    step: tuple[int, int] = (3, 4)
-    count: tuple[int, int] = (16, 32)
-    radius: int = 19
-    threshold: float = 2.9
-    wiener: float = 0.45
-    beta: float = 2.0
-
-
-PROFILES = {
-    "normal": Profile(),
-    "fast": Profile(step=(4, 4), count=(16, 16)),
-    "high": Profile(step=(2, 2), count=(16, 64)),
-}
-"""Profiles by name."""
-
-
-_ROUNDING = 1e-7  # of values near 1 in float32: there is no weaker noise
-
-
-class _Stage(NamedTuple):
-    """Constants of a stage, in the form that kernels take.
-
-    Attributes:
-        forward: float32 (64), the matrix of the blocks' transform.
-        inverse: float32 (64), its inverse.
-        window: float32 (64), weights of a block's pixels.
-        covariance: float32 (T, 2 n + 1, 2 n + 1, 64), a table for all channels, or one for each.
-        offsets: int64 (N, 2), those searched.
-        most: blocks of a group.
-        strength: factor of the noise's variance in threshold or Wiener factor.
-        is_wiener: True for the second stage.
-    """
-
-    forward: np.ndarray
-    inverse: np.ndarray
-    window: np.ndarray
-    covariance: np.ndarray
-    offsets: np.ndarray
-    most: int
-    strength: float
-    is_wiener: bool
+__all__ = ["bm3d"]
 
 
 def bm3d(
@@ -104,120 +49,40 @@ def bm3d(
         noisy: float32 (H, W, C); C = 3 (RGB) is filtered in the opponent space, its blocks matched
             in luminance (CBM3D); C = 1.
         sigma: standard deviation of the noise, on the same scale.
-        kernel: (h, w), or (h, w, C) for one a channel, for noise that is white noise convolved
-            with it. Its scale does not matter.
-        psd: (H, W), or (H, W, C), for noise of this power spectral density, as of the discrete
-            Fourier transform. Its scale does not matter. Without either, the noise is white.
+        kernel: of correlated noise, see `bm3d_stages`.
+        psd: of correlated noise, likewise.
         profile: name of the settings, see `PROFILES`.
 
     Returns:
         The estimate, float32 (H, W, C).
-
-    Raises:
-        ValueError: both a kernel and a PSD are given.
 
     Examples:
         >>> flat = np.full((16, 16, 1), 0.5, np.float32)
         >>> bool(np.allclose(bm3d(flat, 25 / 255), flat))
         True
     """
-    if kernel is not None and psd is not None:
-        raise ValueError("give a kernel or a PSD of the noise, not both")
-    if sigma < _ROUNDING:
+    stages = bm3d_stages(sigma, noisy.shape[2], kernel=kernel, psd=psd, profile=profile)
+    if not stages:
         return noisy.copy()
     height, width, channels = noisy.shape
     basis = BASIS if channels == 3 else np.eye(channels, dtype=np.float32)
     planes = (basis @ noisy.reshape(-1, channels).T).reshape(channels, height, width)
     short = [(0, max(0, SIDE - size)) for size in (height, width)]
     planes = np.pad(planes, ((0, 0), *short), mode="symmetric") if np.any(short) else planes
-    settings = PROFILES[profile]
-    correlation = sigma**2 * _correlation(kernel, psd, basis, 2 * settings.radius)
-    first = _first_stage(settings, correlation)
-    estimate = _run(planes, planes, settings.step[0], settings.radius, first)
-    second = _second_stage(settings, correlation)
-    estimate = _run(planes, estimate, settings.step[1], settings.radius, second)
+    estimate = planes
+    for stage in stages:
+        estimate = _run(planes, estimate, stage)
     del planes
     estimate = estimate[:, :height, :width].reshape(channels, -1)
     return (estimate.T @ basis).reshape(noisy.shape)
 
 
-def gaussian_kernel(width: float) -> np.ndarray:
-    """Return a Gaussian kernel (h, h) of a standard deviation in pixels.
-
-    Examples:
-        >>> gaussian_kernel(1.0).shape
-        (9, 9)
-    """
-    reach = int(np.ceil(4 * width))
-    line = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * width**2))
-    return np.outer(line, line)
-
-
-def _correlation(
-    kernel: np.ndarray | None, psd: np.ndarray | None, basis: np.ndarray, reach: int
-) -> np.ndarray:
-    """Return the noise's autocorrelation, (T, n, n): one for all channels, or one for each.
-
-    Noise of different channels is taken to be independent. Displacements up to ``reach`` count.
-    """
-    if kernel is None and psd is None:
-        return np.ones((1, 1, 1))
-    if psd is None:
-        assert kernel is not None
-        size = 2 * max(kernel.shape[:2]) - 1
-        psd = np.abs(np.fft.fft2(kernel, (size, size), axes=(0, 1))) ** 2
-    every = np.atleast_3d(psd).transpose(2, 0, 1)
-    rings = np.fft.fftshift(np.fft.ifft2(every).real, axes=(1, 2))
-    middle = [size // 2 for size in rings.shape[1:]]
-    near = min(reach, *((size - 1) // 2 for size in rings.shape[1:]))
-    square = [slice(at - near, at + near + 1) for at in middle]
-    found = rings[:, square[0], square[1]]
-    found = found / found[:, near : near + 1, near : near + 1]
-    mixed: np.ndarray = np.tensordot(basis**2, found, 1) if len(found) > 1 else found
-    return mixed
-
-
-def _first_stage(profile: Profile, correlation: np.ndarray) -> _Stage:
-    matrix, inverse = bior15_matrix(), np.linalg.inv(bior15_matrix())
-    strength = profile.threshold**2
-    return _stage(matrix, inverse, correlation, profile, profile.count[0], strength, False)
-
-
-def _second_stage(profile: Profile, correlation: np.ndarray) -> _Stage:
-    matrix, inverse = dct_matrix(), dct_matrix().T
-    return _stage(matrix, inverse, correlation, profile, profile.count[1], profile.wiener, True)
-
-
-def _stage(
-    matrix: np.ndarray,
-    inverse: np.ndarray,
-    correlation: np.ndarray,
-    profile: Profile,
-    count: int,
-    strength: float,
-    is_wiener: bool,
-) -> _Stage:
-    kaiser = np.kaiser(SIDE, profile.beta)
-    return _Stage(
-        matrix.astype(np.float32).ravel(),
-        inverse.astype(np.float32).ravel(),
-        np.outer(kaiser, kaiser).astype(np.float32).ravel(),
-        np.stack([block_covariance(matrix, one) for one in correlation]),
-        search_offsets(profile.radius),
-        count,
-        strength,
-        is_wiener,
-    )
-
-
-def _run(
-    planes: np.ndarray, pilot: np.ndarray, step: int, radius: int, stage: _Stage
-) -> np.ndarray:
+def _run(planes: np.ndarray, pilot: np.ndarray, stage: Stage) -> np.ndarray:
     """Run a stage on planes (C, H, W); its blocks are matched in the pilot's first plane."""
-    rows, columns = (block_grid(size, SIDE, step) for size in planes.shape[1:])
+    rows, columns = (block_grid(size, SIDE, stage.step) for size in planes.shape[1:])
     # Filtered blocks reach radius + 8 pixels beyond their tile's reference blocks, and must not
     # meet those of the next tile but one.
-    least = -(-(2 * radius + SIDE - 1) // step)
+    least = -(-(2 * stage.radius + SIDE - 1) // stage.step)
     wide = 2 * least  # matching takes longer in narrow tiles
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
     _filter_frame(
@@ -248,7 +113,7 @@ def _filter_frame(
     columns: np.ndarray,
     row_bounds: np.ndarray,
     column_bounds: np.ndarray,
-    stage: _Stage,
+    stage: Stage,
     total: np.ndarray,
     weights: np.ndarray,
 ) -> None:
@@ -280,7 +145,7 @@ def _filter_tile(
     pilot: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
-    stage: _Stage,
+    stage: Stage,
     total: np.ndarray,
     weights: np.ndarray,
 ) -> None:
@@ -336,7 +201,7 @@ def _filter_group(
     places: np.ndarray,
     count: int,
     variance: np.ndarray,
-    stage: _Stage,
+    stage: Stage,
     work: np.ndarray,
 ) -> float:
     """Leave the filtered blocks in ``work[0]``; returns the group's weight."""

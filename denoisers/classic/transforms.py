@@ -1,4 +1,4 @@
-"""Transforms of groups of 8 × 8 blocks: matrices, and kernels that apply them to many blocks.
+"""Transforms of groups of 8 × 8 blocks: kernels that apply a matrix to many blocks.
 
 A group of K blocks lies in memory in one of two ways, both flat: block after block, (K, 64), for
 what runs along the group; or coefficient after coefficient, (64, `LANES`), for what runs within
@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
 from denoisebench.denoisers.classic.compiled import kernel
 
 __all__ = [
-    "AREA",
     "LANES",
-    "SIDE",
-    "bior15_matrix",
-    "dct_matrix",
     "from_lanes",
     "haar",
     "inverse_haar",
@@ -25,54 +22,10 @@ __all__ = [
     "transform_blocks",
 ]
 
-SIDE = 8
-"""Side of a block in pixels."""
-
-AREA = 64
-"""Pixels of a block."""
-
 LANES = 16
 """Blocks that are transformed side by side."""
 
 _HALF = np.float32(np.sqrt(0.5))
-
-
-def dct_matrix() -> np.ndarray:
-    """Return the orthonormal discrete cosine transform (DCT-II) of 8 points, float64 (8, 8).
-
-    Examples:
-        >>> bool(np.allclose(dct_matrix() @ dct_matrix().T, np.eye(8)))
-        True
-    """
-    k, x = np.ogrid[:SIDE, :SIDE]
-    matrix: np.ndarray = np.cos(np.pi * k * (2 * x + 1) / (2 * SIDE)) * np.sqrt(2 / SIDE)
-    matrix[0] /= np.sqrt(2)
-    return matrix
-
-
-def bior15_matrix() -> np.ndarray:
-    """Return the biorthogonal wavelet transform bior1.5 of 8 points, float64 (8, 8).
-
-    Cohen, Daubechies & Feauveau 1992: all three levels, periodic. Its rows have unit norm, so that
-    white noise keeps its variance in every coefficient; its inverse is the inverse matrix.
-
-    Examples:
-        >>> bior15_matrix()[-1].round(3).tolist()
-        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.707, -0.707]
-    """
-    low = np.array([3, -3, -22, 22, 128, 128, 22, -22, -3, 3])
-    matrix = np.eye(SIDE)
-    size = SIDE
-    while size > 1:
-        level = np.eye(SIDE)
-        level[:size, :size] = 0
-        for i in range(size // 2):
-            np.add.at(level[i], (2 * i - 4 + np.arange(10)) % size, low / np.sqrt(2) / 128)
-            level[size // 2 + i, 2 * i : 2 * i + 2] = [np.sqrt(0.5), -np.sqrt(0.5)]
-        matrix = level @ matrix
-        size //= 2
-    normalised: np.ndarray = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
-    return normalised
 
 
 @kernel()

@@ -9,41 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from denoisebench.denoisers.classic.block_transforms import AREA
 from denoisebench.denoisers.classic.compiled import kernel
-from denoisebench.denoisers.classic.transforms import AREA, SIDE
 
-__all__ = ["block_covariance", "haar_variances"]
-
-
-def block_covariance(matrix: np.ndarray, correlation: np.ndarray) -> np.ndarray:
-    """Tabulate the covariance of a coefficient of two blocks, by their displacement.
-
-    A coefficient of a block at p is the frame's correlation with a pattern b at p. So its
-    covariance with that of a block at p + d is the noise's autocorrelation, convolved with that of
-    b, at d.
-
-    Args:
-        matrix: (8, 8), the transform of an axis; b is the product of two of its rows.
-        correlation: (2 r + 1, 2 r + 1), the noise's autocorrelation at displacements up to r; the
-            centre is its variance. White noise: [[1]].
-
-    Returns:
-        float32 (2 n + 1, 2 n + 1, 64) with n = r + 7, the displacement (dy, dx) at
-        (n + dy, n + dx); it is 0 farther away.
-
-    Examples:
-        >>> table = block_covariance(np.eye(8), np.ones((1, 1)))
-        >>> table.shape, table[7, 7, 0].item(), table[7, 8, 0].item()
-        ((15, 15, 64), 1.0, 0.0)
-    """
-    patterns = np.array([np.correlate(row, row, "full") for row in matrix])
-    wide = 2 * SIDE - 2 + len(correlation)
-    size = wide, wide
-    spectra = np.fft.fft(patterns, wide)
-    noise = np.fft.fft2(correlation, size)
-    products = np.einsum("uy,vx,yx->uvyx", spectra, spectra, noise)
-    table = np.fft.ifft2(products).real.reshape(AREA, *size)
-    return np.ascontiguousarray(table.transpose(1, 2, 0), np.float32)
+__all__ = ["haar_variances"]
 
 
 @kernel()
