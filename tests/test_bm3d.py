@@ -70,11 +70,11 @@ def test_haar_is_a_product_with_its_matrix(count: int) -> None:
 def test_blocks_are_transformed_side_by_side(matrix: np.ndarray) -> None:
     blocks = RNG.standard_normal((16, 8, 8)).astype(np.float32)
     lanes, scratch, back = np.empty((3, 1024), np.float32)
-    transforms.to_lanes(blocks.ravel(), lanes)
+    transforms.to_lanes(blocks.ravel(), 16, lanes)
     transforms.transform_blocks(lanes, matrix.astype(np.float32).ravel(), scratch)
     expected = matrix @ blocks @ matrix.T
     assert np.allclose(lanes.reshape(64, 16).T.reshape(16, 8, 8), expected, atol=1e-5)
-    transforms.from_lanes(lanes, back)
+    transforms.from_lanes(lanes, 16, back)
     assert np.allclose(back.reshape(16, 8, 8), expected, atol=1e-5)
 
 

@@ -191,8 +191,7 @@ def _group_variances(
     """Variances of a group's coefficients, in lanes; 1 where there is no block."""
     work[count * AREA :] = 1
     haar_variances(places, count, covariance, work.reshape(-1, AREA))
-    for k in range(0, max(count, LANES), LANES):
-        to_lanes(work[k * AREA :], variance[k * AREA :])
+    to_lanes(work, max(count, LANES), variance)
 
 
 @kernel()
@@ -219,7 +218,7 @@ def _filter_group(
     lanes[0] = mean
     for k in range(0, size, LANES * AREA):
         transform_blocks(lanes[k:], stage.inverse, scratch)
-        from_lanes(lanes[k:], group[k:])
+    from_lanes(lanes, count, group)
     inverse_haar(group, count)
     return float(1 / (noise + variance[0]))
 
@@ -243,8 +242,8 @@ def _analyse(
     size = max(count, LANES) * AREA
     group[count * AREA : size] = 0
     haar(group, count)
+    to_lanes(group, max(count, LANES), lanes)
     for k in range(0, size, LANES * AREA):
-        to_lanes(group[k:], lanes[k:])
         transform_blocks(lanes[k:], matrix, scratch)
 
 

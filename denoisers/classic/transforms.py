@@ -65,19 +65,21 @@ def _rotate(a: np.ndarray, b: np.ndarray) -> None:
 
 
 @kernel()
-def to_lanes(group: np.ndarray, lanes: np.ndarray) -> None:
-    """Transpose blocks (LANES, 64) into lanes (64, LANES); both flat."""
-    for k in range(LANES):
+def to_lanes(group: np.ndarray, count: int, lanes: np.ndarray) -> None:
+    """Transpose blocks (K, 64) into lanes, `LANES` blocks at a time; both flat."""
+    for k in range(count):
+        first = k // LANES * LANES * AREA + k % LANES
         for x in range(AREA):
-            lanes[x * LANES + k] = group[k * AREA + x]
+            lanes[first + x * LANES] = group[k * AREA + x]
 
 
 @kernel()
-def from_lanes(lanes: np.ndarray, group: np.ndarray) -> None:
-    """Transpose lanes (64, LANES) into blocks (LANES, 64); both flat."""
-    for k in range(LANES):
+def from_lanes(lanes: np.ndarray, count: int, group: np.ndarray) -> None:
+    """Undo `to_lanes`."""
+    for k in range(count):
+        first = k // LANES * LANES * AREA + k % LANES
         for x in range(AREA):
-            group[k * AREA + x] = lanes[x * LANES + k]
+            group[k * AREA + x] = lanes[first + x * LANES]
 
 
 @kernel()
