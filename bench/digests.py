@@ -18,9 +18,12 @@ __all__ = ["code_digest", "value_digest"]
 _NOT_BEHIND = {
     "denoisebench.denoisers",
     "denoisebench.denoisers.registry",
+    "denoisebench.digests",
     "denoisebench.errors",
+    "denoisebench.files",
     "denoisebench.metrics",
     "denoisebench.metrics.registry",
+    "denoisebench.plugins",
 }
 
 

@@ -10,11 +10,13 @@ import importlib.util
 import json
 import os
 import pkgutil
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,20 +208,52 @@ def import_file(path: str | Path) -> None:
 
 
 def lacking(requires: Iterable[str]) -> str | None:
-    """Name the modules that are not installed.
+    """Name the modules that are not installed, or that are older than this package needs.
 
     Args:
         requires: import names.
 
     Returns:
-        A few words that name the missing modules, or None if all are installed.
+        A few words that name the modules, or None if there are none.
 
     Examples:
         >>> lacking(["math", "no_such_module"])
         'needs no_such_module, not installed'
     """
+    requires = list(requires)
     missing = [module for module in requires if not _is_installed(module)]
-    return f"needs {', '.join(missing)}, not installed" if missing else None
+    if missing:
+        return f"needs {', '.join(missing)}, not installed"
+    return next(filter(None, map(_too_old, requires)), None)
+
+
+def _too_old(module: str) -> str | None:
+    """Say so if a module is older than this package needs; None also where it does not say.
+
+    Only modules are judged that are called as the distributions that bring them.
+    """
+    least = _least_versions().get(module)
+    try:
+        found = importlib.metadata.version(module) if least else None
+    except importlib.metadata.PackageNotFoundError:
+        found = None
+    if not (least and found) or _numbers(found) >= _numbers(least):
+        return None
+    return f"needs {module} {least} or newer, not {found}"
+
+
+@cache
+def _least_versions() -> dict[str, str]:
+    """Return the least versions of distributions that this package declares, extras included."""
+    declared = importlib.metadata.requires("denoisebench") or ()
+    found = (re.match(r"([\w.-]+)(?:\[[^\]]*\])?[^;]*?>=\s*([\d.]+)", line) for line in declared)
+    return {match[1]: match[2] for match in found if match}
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the numbers that a version begins with: 2 and 13 of ``2.13rc1``."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return [int(number) for number in match[0].split(".")] if match else []
 
 
 def _is_installed(module: str) -> bool:

@@ -137,7 +137,7 @@ def _call(plan: Plan, folder: Path) -> Callable[[], Any]:
     sigma = plan.observation.observe(cell, frame, frame.read(), noisy)
     log = folder / "logs" / "trial.log"
     task = Task(cell.method, cell.device, plan.options.plugins, plan.threads, plan.rules, log)
-    denoiser, card = load_method(task)
+    denoiser, card, _ = load_method(task)
     threads.pin(plan.threads)
     given, _ = device_of(card, cell.device).upload(noisy)
     told = card.told(sigma)

@@ -39,8 +39,9 @@ _REACH = 1.2
 class Denoiser(Protocol):
     """Interface of a plugin's class: a dataclass of parameters with this one method.
 
-    The class may also have ``load(device: str) -> None``. It is called once, before the first
-    frame, and its time is not counted as denoising.
+    The class may also have ``load(device: str) -> str | None``. It is called once, before the first
+    frame, and its time is not counted as denoising; there a method also compiles its code. It may
+    return a remark for readers of this run: that its torch engine takes the place of another, say.
     """
 
     def denoise(self, noisy: np.ndarray, sigma: float) -> np.ndarray:
@@ -78,6 +79,8 @@ class Card:
         array: type of the frames that ``denoise`` takes: a numpy array, or a torch tensor on the
             device.
         requires: import names of the libraries it needs.
+        uses: import names of further libraries that it uses where they are installed; their
+            versions, too, are part of the identity of its results.
         deterministic: True if the same input gives the same bits, on one machine.
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
         note: a remark that readers of its results need.
@@ -103,6 +106,7 @@ class Card:
     devices: tuple[str, ...] = ("cpu",)
     array: Literal["numpy", "torch"] = "numpy"
     requires: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     deterministic: bool = True
     sees_clean: bool = False
     note: str = ""
@@ -283,7 +287,10 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
     "array": ("'numpy' or 'torch'", lambda v: v in ("numpy", "torch")),
-    "requires": ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
+    **dict.fromkeys(
+        ("requires", "uses"),
+        ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
+    ),
     "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
     "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),
 }

@@ -54,6 +54,9 @@ def pin(count: int) -> None:
         sys.modules["torch"].set_num_threads(count)
     if "cv2" in sys.modules:  # threadpoolctl does not reach it
         sys.modules["cv2"].setNumThreads(count)
+    if "numba" in sys.modules:  # nor this; more threads than it began with, it cannot have
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 def thread_counts() -> dict[str, Any]:
@@ -67,4 +70,7 @@ def thread_counts() -> dict[str, Any]:
         counts["torch"] = sys.modules["torch"].get_num_threads()
     if "cv2" in sys.modules:
         counts["cv2"] = sys.modules["cv2"].getNumThreads()
+    if "numba" in sys.modules:
+        counts["numba"] = sys.modules["numba"].get_num_threads()
+        counts["numba layer"] = sys.modules["numba"].threading_layer()
     return counts

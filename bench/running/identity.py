@@ -54,7 +54,7 @@ class Identities:
                 "name": card.name,
                 "parameters": method.parameters,
                 "source": method.source,
-                "libraries": environment.versions(("numpy", *card.requires)),
+                "libraries": environment.versions(("numpy", *card.requires, *card.uses)),
             }
             if method.trained is not None:
                 identity["weights"] = method.trained

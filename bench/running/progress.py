@@ -41,6 +41,10 @@ class Progress(Protocol):
         """
         ...
 
+    def compiling(self, row: PlannedRow) -> None:
+        """Note that a method compiles its code, before its first frame."""
+        ...
+
     def cell(self, measurement: Measurement) -> None:
         """Note that a cell has been measured and saved."""
         ...
@@ -79,11 +83,21 @@ def live_bar() -> Bar:
     )
 
 
+def _title(row: PlannedRow) -> str:
+    """Name a method and its device."""
+    return f"{row.method.spec} on {row.device}"
+
+
+def _compiling(row: PlannedRow) -> str:
+    """Say that a method compiles its code; what is compiled is kept for the runs to come."""
+    return f"{_title(row)}: compiling, once"
+
+
 class _RowTally:
     """Measurements of one method so far."""
 
     def __init__(self, row: PlannedRow, cells: int) -> None:
-        self.title = f"{row.method.spec} on {row.device}"
+        self.title = _title(row)
         self.cells = cells
         self.seen: list[Measurement] = []
 
@@ -125,6 +139,10 @@ class PlainProgress:
         """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
 
+    def compiling(self, row: PlannedRow) -> None:
+        """See `Progress.compiling`."""
+        self._say(_compiling(row))
+
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
         assert self._tally is not None
@@ -151,6 +169,9 @@ class Silent:
     def row(self, row: PlannedRow, cells: int) -> None:
         """See `Progress.row`."""
 
+    def compiling(self, row: PlannedRow) -> None:
+        """See `Progress.compiling`."""
+
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
 
@@ -175,6 +196,10 @@ class _LiveProgress:
         """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
         self._bar.update(self._task, description=self._tally.title)
+
+    def compiling(self, row: PlannedRow) -> None:
+        """See `Progress.compiling`."""
+        self._bar.update(self._task, description=_compiling(row))
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""

@@ -145,7 +145,7 @@ def _manifest(
     plan: Plan, state: str, busy_percent: float, costs: dict[str, float] | None
 ) -> RunManifest:
     """Describe a plan; the libraries behind its methods and metrics are recorded."""
-    behind = [row.method.card.requires for row in plan.rows]
+    behind = [(*row.method.card.requires, *row.method.card.uses) for row in plan.rows]
     behind += [metric.requires for metric in plan.metrics]
     modules = {"numpy", "cv2"}.union(*behind)
     observation = plan.observation

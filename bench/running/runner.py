@@ -120,7 +120,7 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
             if not left:
                 continue
             progress.row(row, len(left))
-            row_run = _RowRun(plan, row, folder, scorer, pictures, costs)
+            row_run = _RowRun(plan, row, folder, scorer, pictures, costs, progress)
             with closing(row_run.measure(left)) as measurements:
                 for measurement in measurements:
                     folder.store.save(measurement)
@@ -140,6 +140,7 @@ class _RowRun:
         scorer: Scorer,
         pictures: Pictures,
         costs: Costs,
+        progress: Progress,
     ) -> None:
         self._plan = plan
         self._row = row
@@ -147,6 +148,7 @@ class _RowRun:
         self._scorer = scorer
         self._pictures = pictures
         self._costs = costs
+        self._progress = progress
         self._worker: Worker | None = None
         self._session: int | None = None
         self._losses = 0
@@ -300,10 +302,12 @@ class _RowRun:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = self._folder.store.begin_session(method.spec, device, started)
         limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit))
-        worker = Worker(task, limits, max(math.prod(f.shape) for f in self._plan.frames))
+        size = max(math.prod(frame.shape) for frame in self._plan.frames)
+        worker = Worker(task, limits, size, lambda: self._progress.compiling(self._row))
         ready = worker.ready
         self._details, self._shift_trials = {}, 0
-        self._describe(threads=ready.threads, reference_ns=ready.reference_ns)
+        remark = {"remark": ready.remark} if ready.remark else {}
+        self._describe(threads=ready.threads, reference_ns=ready.reference_ns, **remark)
         return worker
 
 

@@ -23,7 +23,7 @@ from denoisebench.streams import output_to
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.05
 _PATIENCE_S = 5.0
 """Time for a guard to end what its worker started."""
+_COMPILING_S = 600.0
+"""Least time for a method to compile its code, however short the limit of a cell is."""
 _MESSAGE_BYTES = 10_000_000
 """Greatest message of a process; frames go through shared memory."""
 _LOG_BYTES = 16_000_000
@@ -66,6 +68,7 @@ class Worker:
         task: the work of the process.
         limits: limits of its time and memory.
         size: number of values in the largest frame, H · W · C.
+        on_compiling: called when the method says that it compiles its code.
 
     Attributes:
         ready: the state after loading; a method that cannot be loaded has a ``problem`` there.
@@ -74,11 +77,18 @@ class Worker:
         WorkerLost: by the constructor and `denoise`: the process is gone.
     """
 
-    def __init__(self, task: worker.Task, limits: WorkerLimits, size: int) -> None:
+    def __init__(
+        self,
+        task: worker.Task,
+        limits: WorkerLimits,
+        size: int,
+        on_compiling: Callable[[], None],
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection: Connection[Any, Any]
         self._connection, theirs = context.Pipe()
         self._limits = limits
+        self._on_compiling = on_compiling
         self._log = task.log
         self._requests = 0
         try:
@@ -180,6 +190,8 @@ class Worker:
     def _awaited(self) -> Any:
         """Wait for the next message, and kill the process when it reaches a limit.
 
+        A notice that the method compiles its code is passed on, and grants time.
+
         Raises:
             WorkerLost: it was killed.
             EOFError: it is gone.
@@ -195,7 +207,12 @@ class Worker:
                 limit = f"{_LOG_BYTES / 1e6:g} MB"
                 raise WorkerLost(Status.KILLED, f"printed more than {limit} in one cell")
             if answered:
-                return self._received()
+                message = self._received()
+                if not isinstance(message, worker.Compiling):
+                    return message
+                self._on_compiling()
+                deadline = max(deadline, time.monotonic() + _COMPILING_S)
+                continue
             if not lives:  # its own child processes may keep the pipe open
                 raise EOFError
             if time.monotonic() > deadline:

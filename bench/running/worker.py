@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import importlib
+import logging
 import math
 import os
 import signal
@@ -24,9 +25,11 @@ import numpy as np
 from denoisebench import plugins
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
+from denoisebench.denoisers.classic import COMPILING
 from denoisebench.machine import processes, threads
 from denoisebench.machine.timing import measure, reference_times
 from denoisebench.machine.transfer import device_of, without_gradients
+from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -104,6 +107,11 @@ class CellRequest:
 
 
 @dataclass(frozen=True)
+class Compiling:
+    """Notice that the method compiles its code, which takes a while; sent once."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """State of a worker after loading its method.
 
@@ -112,6 +120,7 @@ class Ready:
         load_ns: time to import and build the method.
         threads: thread counts of the libraries, see `machine.threads.thread_counts`.
         problem: one line on the error if the method cannot be loaded; else None.
+        remark: the method's remark for readers of the run; empty for none.
         reference_ns: times of the reference work, see `machine.timing`.
     """
 
@@ -119,6 +128,7 @@ class Ready:
     load_ns: int
     threads: dict[str, Any]
     problem: str | None = None
+    remark: str = ""
     reference_ns: tuple[int, ...] = ()
 
 
@@ -154,9 +164,11 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
     """Load the method, then serve requests until the coordinator hangs up or dies."""
     _detach()
     pid = os.getpid()
+    _announce_compiling(connection)
     start = perf_counter_ns()
     try:
-        session = _Session(*load_method(task), task)
+        denoiser, card, remark = load_method(task)
+        session = _Session(denoiser, card, task)
         load_ns = perf_counter_ns() - start
         _check_unchanged(session.card, task)
     except BaseException as error:  # a plugin may raise anything
@@ -165,10 +177,24 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
     if os.getpid() != pid:  # a copy that the method forked as it was loaded
         os._exit(1)
     threads.pin(task.threads)
-    connection.send(Ready(pid, load_ns, threads.thread_counts(), reference_ns=reference_times()))
+    counts, reference = threads.thread_counts(), reference_times()
+    connection.send(Ready(pid, load_ns, counts, remark=remark, reference_ns=reference))
     with contextlib.suppress(EOFError), without_gradients(session.card):
         while True:
             _serve(connection, session, frames)
+
+
+def _announce_compiling(connection: Connection) -> None:
+    """Tell the coordinator when the method first says that it compiles its code."""
+    log = logging.getLogger(COMPILING)
+
+    def announce(record: logging.LogRecord) -> bool:
+        log.removeFilter(announce)
+        connection.send(Compiling())
+        return True
+
+    log.setLevel(logging.INFO)
+    log.addFilter(announce)
 
 
 def _detach() -> None:
@@ -206,11 +232,11 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def load_method(task: Task) -> tuple[Denoiser, Card]:
+def load_method(task: Task) -> tuple[Denoiser, Card, str]:
     """Build a task's method, and load what it needs.
 
     Returns:
-        The method and its card.
+        The method, its card, and its remark for readers of the run; empty for none.
 
     Raises:
         BaseException: whatever a plugin raises.
@@ -223,9 +249,8 @@ def load_method(task: Task) -> tuple[Denoiser, Card]:
     for module in method.card.requires:
         importlib.import_module(module)
     denoiser = method.build()
-    if hasattr(denoiser, "load"):
-        denoiser.load(task.device)
-    return denoiser, method.card
+    remark = denoiser.load(task.device) if hasattr(denoiser, "load") else None
+    return denoiser, method.card, plain(remark) if isinstance(remark, str) else ""
 
 
 def _check_unchanged(card: Card, task: Task) -> None:

@@ -15,6 +15,7 @@ from denoisebench.parameters import matching
 from denoisebench.store.manifest import MANIFEST_FILE, read_manifest
 from denoisebench.store.sqlite import STORE, DamagedStoreError, Store
 from denoisebench.store.texts import shown_manifest, shown_measurements
+from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -34,6 +35,7 @@ class Results:
         reference_ns: times of the reference work in ns, by session; see `machine.timing`.
         shifts: shift of the estimates against the clean frame in pixels, down and right, by
             session, where it is known; see `protocol.shift`.
+        remarks: remarks that methods made as they were loaded, by session.
         common: ids of the frames over which means are taken, by noise level; None for all frames.
     """
 
@@ -41,6 +43,7 @@ class Results:
     measurements: dict[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
     shifts: dict[int, tuple[float, float]] = field(default_factory=dict)
+    remarks: dict[int, str] = field(default_factory=dict)
     common: Mapping[Level, Collection[str]] | None = None
 
     @property
@@ -165,6 +168,12 @@ class Results:
         known = [shift for session, shift in self.shifts.items() if session in sessions]
         return max(known, key=lambda shift: math.hypot(*shift), default=None)
 
+    def remarked(self, measured: Iterable[Measurement]) -> list[str]:
+        """List the remarks of the processes that made some measurements, each once."""
+        sessions = {m.session for m in measured if m.session is not None}
+        known = [self.remarks[session] for session in sorted(sessions) if session in self.remarks]
+        return list(dict.fromkeys(known))
+
     def failures(self) -> list[Measurement]:
         """List the measurements that failed.
 
@@ -198,7 +207,8 @@ def load_run(folder: Path) -> Results:
                 folder / STORE, f"it does not match its seal in {MANIFEST_FILE}"
             )
         measurements = shown_measurements(store.measurements())
-        return Results(manifest, measurements, store.reference_ns(), store.shifts())
+        remarks = {session: plain(text) for session, text in store.method_remarks().items()}
+        return Results(manifest, measurements, store.reference_ns(), store.shifts(), remarks)
 
 
 def load_finished(folder: Path) -> Results:

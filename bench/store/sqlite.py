@@ -348,6 +348,11 @@ class Store:
         found = {s["id"]: s["details"].get("shift") for s in self.sessions()}
         return {session: (shift[0], shift[1]) for session, shift in found.items() if shift}
 
+    def method_remarks(self) -> dict[int, str]:
+        """Return the remarks that methods made as they were loaded, by session."""
+        found = {s["id"]: s["details"].get("remark") for s in self.sessions()}
+        return {session: remark for session, remark in found.items() if remark}
+
     def save(self, measurement: Measurement) -> None:
         """Enter a measurement; it replaces an earlier one of the same cell.
 
@@ -421,4 +426,5 @@ def _details(text: str | None) -> dict[str, Any]:
     details: dict[str, Any] = checked(Mapping[str, Any], json.loads(text or "{}"), "details")
     checked(tuple[int, ...] | None, details.get("reference_ns"), "reference_ns")
     checked(tuple[float, ...] | None, details.get("shift"), "shift")
+    checked(str | None, details.get("remark"), "remark")
     return details

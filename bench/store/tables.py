@@ -160,7 +160,7 @@ def _table1_row(
     means, notes = _means(results, level, ok, defined)
     return identity | {
         **means,
-        "note": "; ".join(filter(None, [lack, _time_note(ok), _shift_note(results, ok), *notes])),
+        "note": "; ".join(filter(None, [lack, *_process_notes(results, ok), *notes])),
         "psnr_std": _deviation([m.psnr for m in ok if m.psnr is not None]),
         "psnr_gain": _gain(results, ok),
         "ms_per_frame": median(median(m.call_ns) / 1e6 for m in ok),
@@ -301,6 +301,11 @@ def _process_figures(
         "cold_ms": _milliseconds([m.cold_ns for m in measured if m.cold_ns is not None]),
         "peak_memory_mb": _megabytes(max(peaks, default=None)),
     }
+
+
+def _process_notes(results: Results, ok: Sequence[Measurement]) -> list[str]:
+    """Return notes on the processes that measured; some may be empty."""
+    return [_time_note(ok), _shift_note(results, ok), *results.remarked(ok)]
 
 
 def _time_note(ok: Sequence[Measurement]) -> str:
