@@ -75,7 +75,7 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
         for number in range(one.passes):
             estimate += np.float32(one.feedback) * (planes - estimate)
             if number % _EVERY == 0:
-                guide = estimate.copy()
+                guide = estimate[:1].copy()
             count = max(one.patches - _FEWER * (number // _EVERY + 1), 1)
             total[:], covered[:] = 0, 0
             left = np.float32(0 if number == 0 else one.remaining)
@@ -155,22 +155,23 @@ def _shrink_tile(
     shape = (len(rows), len(columns), count)
     distance, found = np.empty(shape, np.float32), np.empty(shape, np.int32)
     match_tile(guide, side, rows, columns, offsets, distance, found)
-    size = len(noisy) * side * side
+    size = side * side
     places = np.empty((count, 2), np.int64)
     mean = np.empty(size, np.float32)
     for r in range(len(rows)):
         for c in range(len(columns)):
             n = _place(rows[r], columns[c], offsets, found[r, c], places)
-            left = sigma
-            if remaining > 0:
-                unexplained = sigma * sigma - _change(noisy, estimate, side, rows[r], columns[c])
-                left = remaining * math.sqrt(abs(unexplained))
             is_wide = size <= n  # the matrix has a patch in each column, so that it has fewer rows
-            group = np.empty((size, n) if is_wide else (n, size), np.float32)
-            _gather(estimate, side, places[:n], is_wide, group, mean)
-            bound = np.float32(4) * weight * np.float32(2) * math.sqrt(np.float32(n)) * left * left
-            group = shrink(group, bound)
-            _add(group, mean, side, places[:n], is_wide, total, covered)
+            for p in range(len(noisy)):
+                left = sigma
+                if remaining > 0:
+                    change = _change(noisy[p], estimate[p], side, rows[r], columns[c])
+                    left = remaining * math.sqrt(abs(sigma * sigma - change))
+                group = np.empty((size, n) if is_wide else (n, size), np.float32)
+                _gather(estimate[p], side, places[:n], is_wide, group, mean)
+                shrunk = shrink(group, np.float32(8) * weight * math.sqrt(np.float32(n)) * left * left)
+                _add(shrunk, mean, side, places[:n], is_wide, total[p])
+            _count(side, places[:n], covered)
 
 
 @kernel()
@@ -190,16 +191,15 @@ def _place(
 def _change(noisy: np.ndarray, estimate: np.ndarray, side: int, row: int, column: int) -> float:
     """Return the mean squared difference of a patch."""
     square = _ZERO
-    for p in range(len(noisy)):
-        for y in range(row, row + side):
-            for x in range(column, column + side):
-                square += (noisy[p, y, x] - estimate[p, y, x]) ** 2
-    return square / np.float32(len(noisy) * side * side)
+    for y in range(row, row + side):
+        for x in range(column, column + side):
+            square += (noisy[y, x] - estimate[y, x]) ** 2
+    return square / np.float32(side * side)
 
 
 @kernel()
 def _gather(
-    planes: np.ndarray,
+    plane: np.ndarray,
     side: int,
     places: np.ndarray,
     is_wide: bool,
@@ -207,25 +207,26 @@ def _gather(
     mean: np.ndarray,
 ) -> None:
     """Copy patches into a matrix, and take their mean patch away from each."""
-    i = 0
-    for p in range(len(planes)):
+    count = len(places)
+    mean[:] = 0
+    for n in range(count):
+        top, left = places[n]
         for y in range(side):
             for x in range(side):
-                total = _ZERO
-                for n in range(len(places)):
-                    value = planes[p, places[n, 0] + y, places[n, 1] + x]
-                    total += value
-                    if is_wide:
-                        group[i, n] = value
-                    else:
-                        group[n, i] = value
-                mean[i] = total / np.float32(len(places))
-                for n in range(len(places)):
-                    if is_wide:
-                        group[i, n] -= mean[i]
-                    else:
-                        group[n, i] -= mean[i]
-                i += 1
+                value = plane[top + y, left + x]
+                if is_wide:
+                    group[y * side + x, n] = value
+                else:
+                    group[n, y * side + x] = value
+                mean[y * side + x] += value
+    for i in range(len(mean)):
+        mean[i] /= np.float32(count)
+    for n in range(count):
+        for i in range(len(mean)):
+            if is_wide:
+                group[i, n] -= mean[i]
+            else:
+                group[n, i] -= mean[i]
 
 
 @kernel()
@@ -263,17 +264,21 @@ def _add(
     places: np.ndarray,
     is_wide: bool,
     total: np.ndarray,
-    covered: np.ndarray,
 ) -> None:
     """Add the patches of a matrix, and the mean patch, to the frame."""
     for n in range(len(places)):
         top, left = places[n]
-        for p in range(len(total)):
-            for y in range(side):
-                for x in range(side):
-                    i = (p * side + y) * side + x
-                    value = group[i, n] if is_wide else group[n, i]
-                    total[p, top + y, left + x] += mean[i] + value
+        for y in range(side):
+            for x in range(side):
+                i = y * side + x
+                value = group[i, n] if is_wide else group[n, i]
+                total[top + y, left + x] += mean[i] + value
+
+
+@kernel()
+def _count(side: int, places: np.ndarray, covered: np.ndarray) -> None:
+    for n in range(len(places)):
+        top, left = places[n]
         for y in range(side):
             for x in range(side):
                 covered[top + y, left + x] += _ONE
