@@ -59,13 +59,16 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
         sigma_left = remaining sqrt(|sigma² - mean of squared differences in the patch|)
 
     Args:
-        planes: float32 (C, H, W); the patches of all planes are matched and shrunk together.
+        planes: float32 (C, H, W); patches are matched in the first, and shrunk in each.
         sigma: standard deviation of the noise, above 0.
         settings: the parameters.
+
+    Returns:
+        The estimate, float32 (H, W, C).
     """
     from threadpoolctl import threadpool_limits
 
-    one = settings
+    one, planes = settings, np.ascontiguousarray(planes)
     offsets = search_offsets(one.radius)
     rows, columns = (block_grid(size, one.side, one.step) for size in planes.shape[1:])
     tile = math.ceil((2 * one.radius + one.side) / one.step)
@@ -84,7 +87,7 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
                 *(np.float32(sigma), left, np.float32(one.weight), total, covered),
             )
             np.divide(total, covered, out=estimate)
-    return estimate
+    return np.ascontiguousarray(estimate.transpose(1, 2, 0))
 
 
 def wnnm_bound(sigma: float, count: int, weight: float) -> float:
