@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from denoisebench.denoisers.opponent import in_opponent_space
+from denoisebench.denoisers.opponent import BASIS
 from denoisebench.denoisers.registry import register
 
 # For each largest sigma, on the 8-bit scale: side of a patch, patches in a group, passes, and the
@@ -67,6 +67,7 @@ class WNNM:
             feedback=self.feedback,
             weight=self.weight,
         )
-        return in_opponent_space(
-            noisy, lambda frame: denoise_by_low_rank(frame.transpose(2, 0, 1), sigma, settings)
-        )
+        basis = BASIS if noisy.shape[2] == 3 else np.ones((1, 1), np.float32)
+        planes = np.ascontiguousarray((noisy @ basis.T).transpose(2, 0, 1))
+        estimate: np.ndarray = denoise_by_low_rank(planes, sigma, settings).transpose(1, 2, 0)
+        return estimate @ basis

@@ -172,7 +172,10 @@ def update_atoms(
 
     Args:
         atoms: float32 (256, 64).
-        counts, chosen, weights, residuals: of the patches, as `code_patches` returns them.
+        counts: the number of atoms of each patch; this and the rest as from `code_patches`.
+        chosen: the atoms.
+        weights: their weights.
+        residuals: the patches less their codes.
 
     Returns:
         The number of patches that use each atom, (256,).

@@ -1,8 +1,9 @@
 """Leading eigenvectors of small symmetric matrices, for use in kernels.
 
-LAPACK finds all eigenvectors. Low-rank models want those few above a bound: here the matrix is made
-tridiagonal by reflections, the eigenvalues are bisected sixteen at a time by Sturm's sequence, and
-each eigenvector is found by inverse iteration (Golub & Van Loan, "Matrix computations", 8.3 to 8.4).
+LAPACK finds all eigenvectors. Low-rank models want those few above a bound: here the matrix is
+made tridiagonal by reflections, the eigenvalues are bisected sixteen at a time by Sturm's sequence,
+and each eigenvector is found by inverse iteration (Golub & Van Loan, "Matrix computations", 8.3 and
+8.4).
 """
 
 from __future__ import annotations
@@ -79,12 +80,15 @@ def _make_tridiagonal(
     rows = matrix.reshape(size, blocks, _LANES)
     image = np.zeros((blocks, _LANES), np.float32)
     flat = image.reshape(-1)
+    negligible = _TINY
+    for j in range(size):
+        negligible += _EPSILON * abs(matrix[j, j])
     for j in range(size - 2):
         diagonal[j] = matrix[j, j]
         matrix[j, : j + 1] = 0
         v, first = rows[j], (j + 1) // _LANES
         norm = math.sqrt(_product(matrix[j], matrix[j]))
-        if not norm > _TINY:
+        if not norm > negligible:
             continue
         beside[j] = -norm if matrix[j, j + 1] > 0 else norm
         matrix[j, j + 1] -= beside[j]
@@ -112,9 +116,7 @@ def _make_tridiagonal(
 
 
 @kernel()
-def _bisect(
-    diagonal: np.ndarray, beside: np.ndarray, bound: float, values: np.ndarray
-) -> int:
+def _bisect(diagonal: np.ndarray, beside: np.ndarray, bound: float, values: np.ndarray) -> int:
     """Find the eigenvalues of a tridiagonal matrix above a bound, by Sturm's sequence."""
     low, high = np.full(_LANES, bound, np.float32), np.empty(_LANES, np.float32)
     middle, above = np.full(_LANES, bound, np.float32), np.empty(_LANES, np.int32)
@@ -175,16 +177,17 @@ def _iterate_inversely(
     size = len(diagonal)
     vector = vectors[found]
     _factor(diagonal, beside, value, bands, swapped)
-    for i in range(size):
-        vector[i] = _HALF + (i * _GOLDEN) % _ONE
+    for i in range(size):  # another start for each, lest equal eigenvalues lead to one vector
+        vector[i] = ((i + 1) * (found + 1) * _GOLDEN) % _ONE - _HALF
     for _ in range(_SOLVES):
         _solve(bands, swapped, vector)
         _normalise(vector)
-        for other in range(found):
-            product = _product(vector, vectors[other])
-            for i in range(size):
-                vector[i] -= product * vectors[other, i]
-        _normalise(vector)
+        for _ in range(2):  # what rounding leaves of the others is taken away by the second
+            for other in range(found):
+                product = _product(vector, vectors[other])
+                for i in range(size):
+                    vector[i] -= product * vectors[other, i]
+            _normalise(vector)
 
 
 @kernel()
@@ -207,9 +210,8 @@ def _factor(
 ) -> None:
     """Eliminate below the diagonal of T - value, swapping neighbours where the pivot is larger.
 
-    Args:
-        bands: receives the reciprocal pivots, the two bands above them, and the multipliers.
-        swapped: receives whether each row was swapped with the next.
+    The bands receive the reciprocal pivots, the two bands above them, and the multipliers;
+    ``swapped`` receives True for each row that was swapped with the next.
     """
     size = len(diagonal)
     largest = _TINY

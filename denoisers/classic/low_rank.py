@@ -32,12 +32,11 @@ class WnnmSettings:
         side: of a patch in pixels.
         patches: in a group, to begin with.
         passes: over the frame.
-        remaining: standard deviation of the noise that a pass leaves, in units of what its changes
-            leave unexplained.
+        remaining: factor of the standard deviation of the noise that passes leave (lambda).
         step: from a group to the next in pixels.
         radius: farthest patch searched along an axis in pixels.
         feedback: share of the noisy frame's difference that returns before a pass (delta).
-        weight: c of the weights c sqrt(n) sigma² / singular value, up to the factor 2.
+        weight: c of the weights c sqrt(n) sigma² / singular value.
     """
 
     side: int
@@ -53,8 +52,8 @@ class WnnmSettings:
 def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings) -> np.ndarray:
     """Denoise a frame by passes of matching patches, shrinking each group, and averaging.
 
-    Before each pass a share of the difference to the noisy frame is fed back. The noise that is left
-    in a patch follows from the part of the difference that noise of this sigma does not explain::
+    Before each pass a share of the difference to the noisy frame is fed back. The noise left in a
+    patch is a share of what the patch has changed less than noise of this sigma would change it::
 
         sigma_left = remaining sqrt(|sigma² - mean of squared differences in the patch|)
 
@@ -62,36 +61,35 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
         planes: float32 (C, H, W); patches are matched in the first, and shrunk in each.
         sigma: standard deviation of the noise, above 0.
         settings: the parameters.
-
-    Returns:
-        The estimate, float32 (H, W, C).
     """
     from threadpoolctl import threadpool_limits
 
-    one, planes = settings, np.ascontiguousarray(planes)
+    one = settings
     offsets = search_offsets(one.radius)
     rows, columns = (block_grid(size, one.side, one.step) for size in planes.shape[1:])
     tile = math.ceil((2 * one.radius + one.side) / one.step)
-    estimate = planes.copy()
+    estimate, guide = planes.copy(), planes[:1].copy()
     total, covered = np.empty_like(planes), np.empty(planes.shape[1:], np.float32)
     with threadpool_limits(1, user_api="blas"):  # the kernel's threads call it, each for itself
         for number in range(one.passes):
-            estimate += np.float32(one.feedback) * (planes - estimate)
+            for plane, noisy in zip(estimate, planes, strict=True):
+                plane += np.float32(one.feedback) * (noisy - plane)
             if number % _EVERY == 0:
-                guide = estimate[:1].copy()
+                guide[:] = estimate[:1]
             count = max(one.patches - _FEWER * (number // _EVERY + 1), 1)
             total[:], covered[:] = 0, 0
-            left = np.float32(0 if number == 0 else one.remaining)
+            remaining = np.float32(0 if number == 0 else one.remaining)
             _pass(
                 *(planes, estimate, guide, one.side, rows, columns, tile, offsets, count),
-                *(np.float32(sigma), left, np.float32(one.weight), total, covered),
+                *(np.float32(sigma), remaining, np.float32(one.weight), total, covered),
             )
             np.divide(total, covered, out=estimate)
-    return np.ascontiguousarray(estimate.transpose(1, 2, 0))
+    return estimate
 
 
+@kernel()
 def wnnm_bound(sigma: float, count: int, weight: float) -> float:
-    """Return 4 C, the bound of the squared singular values that are kept; C = 2 c sqrt(n) sigma².
+    """Return 4 C, the bound of the squared singular values that are kept; C = c sqrt(n) sigma².
 
     Args:
         sigma: standard deviation of the noise in the matrix.
@@ -100,9 +98,9 @@ def wnnm_bound(sigma: float, count: int, weight: float) -> float:
 
     Examples:
         >>> wnnm_bound(0.5, 4, 2.0)
-        8.0
+        4.0
     """
-    return 4 * weight * math.sqrt(count) * 2 * sigma**2
+    return np.float32(4) * weight * math.sqrt(np.float32(count)) * sigma * sigma
 
 
 @kernel(parallel=True)
@@ -124,8 +122,8 @@ def _pass(
 ) -> None:
     """Shrink the groups of all tiles.
 
-    Those of a tile write to pixels of the neighbouring tiles at most: tiles of four colours are done
-    colour by colour, so that no two threads write to a pixel, and in one order for any number.
+    Those of a tile write to pixels of the neighbouring tiles at most: tiles of four colours are
+    done colour by colour, so that no two threads write to a pixel, and in one order for any number.
     """
     down, across = (len(rows) + tile - 1) // tile, (len(columns) + tile - 1) // tile
     for colour in range(4):
@@ -172,8 +170,8 @@ def _shrink_tile(
                     left = remaining * math.sqrt(abs(sigma * sigma - change))
                 group = np.empty((size, n) if is_wide else (n, size), np.float32)
                 _gather(estimate[p], side, places[:n], is_wide, group, mean)
-                shrunk = shrink(group, np.float32(8) * weight * math.sqrt(np.float32(n)) * left * left)
-                _add(shrunk, mean, side, places[:n], is_wide, total[p])
+                group = shrink(group, wnnm_bound(left, n, weight))
+                _add(group, mean, side, places[:n], is_wide, total[p])
             _count(side, places[:n], covered)
 
 
