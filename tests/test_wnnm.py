@@ -32,9 +32,8 @@ def noisy(clean: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
 
 
 def settings_of(**changed: float) -> low_rank.WnnmSettings:
-    values: dict[str, float] = dict(
-        side=6, patches=40, passes=3, remaining=0.54, step=2, radius=8, feedback=0.1, weight=8**0.5
-    )
+    values = {"side": 6, "patches": 40, "passes": 3, "remaining": 0.54, "step": 2, "radius": 8}
+    values |= {"feedback": 0.1, "weight": 8**0.5}
     return low_rank.WnnmSettings(**values | changed)  # type: ignore[arg-type]
 
 
