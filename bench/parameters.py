@@ -33,8 +33,8 @@ def matching(expression: str, names: Iterable[str]) -> list[str]:
         The matching names; empty if there are none.
 
     Examples:
-        >>> matching("nlm-*", ["median", "nlm-opencv", "nlm-torch"])
-        ['nlm-opencv', 'nlm-torch']
+        >>> matching("nlm-*", ["median", "nlm-native", "nlm-opencv"])
+        ['nlm-native', 'nlm-opencv']
         >>> matching("all", ["median", "nlm-opencv"])
         ['median', 'nlm-opencv']
     """

@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from denoisebench.streams import output_to
 from denoisebench.text import plain
@@ -223,7 +223,9 @@ def lacking(requires: Iterable[str]) -> str | None:
     requires = list(requires)
     missing = [module for module in requires if not _is_installed(module)]
     if missing:
-        return f"needs {', '.join(missing)}, not installed"
+        extras = {_declared()[name].extra for name in missing if name in _declared()} - {""}
+        hint = f"; the extra {' or '.join(sorted(extras))} brings it" if extras else ""
+        return f"needs {', '.join(missing)}, not installed{hint}"
     return next(filter(None, map(_too_old, requires)), None)
 
 
@@ -232,22 +234,32 @@ def _too_old(module: str) -> str | None:
 
     Only modules are judged that are called as the distributions that bring them.
     """
-    least = _least_versions().get(module)
-    try:
-        found = importlib.metadata.version(module) if least else None
-    except importlib.metadata.PackageNotFoundError:
-        found = None
-    if not (least and found) or _numbers(found) >= _numbers(least):
+    declared = _declared().get(module)
+    if declared is None:
         return None
-    return f"needs {module} {least} or newer, not {found}"
+    try:
+        found = importlib.metadata.version(module)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    if _numbers(found) >= _numbers(declared.version):
+        return None
+    return f"needs {module} {declared.version} or newer, not {found}"
+
+
+class _Declared(NamedTuple):
+    """Least version of a distribution that this package declares, and the extra that brings it."""
+
+    version: str
+    extra: str
 
 
 @cache
-def _least_versions() -> dict[str, str]:
-    """Return the least versions of distributions that this package declares, extras included."""
-    declared = importlib.metadata.requires("denoisebench") or ()
-    found = (re.match(r"([\w.-]+)(?:\[[^\]]*\])?[^;]*?>=\s*([\d.]+)", line) for line in declared)
-    return {match[1]: match[2] for match in found if match}
+def _declared() -> dict[str, _Declared]:
+    """Return what this package declares of distributions, by their names."""
+    lines = importlib.metadata.requires("denoisebench") or ()
+    pattern = re.compile(r"([\w.-]+)[^;]*?>=\s*([\d.]+)(?:.*extra == ['\"]([\w-]+))?")
+    found = filter(None, map(pattern.match, lines))
+    return {match[1]: _Declared(match[2], match[3] or "") for match in found}
 
 
 def _numbers(version: str) -> list[int]:

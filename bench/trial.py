@@ -124,7 +124,7 @@ def run_trial(
     if failed := results.failures():
         raise AssertionError(f"{method}: {failed[0].status.value}: {failed[0].reason}")
     [row] = plan.rows
-    with without_gradients(row.method.card):
+    with without_gradients(row.method.card, row.device):
         clock(_call(plan, folder))
     return Trial(results)
 

@@ -72,7 +72,7 @@ class Search:
     @property
     def libraries(self) -> dict[str, str]:
         """Versions of the libraries behind the method."""
-        return environment.versions(("numpy", *self.card.requires))
+        return environment.versions(("numpy", *self.card.requires, *self.card.uses))
 
     @cached_property
     def identity(self) -> str:
@@ -264,7 +264,7 @@ def _measure(search: Search, parameters: dict[str, Any]) -> GridTrial:
     method = _Method(search, parameters)
     observation = Drawn(WHITE_GAUSSIAN, search.dataset.name)
     scores = []
-    with without_gradients(search.card):
+    with without_gradients(search.card, search.device):
         for sigma in search.sigmas:
             level, name = Level(sigma), search.card.name
             cells = ((level.cell(name, search.device, f.id, 0), f) for f in search.frames)
@@ -285,6 +285,9 @@ class _Method:
         assert search.card.factory is not None
         self._card = search.card
         self._denoiser = search.card.factory(**parameters)
+        if hasattr(self._denoiser, "load"):
+            self._denoiser.load(search.device)
+            threads.pin(1)  # also what it has imported
         self._device = device_of(search.card, search.device)
         self.times: list[int] = []
 

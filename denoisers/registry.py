@@ -50,7 +50,8 @@ class Denoiser(Protocol):
         Args:
             noisy: float32 (H, W, C), C = 3 (RGB) or 1; clean values lie in [0, 1], noisy ones may
                 lie outside. Do not write to it. A method registered with ``array="torch"`` gets
-                and returns a float32 tensor (1, C, H, W) on its device.
+                and returns a float32 tensor (1, C, H, W) on its device; one registered with
+                ``array="by device"`` does so on CUDA only.
             sigma: standard deviation of the noise on the same scale (25/255, not 25), at least 0.
                 A blind method gets nan.
 
@@ -76,8 +77,8 @@ class Card:
         blind: True if it ignores sigma; it then gets nan.
         colour: its treatment of RGB: ``joint``, ``opponent`` or ``per channel``.
         devices: the devices it can run on.
-        array: type of the frames that ``denoise`` takes: a numpy array, or a torch tensor on the
-            device.
+        array: type of the frames that ``denoise`` takes: a ``numpy`` array, a ``torch`` tensor on
+            the device, or either ``by device``: an array on the CPU, a tensor on CUDA.
         requires: import names of the libraries it needs.
         uses: import names of further libraries that it uses where they are installed; their
             versions, too, are part of the identity of its results.
@@ -87,6 +88,9 @@ class Card:
         weights: the files of its trained weights.
         sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
             method that works at any.
+        cost: seconds that it takes for a megapixel of RGB on one core, roughly, of a slow method:
+            cheaper ones run before it, and users are told how long it will take.
+        omitted: the reason why ``all`` leaves it out; empty for a method that is among them.
         factory: the dataclass; None if the plugin could not be imported.
         problem: the reason why it could not be imported.
 
@@ -104,7 +108,7 @@ class Card:
     blind: bool = False
     colour: str = "per channel"
     devices: tuple[str, ...] = ("cpu",)
-    array: Literal["numpy", "torch"] = "numpy"
+    array: Literal["numpy", "torch", "by device"] = "numpy"
     requires: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     deterministic: bool = True
@@ -112,6 +116,8 @@ class Card:
     note: str = ""
     weights: tuple[Path, ...] = ()
     sigmas: tuple[float, ...] = ()
+    cost: float = 0.0
+    omitted: str = ""
     factory: Callable[..., Denoiser] | None = field(default=None, repr=False)
     problem: str | None = None
 
@@ -149,6 +155,16 @@ class Card:
             0.2
         """
         return math.nan if self.blind else sigma / 255
+
+    def takes_tensors(self, device: str) -> bool:
+        """Tell whether frames are torch tensors on a device, ``cpu`` or ``cuda``.
+
+        Examples:
+            >>> card = Card("x", "X", "patch", array="by device")
+            >>> card.takes_tensors("cpu"), card.takes_tensors("cuda")
+            (False, True)
+        """
+        return self.array == "torch" or (self.array == "by device" and device == "cuda")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -280,19 +296,21 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note"), ("a text", lambda v: isinstance(v, str))
+        ("reference", "licence", "colour", "note", "omitted"),
+        ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(
         ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
-    "array": ("'numpy' or 'torch'", lambda v: v in ("numpy", "torch")),
+    "array": ("'numpy', 'torch' or 'by device'", lambda v: v in ("numpy", "torch", "by device")),
     **dict.fromkeys(
         ("requires", "uses"),
         ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
     ),
     "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
     "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),
+    "cost": ("seconds", lambda v: isinstance(v, int | float) and 0 <= v < math.inf),
 }
 """Conditions on a card's attributes: in words, and as a test."""
 
@@ -482,8 +500,8 @@ def select(expressions: Iterable[str]) -> list[Method]:
     """Find the methods that expressions name, in the order given, each once.
 
     Args:
-        expressions: each is ``all``, a name, a glob over names, or a name with parameters,
-            ``nlm-skimage[h=0.7,patch_size=7]``.
+        expressions: each is ``all`` but for the methods whose cards say ``omitted``, a name, a glob
+            over names, or a name with parameters, ``nlm-skimage[h=0.7,patch_size=7]``.
 
     Raises:
         UsageError: an unknown name (the message lists near matches), parameter or value.
@@ -497,6 +515,28 @@ def select(expressions: Iterable[str]) -> list[Method]:
         for method in _resolve(expression.strip()):
             chosen.setdefault(method.spec, method)
     return list(chosen.values())
+
+
+def without(methods: Iterable[Method], expressions: Iterable[str]) -> list[Method]:
+    """Leave out the methods that expressions name, with their parameters or with any.
+
+    Args:
+        methods: the methods to choose from.
+        expressions: as for `select`; a name without parameters also names the method with others.
+
+    Raises:
+        UsageError: as `select`.
+
+    Examples:
+        >>> chosen = select(["nlm-skimage[h=0.7]", "nlm-skimage", "median"])
+        >>> [method.spec for method in without(chosen, ["nlm-*"])]
+        ['median']
+        >>> [method.spec for method in without(chosen, ["nlm-skimage[h=0.7]"])]
+        ['nlm-skimage', 'median']
+    """
+    unwanted = select(expressions)
+    names = {method.card.name for method in unwanted if not method.overrides}
+    return [m for m in methods if m not in unwanted and m.card.name not in names]
 
 
 def split_expressions(text: str) -> list[str]:
@@ -527,6 +567,8 @@ def _resolve(expression: str) -> list[Method]:
         if "[" in expression:
             raise UsageError(f"{expression}: only a single method takes parameters; name it")
         names = matching(expression, known)
+        if expression == "all":
+            names = [name for name in names if not known[name].omitted]
         if not names:
             raise UsageError(f"no method matches {expression!r}; `bench list` shows all")
         return [Method(known[name]) for name in names]

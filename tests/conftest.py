@@ -37,6 +37,9 @@ hypothesis.settings.load_profile("denoisebench")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--flips", type=int, default=20, help="Number of bits that the fuzz flips.")
+    parser.addoption(
+        "--megapixels", type=int, default=0, help="Size of the frames on which memory is measured."
+    )
     parser.addoption("--lines", type=int, default=20, help="Number of random command lines.")
 
 
@@ -45,6 +48,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, option in {"flip": "--flips", "random_line": "--lines"}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, range(metafunc.config.getoption(option)))
+
+
+@pytest.fixture
+def megapixels(pytestconfig: pytest.Config) -> int:
+    """Return the size of the largest frame on which memory is measured; 0 for none."""
+    return int(pytestconfig.getoption("--megapixels"))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_controls_come_first_and_the_rest_in_alphabetical_order() -> None:
 
 def test_globs_names_and_parameters_each_once_in_the_order_given() -> None:
     chosen = specs("nlm-skimage[h=0.9]", "nlm-*", "median", "nlm-opencv", " median ")
-    assert chosen == ["nlm-skimage[h=0.9]", "nlm-opencv", "nlm-skimage", "nlm-torch", "median"]
+    assert chosen == ["nlm-skimage[h=0.9]", "nlm-native", "nlm-opencv", "nlm-skimage", "median"]
 
 
 def test_a_spec_is_unique_whatever_the_order_and_the_writing() -> None:

@@ -34,7 +34,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 def test_a_run_measures_every_cell_once_and_writes_its_tables(
     bench: Bench, photos: Path, tmp_path: Path
 ) -> None:
-    words = ["--methods", "noisy,oracle,gaussian,nlm-torch", "--sigma", "15,25", "--seeds", "2"]
+    words = ["--methods", "noisy,oracle,gaussian,nlm-native", "--sigma", "15,25", "--seeds", "2"]
     result = bench("run", "--dataset", f"folder:{photos}", *words, "--out", "out")
     assert result.returncode == 0
     found = cells(tmp_path / "out")
@@ -74,7 +74,7 @@ def test_grey_frames_work_like_colour_ones(bench: Bench, tmp_path: Path) -> None
     grey = np.tile(np.arange(40, 80, dtype=np.uint8), (32, 1))
     (tmp_path / "grey").mkdir()
     Image.fromarray(grey).save(tmp_path / "grey" / "ramp.png")
-    words = ["--methods", "noisy,gaussian,nlm-torch", "--sigma", "25", "--out", "out"]
+    words = ["--methods", "noisy,gaussian,nlm-native", "--sigma", "25", "--out", "out"]
     result = bench("run", "--dataset", "folder:grey", *words)
     assert result.returncode == 0
     psnr = cells(tmp_path / "out").set_index("method").psnr
@@ -154,6 +154,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
     (tmp_path / "bench.toml").write_text(
         f'dataset = "folder:{photos}"\n'
         'methods = ["noisy", "gaussian[width=2]"]\n'
+        'exclude = "median"\n'
         'noise = "correlated[width=2]"\n'
         "sigma = [10, 20.5]\n"
         "told = [12, 30]\n"
@@ -176,6 +177,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
     options = manifest(tmp_path / "from-toml")["options"]
     assert options == {
         "methods": ["noisy", "gaussian[width=2]"],
+        "exclude": ["median"],
         "dataset": f"folder:{photos}",
         "split": "test",
         "noise": "correlated[width=2]",
@@ -212,12 +214,14 @@ def test_the_stored_command_asks_for_the_same_run(
 def test_threads_are_pinned_in_every_library_and_recorded(
     bench: Bench, photos: Path, tmp_path: Path
 ) -> None:
-    words = ["--methods", "gaussian,nlm-torch", "--sigma", "25", "--frames", "1"]
+    words = ["--methods", "gaussian,nlm-native,residual-cnn", "--sigma", "25", "--frames", "1"]
     bench("run", "--dataset", f"folder:{photos}", *words, "--threads", "1", "--out", "out")
     with Store(tmp_path / "out" / "run.sqlite", read_only=True) as store:
         threads = {s["method"]: s["details"]["threads"] for s in store.sessions()}
     assert threads["gaussian"]["cv2"] == 1
-    assert threads["nlm-torch"]["torch"] == 1
+    assert threads["nlm-native"]["numba"] == 1
+    assert "torch" not in threads["nlm-native"]
+    assert threads["residual-cnn"]["torch"] == 1
     assert {t["OMP_NUM_THREADS"] for t in threads.values()} == {"1"}
     assert {t["openblas"] for t in threads.values() if "openblas" in t} == {1}
 
@@ -250,7 +254,7 @@ def test_list_shows_every_method_in_every_format(ask: Bench, form: str) -> None:
     else:
         return
     by_name = {row["name"]: row for row in rows}
-    assert by_name["nlm-torch"]["devices"] == "cpu cuda"
+    assert by_name["nlm-native"]["devices"] == "cpu cuda"
     assert by_name["median"]["blind"] == "yes"
     assert (by_name["median"]["deterministic"], by_name["bm3d"]["deterministic"]) == ("yes", "no")
     assert by_name["bm3d"]["available"] == "yes"

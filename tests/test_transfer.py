@@ -12,7 +12,7 @@ from denoisebench.machine.transfer import device_of, without_gradients
 CARDS = registry.cards()
 
 
-@pytest.mark.parametrize("method", ["gaussian", "nlm-torch"])
+@pytest.mark.parametrize("method", ["gaussian", "nlm-native", "residual-cnn"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_method_gets_a_copy_that_comes_back_unchanged(method: str, channels: int) -> None:
     frame = np.random.default_rng(0).random((5, 7, channels), np.float32)
@@ -26,9 +26,10 @@ def test_a_method_gets_a_copy_that_comes_back_unchanged(method: str, channels: i
 
 
 def test_gradients_are_off_for_as_long_as_a_method_works() -> None:
-    device_of(CARDS["nlm-torch"], "cpu")
-    with without_gradients(CARDS["gaussian"]):
-        assert torch.is_grad_enabled()
-    with without_gradients(CARDS["nlm-torch"]):
-        assert not torch.is_grad_enabled()
+    for method, device in (("gaussian", "cpu"), ("nlm-native", "cpu")):
+        with without_gradients(CARDS[method], device):
+            assert torch.is_grad_enabled()
+    for method, device in (("residual-cnn", "cpu"), ("nlm-native", "cuda")):
+        with without_gradients(CARDS[method], device):
+            assert not torch.is_grad_enabled()
     assert torch.is_grad_enabled()

@@ -257,7 +257,3 @@ def test_the_defaults_are_what_the_recorded_search_chose(name: str) -> None:
     table = rows(RECORDS / f"{name}.csv")
     best = max(table, key=lambda row: float(row["mean"]))
     assert {k: str(v) for k, v in content["parameters"].items()}.items() <= best.items()
-
-
-def test_nlm_by_torch_has_the_parameters_chosen_for_scikit_image() -> None:
-    assert CARDS["nlm-torch"].parameters == CARDS["nlm-skimage"].parameters

@@ -68,6 +68,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     help="Methods to run: all, names, globs, or names with parameters: nlm-skimage[h=0.7].",
 )
 @click.option(
+    "--exclude",
+    type=METHODS,
+    default=(),
+    help="Methods to leave out, named in the same ways.",
+)
+@click.option(
     "--dataset",
     help="Data set: documentary, stills, another one of `bench data list`, folder:PATH, pairs:PATH "
     "(noisy and clean) or noisy:PATH (noisy only).  [default: documentary, or stills where it "

@@ -54,15 +54,20 @@ def device_of(card: Card, name: str) -> Device:
     """Return the device for a method's arrays.
 
     Args:
-        card: the method's card; its ``array`` says which kind of arrays it takes.
+        card: the method's card, which says which kind of arrays it takes there.
         name: ``cpu`` or ``cuda``.
     """
-    return _TorchDevice(name) if card.array == "torch" else _HostDevice()
+    return _TorchDevice(name) if card.takes_tensors(name) else _HostDevice()
 
 
-def without_gradients(card: Card) -> AbstractContextManager[Any]:
-    """Return a context in which torch computes no gradients, for a method that takes tensors."""
-    if card.array == "numpy":
+def without_gradients(card: Card, name: str = "cpu") -> AbstractContextManager[Any]:
+    """Return a context in which torch computes no gradients, for a method that takes tensors.
+
+    Args:
+        card: the method's card.
+        name: its device, ``cpu`` or ``cuda``.
+    """
+    if not card.takes_tensors(name):
         return nullcontext()
     import torch
 

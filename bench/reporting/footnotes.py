@@ -21,7 +21,7 @@ _BEST_IN_WORDS = {
 
 
 def legend(results: Results, figures: Collection[str], *, lacking: bool) -> list[str]:
-    """Explain the figures of a table: the data, the units, the bold type and further metrics.
+    """Explain a table: the data, the units, the bold type, further metrics, methods left out.
 
     Args:
         results: the stored run.
@@ -30,7 +30,8 @@ def legend(results: Results, figures: Collection[str], *, lacking: bool) -> list
     """
     units = " ".join(_units(results, figures))
     common = [_ON_COMMON_FRAMES] if lacking else []
-    return [_data(results), *common, units, *map(_metric, results.further_metrics)]
+    metrics = map(_metric, results.further_metrics)
+    return [_data(results), *common, units, *metrics, *results.manifest.left_out]
 
 
 _ON_COMMON_FRAMES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.running.identity import Identities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from denoisebench.cells import Score
     from denoisebench.datasets import Frame
@@ -65,7 +66,7 @@ class Job:
 def pending(
     plan: Plan, measured: Mapping[Cell, Measurement], scorer: Scorer
 ) -> dict[PlannedRow, list[Job]]:
-    """List the jobs of each row that are not done, or must be done again.
+    """List the jobs of each row that are not done, or must be done again; cheap rows come first.
 
     Args:
         plan: the run.
@@ -83,5 +84,30 @@ def pending(
 
     return {
         row: [j for j in jobs(row) if row.method.spec in plan.forced or not j.is_done(scorer)]
-        for row in plan.rows
+        for row in sorted(plan.rows, key=_cost)
     }
+
+
+_COSTS = {"bm3d": 127.0}
+"""Costs as in `denoisers.registry.Card`, of methods whose files stored results depend on."""
+
+
+def _cost(row: PlannedRow) -> float:
+    """Return a row's seconds for a megapixel of RGB on one core; 0 if they are not known."""
+    card = row.method.card
+    return _COSTS.get(card.name, card.cost) if row.device == "cpu" else 0.0
+
+
+def expected_seconds(row: PlannedRow, jobs: Sequence[Job], threads: int) -> float:
+    """Estimate the time of a row's jobs; 0 if its cost is not known.
+
+    The first frame of each shape is denoised twice, as `machine.timing.measure` does.
+
+    Args:
+        row: the row.
+        jobs: its jobs.
+        threads: the number of threads, which are taken to share the work evenly.
+    """
+    shapes = [job.frame.shape for job in jobs]
+    values = sum(map(math.prod, (*shapes, *set(shapes))))
+    return _cost(row) * values / 3e6 / threads

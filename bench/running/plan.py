@@ -14,6 +14,7 @@ from denoisebench.cells import LARGEST_SIGMA, MOST_SEEDS, NOISY_CONTROL, Cell, L
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
 from denoisebench.denoisers import registry
+from denoisebench.denoisers.registry import Method
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, threads
 from denoisebench.machine.timing import TimingRules
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from denoisebench.datasets import Dataset, Frame
-    from denoisebench.denoisers.registry import Method
     from denoisebench.protocol.observation import Observation
 
 _log = logging.getLogger("denoisebench")
@@ -41,6 +41,7 @@ class RunOptions:
 
     Attributes:
         methods: expressions that name methods, see `registry.select`.
+        exclude: expressions that name methods to leave out, see `registry.without`.
         dataset: expression that names a data set, see `catalogue.open_dataset`; None takes the
             default one.
         split: name of the split.
@@ -72,6 +73,7 @@ class RunOptions:
     """
 
     methods: tuple[str, ...] = ("all",)
+    exclude: tuple[str, ...] = ()
     dataset: str | None = None
     split: str = "test"
     noise: str | None = None
@@ -116,6 +118,7 @@ class FurtherOptions(TypedDict, total=False):
     """Further options of `denoisebench.run`; see `RunOptions` for the defaults.
 
     Attributes:
+        exclude: methods to leave out, as ``methods``.
         split: of the data set.
         noise: the noise to draw, with its parameters, such as ``jpeg[quality=50]``.
         told: sigmas that methods are told in place of the true one, on the 8-bit scale.
@@ -132,6 +135,7 @@ class FurtherOptions(TypedDict, total=False):
         machine: name that tells this machine apart from its equals.
     """
 
+    exclude: str | Sequence[str]
     split: str
     noise: str | None
     told: float | Sequence[float]
@@ -184,6 +188,7 @@ class Plan:
         forced: specs of the methods to measure again.
         threads: number of threads of every library.
         rules: rules of timing.
+        left_out: sentences on methods that ``all`` leaves out, for readers of the table.
     """
 
     options: RunOptions
@@ -196,6 +201,7 @@ class Plan:
     forced: frozenset[str]
     threads: int
     rules: TimingRules
+    left_out: tuple[str, ...] = ()
 
     def cells(self, row: PlannedRow) -> Iterator[tuple[Cell, Frame]]:
         """Yield a row's cells with their frames; cells of the same frame are neighbours."""
@@ -277,6 +283,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         forced,
         options.threads or threads.available_cores(),
         TimingRules(),
+        _left_out(options, rows),
     )
     return plan, line
 
@@ -341,13 +348,45 @@ def _with_noisy(rows: list[PlannedRow]) -> list[PlannedRow]:
     return [PlannedRow(noisy, noisy.card.devices[0], False), *rows]
 
 
+def _left_out(options: RunOptions, rows: list[PlannedRow]) -> tuple[str, ...]:
+    """Say which methods ``all`` leaves out that the user did not, and how to add them."""
+    if "all" not in options.methods:
+        return ()
+    here = {row.method.card.name for row in rows}
+    omitted = [Method(c) for c in registry.cards().values() if c.omitted and not c.unavailable]
+    return tuple(
+        f"{method.title} is not among `all`: {method.card.omitted}. To add it: "
+        f"`{replace(options, methods=(*options.methods, method.spec)).command}`."
+        for method in registry.without(omitted, options.exclude)
+        if method.card.name not in here
+    )
+
+
+def _chosen(options: RunOptions) -> list[Method]:
+    """Return the methods to run.
+
+    Raises:
+        UsageError: there is none, or an expression names none.
+    """
+    methods = registry.select(options.methods)
+    if not methods:
+        raise UsageError("no method is given; name one, or take all")
+    try:
+        left = registry.without(methods, options.exclude)
+    except UsageError as error:
+        raise UsageError(f"--exclude: {error}") from error
+    if not left:
+        raise UsageError(f"--exclude {','.join(options.exclude)}: no method is left to run")
+    return left
+
+
 def _rows(options: RunOptions) -> list[PlannedRow]:
     """Return the methods on the devices on which they run.
 
     Raises:
         UsageError: there is none, or a method that was asked for by name cannot run there.
     """
-    methods = registry.select(options.methods)
+    methods = _chosen(options)
     named = [e for e in options.methods if not registry.is_pattern(e)]
     by_name = {method.spec for method in registry.select(named)}
     rows = [
@@ -359,8 +398,6 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
         _check_importable(row.method)
         if row.asked_by_name and row.method.card.problem is not None:
             raise UsageError(f"{row.method.card.name}: {row.method.card.problem}")
-    if not methods:
-        raise UsageError("no method is given; name one, or take all")
     if not rows:
         raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
     return rows

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 30
 """Longest silence in seconds where no bar moves."""
+WORTH_TELLING_S = 60
+"""Expected time of a row in seconds from which it is told before the row begins."""
 
 
 class Progress(Protocol):
@@ -32,12 +34,13 @@ class Progress(Protocol):
         """
         ...
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """Begin a method.
 
         Args:
             row: the method on its device.
             cells: number of its cells to measure, above 0.
+            seconds: time that they will take, roughly; 0 if it is not known.
         """
         ...
 
@@ -93,6 +96,13 @@ def _compiling(row: PlannedRow) -> str:
     return f"{_title(row)}: compiling, once"
 
 
+def _forecast(row: PlannedRow, cells: int, seconds: float) -> str:
+    """Say how long a slow method will take, roughly."""
+    minutes = round(seconds / 60)
+    about = f"{minutes / 60:.1f} h" if minutes > 120 else f"{minutes} min"
+    return f"{_title(row)}: {cells} cells, about {about}"
+
+
 class _RowTally:
     """Measurements of one method so far."""
 
@@ -135,9 +145,11 @@ class PlainProgress:
         before = f", {done} measured before" if done else ""
         self._say(f"{total} cells{before}")
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
+        if seconds >= WORTH_TELLING_S:
+            self._say(_forecast(row, cells, seconds))
 
     def compiling(self, row: PlannedRow) -> None:
         """See `Progress.compiling`."""
@@ -166,7 +178,7 @@ class Silent:
     def begin(self, total: int, done: int) -> None:
         """See `Progress.begin`."""
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
 
     def compiling(self, row: PlannedRow) -> None:
@@ -192,10 +204,13 @@ class _LiveProgress:
         self._bar.start()
         self._task = self._bar.add_task("", total=total, completed=done)
 
-    def row(self, row: PlannedRow, cells: int) -> None:
+    def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
         self._tally = _RowTally(row, cells)
         self._bar.update(self._task, description=self._tally.title)
+        if seconds >= WORTH_TELLING_S:
+            line = _forecast(row, cells, seconds)
+            self._bar.console.print(line, markup=False, highlight=False)
 
     def compiling(self, row: PlannedRow) -> None:
         """See `Progress.compiling`."""

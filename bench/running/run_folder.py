@@ -165,6 +165,7 @@ def _manifest(
         state=state,
         costs=costs,
         busy_percent=busy_percent,
+        left_out=plan.left_out,
     )
 
 

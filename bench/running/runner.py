@@ -20,7 +20,7 @@ from denoisebench.denoisers import registry
 from denoisebench.machine import memory
 from denoisebench.protocol.shift import estimate_shift
 from denoisebench.running.evaluation import NoEstimate, evaluate
-from denoisebench.running.jobs import pending
+from denoisebench.running.jobs import expected_seconds, pending
 from denoisebench.running.scoring import Scorer
 from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
 from denoisebench.running.worker import Task
@@ -119,7 +119,7 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
         for row, left in jobs.items():
             if not left:
                 continue
-            progress.row(row, len(left))
+            progress.row(row, len(left), expected_seconds(row, left, plan.threads))
             row_run = _RowRun(plan, row, folder, scorer, pictures, costs, progress)
             with closing(row_run.measure(left)) as measurements:
                 for measurement in measurements:

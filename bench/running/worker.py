@@ -179,7 +179,7 @@ def serve(connection: Connection, task: Task, frames: SharedFrames) -> None:
     threads.pin(task.threads)
     counts, reference = threads.thread_counts(), reference_times()
     connection.send(Ready(pid, load_ns, counts, remark=remark, reference_ns=reference))
-    with contextlib.suppress(EOFError), without_gradients(session.card):
+    with contextlib.suppress(EOFError), without_gradients(session.card, task.device):
         while True:
             _serve(connection, session, frames)
 

@@ -183,6 +183,7 @@ class RunManifest:
         written: time of writing, as ISO 8601 in UTC; None if it is not known.
         state: ``running``, ``interrupted`` or ``complete``.
         costs: sums of wall time, see `running.runner.Costs`; None until the run is complete.
+        left_out: sentences on methods that were left out though their readers may miss them.
         seal: the seal of the store, see `store.rows`; None until the run is complete, and in runs
             of older versions.
     """
@@ -202,6 +203,7 @@ class RunManifest:
     written: str | None = None
     state: str = "complete"
     costs: Mapping[str, float] | None = None
+    left_out: tuple[str, ...] = ()
     seal: str | None = None
 
     @property

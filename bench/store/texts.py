@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from denoisebench.text import plain
+from denoisebench.text import one_line, plain
 
 if TYPE_CHECKING:
     from denoisebench.cells import Cell, Measurement
@@ -26,6 +26,7 @@ def shown_manifest(manifest: RunManifest) -> RunManifest:
         metrics=tuple(map(_shown, manifest.metrics)),
         noise=_shown(manifest.noise),
         environment=_shown(manifest.environment),
+        left_out=tuple(map(one_line, manifest.left_out)),
     )
 
 

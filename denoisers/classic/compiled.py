@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import logging
 import os
 import pickle
@@ -62,8 +61,10 @@ def kernel(*, parallel: bool = False) -> Callable[[Callable[..., Any]], Callable
         compiled: Callable[..., Any] = numba.njit(
             function, fastmath=_FASTMATH, error_model="numpy", nogil=True, parallel=parallel
         )
-        if hasattr(compiled, "_cache"):  # NUMBA_DISABLE_JIT leaves the function as it is
-            compiled._cache = _SealedCache(function)
+        path = Path(function.__code__.co_filename)
+        # NUMBA_DISABLE_JIT leaves the function as it is.
+        if path.is_file() and hasattr(compiled, "_cache"):
+            compiled._cache = _SealedCache(function, path)
         return compiled
 
     return decorate
@@ -77,17 +78,17 @@ class _SealedCache(NullCache):  # type: ignore[misc]
 
     Args:
         function: the function, of arrays and numbers.
+        path: its file.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], path: Path) -> None:
         self._name = function.__name__
-        path = inspect.getsourcefile(function)
         constants = [cell.cell_contents for cell in function.__closure__ or ()]
         self._identity = (
             function.__qualname__,
             function.__code__.co_code,
             dumps(constants),
-            None if path is None else _source(function.__module__, Path(path)),
+            _source(function.__module__, path),
             numba.__version__,
             sys.version,
         )

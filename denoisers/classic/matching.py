@@ -12,45 +12,14 @@ import numpy as np
 from numba import prange
 
 from denoisebench.denoisers.classic.compiled import kernel
+from denoisebench.denoisers.classic.grids import block_grid, search_offsets
 
-__all__ = ["block_grid", "match_blocks", "match_tile", "search_offsets"]
+__all__ = ["match_blocks", "match_tile"]
 
 _TILE = 32
 
-
-def block_grid(size: int, side: int, step: int) -> np.ndarray:
-    """Return the first pixels of blocks along an axis: every ``step``, and the last that fits.
-
-    Args:
-        size: of the axis in pixels, at least ``side``.
-        side: of a block in pixels.
-        step: from a block to the next in pixels.
-
-    Returns:
-        int64, ascending; with a step of at most ``side``, the blocks cover the axis.
-
-    Examples:
-        >>> block_grid(20, 8, 5).tolist()
-        [0, 5, 10, 12]
-    """
-    last = size - side
-    return np.append(np.arange(0, last, step, dtype=np.int64), last)
-
-
-def search_offsets(radius: int) -> np.ndarray:
-    """Return the offsets of a square window, (N, 2) int64 of (dy, dx), from the centre outwards.
-
-    Args:
-        radius: largest offset along an axis in pixels.
-
-    Examples:
-        >>> search_offsets(1).tolist()[:3]
-        [[0, 0], [-1, 0], [0, -1]]
-    """
-    reach = np.arange(-radius, radius + 1)
-    dy, dx = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
-    order = np.lexsort((dx, dy, dy**2 + dx**2))
-    return np.stack([dy[order], dx[order]], axis=1)
+# Pixels: a loop over a multiple of it leaves no rest, which would take as long.
+_VECTOR = 16
 
 
 @kernel()
@@ -83,26 +52,40 @@ def match_tile(
     found[:] = -1
     distance[:, :, 0] = 0
     found[:, :, 0] = 0
-    tall = rows[-1] - rows[0] + side
-    wide = columns[-1] - columns[0] + side
+    top, left = rows[0], columns[0]
+    tall = rows[-1] - top + side
+    wide = -(-(columns[-1] - left + side) // _VECTOR) * _VECTOR
+    reach = np.abs(offsets).max()
+    area = _surroundings(guide, top - reach, left - reach, tall + 2 * reach, wide + 2 * reach)
     sums = np.empty((tall + 1, wide), np.float32)  # of the squares above, column by column
-    scratch = np.empty((side, wide), np.float32)
+    scratch = np.empty((side, len(rows) * wide), np.float32)
     for o in range(1, len(offsets)):
         dy, dx = offsets[o]
         r0, r1 = _inside(rows, dy, height - side)
         c0, c1 = _inside(columns, dx, width - side)
         if r0 == r1 or c0 == c1:
             continue
-        top, left = rows[r0], columns[c0]
-        n = columns[c1 - 1] + side - left
-        _column_sums(guide, top, left, rows[r1 - 1] + side - top, n, dy, dx, sums)
+        _column_sums(area, rows[r0] - top, rows[r1 - 1] + side - top, reach, dy, dx, sums)
+        box = _box_sums(sums, rows[r0:r1] - top, side, scratch)
         for r in range(r0, r1):
-            above, below = sums[rows[r] - top], sums[rows[r] - top + side]
-            box = _box_sums(above, below, n, side, scratch)
+            line = box[(r - r0) * wide :]
             for c in range(c0, c1):
-                d = box[columns[c] - left]
+                d = line[columns[c] - left]
                 if d < distance[r, c, -1]:
                     _insert(distance[r, c], found[r, c], d, o)
+
+
+@kernel()
+def _surroundings(guide: np.ndarray, top: int, left: int, tall: int, wide: int) -> np.ndarray:
+    """Copy a part of the guide, (P, tall, wide); 0 outside the frame."""
+    planes, height, width = guide.shape
+    area = np.zeros((planes, tall, wide), np.float32)
+    x0, x1 = max(0, -left), min(wide, width - left)
+    for p in range(planes):
+        for y in range(max(0, -top), min(tall, height - top)):
+            for x in range(x0, x1):
+                area[p, y, x] = guide[p, top + y, left + x]
+    return area
 
 
 @kernel()
@@ -118,23 +101,15 @@ def _inside(first: np.ndarray, offset: int, last: int) -> tuple[int, int]:
 
 @kernel()
 def _column_sums(
-    guide: np.ndarray,
-    top: int,
-    left: int,
-    tall: int,
-    wide: int,
-    dy: int,
-    dx: int,
-    sums: np.ndarray,
+    area: np.ndarray, first: int, last: int, reach: int, dy: int, dx: int, sums: np.ndarray
 ) -> None:
     """Add up, down each column, the squared differences to the pixels at an offset."""
-    for x in range(wide):
-        sums[0, x] = 0
-    for i in range(tall):
+    wide = sums.shape[1]
+    sums[first] = 0
+    for i in range(first, last):
         above, here = sums[i], sums[i + 1]
-        for p in range(len(guide)):
-            a = guide[p, top + i, left : left + wide]
-            b = guide[p, top + i + dy, left + dx : left + dx + wide]
+        for p in range(len(area)):
+            a, b = area[p, reach + i, reach:], area[p, reach + i + dy, reach + dx :]
             if p == 0:
                 for x in range(wide):
                     here[x] = above[x] + (a[x] - b[x]) ** 2
@@ -144,30 +119,32 @@ def _column_sums(
 
 
 @kernel()
-def _box_sums(
-    above: np.ndarray, below: np.ndarray, n: int, side: int, scratch: np.ndarray
-) -> np.ndarray:
-    """Add up ``side`` neighbours of ``below - above``; the sums are a row of ``scratch``.
+def _box_sums(sums: np.ndarray, rows: np.ndarray, side: int, scratch: np.ndarray) -> np.ndarray:
+    """Sum the squared differences over blocks; the sums are a row of ``scratch``, line by line.
 
-    Row l of the scratch gets the sums of 2^l neighbours: each row from the one before.
+    Row l of the scratch gets the sums of 2^l neighbours: each row from the one before. All lines
+    of the tile are one: sums across the end of a line mean nothing, and nobody reads them.
     """
-    first = scratch[0]
-    for x in range(n):
-        first[x] = below[x] - above[x]
+    wide = sums.shape[1]
+    for r in range(len(rows)):
+        above, below, line = sums[rows[r]], sums[rows[r] + side], scratch[0, r * wide :]
+        for x in range(wide):
+            line[x] = below[x] - above[x]
+    n = len(rows) * wide
     level, width = 0, 1
     while 2 * width <= side:
-        narrow, wide = scratch[level], scratch[level + 1]
+        narrow, broad = scratch[level], scratch[level + 1]
         ahead = narrow[width:]
-        for x in range(n - 2 * width + 1):
-            wide[x] = narrow[x] + ahead[x]
+        for x in range(n - width):
+            broad[x] = narrow[x] + ahead[x]
         level, width = level + 1, 2 * width
     box: np.ndarray = scratch[level]
     for lower in range(level):  # the binary digits of other sides than 2, 4, 8
         if side >> lower & 1:
             ahead = scratch[lower, width:]
-            width += 1 << lower
-            for x in range(n - width + 1):
+            for x in range(n - width):
                 box[x] += ahead[x]
+            width += 1 << lower
     return box
 
 
