@@ -14,7 +14,8 @@ pytest.importorskip("numba")
 
 from denoisebench.denoisers.classic import low_rank
 from denoisebench.denoisers.classic.eigen import leading_eigenpairs
-from denoisebench.denoisers.classic.matching import match_blocks, search_offsets
+from denoisebench.denoisers.classic.grids import search_offsets
+from denoisebench.denoisers.classic.matching import match_blocks
 
 SIGMA = 25 / 255
 

@@ -55,7 +55,7 @@ def denoise_by_dictionary(
     """
     from threadpoolctl import threadpool_limits
 
-    bound = np.float32(tolerance(sigma, gain))
+    bound = tolerance(sigma, gain)
     total = np.zeros_like(plane)
     with threadpool_limits(1, user_api="blas"):  # the kernels' threads call it, each for itself
         atoms = learn(draw_patches(plane, bound, examples), dct_atoms(), bound, rounds)
@@ -157,7 +157,7 @@ def code_patches(
     counts, chosen = np.empty(size, np.int32), np.empty((size, _MOST_ATOMS), np.int32)
     weights, residuals = np.empty((size, _MOST_ATOMS), np.float32), patches.copy()
     transposed, gram = np.ascontiguousarray(atoms.T), atoms @ atoms.T
-    _code(atoms, transposed, gram, np.float32(bound), counts, chosen, weights, residuals)
+    _code(atoms, transposed, gram, bound, counts, chosen, weights, residuals)
     return counts, chosen, weights, residuals
 
 
@@ -252,7 +252,7 @@ def update_atom(
 
 
 @kernel()
-def _dot(a: np.ndarray, b: np.ndarray) -> float:
+def _dot(a: np.ndarray, b: np.ndarray) -> np.float32:
     total = np.float32(0)
     for x in range(_SIZE):
         total += a[x] * b[x]
@@ -425,7 +425,7 @@ def _add_coded_band(
 
 
 @kernel()
-def _take(plane: np.ndarray, top: int, left: int, patch: np.ndarray) -> float:
+def _take(plane: np.ndarray, top: int, left: int, patch: np.ndarray) -> np.float32:
     """Copy a patch without its mean; return the mean."""
     mean = np.float32(0)
     for y in range(_SIDE):

@@ -45,7 +45,7 @@ def leading_eigenpairs(
     diagonal, beside = np.empty(size, np.float32), np.zeros(size, np.float32)
     scales = np.zeros(size, np.float32)
     _make_tridiagonal(matrix, diagonal, beside, scales)
-    count = _bisect(diagonal, beside, bound, values)
+    count: int = _bisect(diagonal, beside, bound, values)
     bands = np.empty((4, size), np.float32)
     swapped = np.empty(size, np.bool_)
     for found in range(count):
@@ -61,7 +61,7 @@ def leading_eigenpairs(
 
 
 @kernel()
-def _product(a: np.ndarray, b: np.ndarray) -> float:
+def _product(a: np.ndarray, b: np.ndarray) -> np.float32:
     total = _ZERO
     for x in range(len(a)):
         total += a[x] * b[x]
@@ -121,7 +121,7 @@ def _bisect(diagonal: np.ndarray, beside: np.ndarray, bound: float, values: np.n
     low, high = np.full(_LANES, bound, np.float32), np.empty(_LANES, np.float32)
     middle, above = np.full(_LANES, bound, np.float32), np.empty(_LANES, np.int32)
     _count_above(diagonal, beside, middle, above)
-    count = above[0]
+    count: int = above[0]
     top = _ZERO  # no eigenvalue is larger (Gershgorin)
     for i in range(len(diagonal)):
         left = abs(beside[i - 1]) if i > 0 else _ZERO

@@ -14,7 +14,8 @@ from numba import prange
 
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.eigen import leading_eigenpairs
-from denoisebench.denoisers.classic.matching import block_grid, match_tile, search_offsets
+from denoisebench.denoisers.classic.grids import block_grid, search_offsets
+from denoisebench.denoisers.classic.matching import match_tile
 
 __all__ = ["WnnmSettings", "denoise_by_low_rank", "shrink", "wnnm_bound"]
 
@@ -100,7 +101,8 @@ def wnnm_bound(sigma: float, count: int, weight: float) -> float:
         >>> wnnm_bound(0.5, 4, 2.0)
         4.0
     """
-    return np.float32(4) * weight * math.sqrt(np.float32(count)) * sigma * sigma
+    bound: float = np.float32(4) * weight * math.sqrt(np.float32(count)) * sigma * sigma
+    return bound
 
 
 @kernel(parallel=True)
@@ -189,7 +191,9 @@ def _place(
 
 
 @kernel()
-def _change(noisy: np.ndarray, estimate: np.ndarray, side: int, row: int, column: int) -> float:
+def _change(
+    noisy: np.ndarray, estimate: np.ndarray, side: int, row: int, column: int
+) -> np.float32:
     """Return the mean squared difference of a patch."""
     square = _ZERO
     for y in range(row, row + side):
@@ -254,7 +258,8 @@ def shrink(matrix: np.ndarray, bound: float) -> np.ndarray:
         factor = _HALF * (_ONE + math.sqrt(_ONE - bound / values[k]))
         for x in range(products.shape[1]):
             products[k, x] *= factor
-    return np.dot(vectors[:kept].T, products)
+    solution: np.ndarray = np.dot(vectors[:kept].T, products)
+    return solution
 
 
 @kernel()
