@@ -105,7 +105,7 @@ def test_shrinkage_is_that_of_singular_values(rows: int, more: int, seed: int) -
     values = np.linalg.svd(matrix, compute_uv=False)
     bound = 0.4 * values[0] ** 2
     if np.abs(values**2 - bound).min() > 1e-4 * bound:
-        found = low_rank.shrink(matrix.astype(np.float32), np.float32(bound))
+        found = low_rank.shrink_singular_values(matrix.astype(np.float32), np.float32(bound))
         assert np.allclose(found, shrunk_by_svd(matrix, bound), atol=1e-4 * values[0])
 
 
@@ -113,7 +113,9 @@ def test_shrinkage_is_that_of_singular_values(rows: int, more: int, seed: int) -
 def test_shrunk_values_are_where_the_reweighted_threshold_stays(value: float) -> None:
     """Check the closed form: x = s - C / x, the soft threshold of a weight C / x."""
     bound = 2.8
-    x = float(low_rank.shrink(np.full((1, 1), value, np.float32), np.float32(bound))[0, 0])
+    x = float(
+        low_rank.shrink_singular_values(np.full((1, 1), value, np.float32), np.float32(bound))[0, 0]
+    )
     assert x == pytest.approx(value - bound / 4 / x, rel=1e-5)
 
 

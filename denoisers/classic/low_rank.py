@@ -17,7 +17,7 @@ from denoisebench.denoisers.classic.eigen import leading_eigenpairs
 from denoisebench.denoisers.classic.grids import block_grid, search_offsets
 from denoisebench.denoisers.classic.matching import match_tile
 
-__all__ = ["WnnmSettings", "denoise_by_low_rank", "shrink", "wnnm_bound"]
+__all__ = ["WnnmSettings", "denoise_by_low_rank", "shrink_singular_values", "wnnm_bound"]
 
 _FEWER = 10  # patches a group after each round of matching
 _EVERY = 2  # passes between two rounds of matching
@@ -89,7 +89,7 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
 
 
 @kernel()
-def wnnm_bound(sigma: float, count: int, weight: float) -> float:
+def wnnm_bound(sigma: float, count: int, weight: float) -> np.float32:
     """Return 4 C, the bound of the squared singular values that are kept; C = c sqrt(n) sigma².
 
     Args:
@@ -101,7 +101,7 @@ def wnnm_bound(sigma: float, count: int, weight: float) -> float:
         >>> wnnm_bound(0.5, 4, 2.0)
         4.0
     """
-    bound: float = np.float32(4) * weight * math.sqrt(np.float32(count)) * sigma * sigma
+    bound: np.float32 = np.float32(4) * weight * math.sqrt(np.float32(count)) * sigma * sigma
     return bound
 
 
@@ -172,7 +172,7 @@ def _shrink_tile(
                     left = remaining * math.sqrt(abs(sigma * sigma - change))
                 group = np.empty((size, n) if is_wide else (n, size), np.float32)
                 _gather(estimate[p], side, places[:n], is_wide, group, mean)
-                group = shrink(group, wnnm_bound(left, n, weight))
+                group = shrink_singular_values(group, wnnm_bound(left, n, weight))
                 _add(group, mean, side, places[:n], is_wide, total[p])
             _count(side, places[:n], covered)
 
@@ -235,7 +235,7 @@ def _gather(
 
 
 @kernel()
-def shrink(matrix: np.ndarray, bound: float) -> np.ndarray:
+def shrink_singular_values(matrix: np.ndarray, bound: float) -> np.ndarray:
     """Minimise a weighted nuclear norm: shrink the singular values of a matrix.
 
     With weights that are inverse to the singular values s of the solution, and 4 C the bound, the
