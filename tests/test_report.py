@@ -127,6 +127,11 @@ def test_a_failed_method_keeps_its_row_with_dashes_and_a_footnote() -> None:
     assert "¹ timeout: too \\| slow." in markdown
 
 
+def test_a_reason_that_is_a_sentence_ends_with_one_full_stop() -> None:
+    failed = [replace(m, status=Status.ERROR, reason="Got NumPy 2.4.") for m in ok("x", 30)]
+    assert "¹ error: Got NumPy 2.4.\n" in table1_markdown(results([row("x")], failed))
+
+
 def test_a_mean_over_the_frames_that_succeeded_is_not_shown() -> None:
     measured = ok("x", 30)
     measured[0] = Measurement(measured[0].cell, Status.ERROR, "no")

@@ -310,7 +310,8 @@ def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
     for (status, note), same in noted.groupby(["status", "note"], sort=False):
         places = ", ".join(_where(line) for _, line in same.iterrows())
         where = "" if len(same) == len(everywhere) else f" ({places})"
-        notes.append(f"{note}{where}." if status == "ok" else f"{status}{where}: {note}.")
+        text = f"{note}{where}" if status == "ok" else f"{status}{where}: {note}"
+        notes.append(text.removesuffix(".") + ".")
     return list(dict.fromkeys(notes))
 
 
