@@ -92,6 +92,9 @@ def _in_tiles(noisy: np.ndarray, process: Callable[[np.ndarray], np.ndarray]) ->
     """Process a frame (H, W, C) in tiles, as if mirrored to 64 × 64 where it is smaller.
 
     At once, a frame of 8K would take some filters more than 3 GB.
+
+    Raises:
+        ValueError: a pixel is infinite or nan, for which the filters' formats have no code.
     """
     H, W = noisy.shape[:2]
     sides = [(0, max(0, _LEAST - side)) for side in (H, W)]
@@ -100,6 +103,8 @@ def _in_tiles(noisy: np.ndarray, process: Callable[[np.ndarray], np.ndarray]) ->
     for rows, columns in product(*map(_spans, padded.shape[:2])):
         (top, bottom, above), (left, right, before) = rows, columns
         tile = padded[above : bottom + _MARGIN, before : right + _MARGIN]
+        if not np.isfinite(tile).all():
+            raise ValueError("FFmpeg's filters take finite pixels only")
         inner = process(tile)[top - above :, left - before :]
         estimate[top:bottom, left:right] = inner[: bottom - top, : right - left]
     return np.ascontiguousarray(estimate[:H, :W])

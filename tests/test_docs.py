@@ -17,6 +17,8 @@ from test_house import FLOORS, MODULES, room
 from denoisebench.cells import Status
 from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS
 from denoisebench.datasets import Published, catalogue
+from denoisebench.denoisers import registry
+from denoisebench.denoisers.classic.bm3d_stages import PROFILES
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -124,6 +126,16 @@ def test_the_readme_knows_every_verb(ask: Bench) -> None:
     listed = ask("--help").stdout.partition("Commands:")[2]
     for verb in re.findall(r"^  (\w+)", listed, re.MULTILINE):
         assert f"bench {verb}" in text
+
+
+def test_the_guide_to_the_methods_knows_every_classical_one() -> None:
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    listed = text.partition("\n## Settings")[0].splitlines()
+    for card in registry.cards().values():
+        if card.family not in {"control", "learned"}:
+            [row] = [line for line in listed if line[:1] == "|" and f"`{card.name}`" in line]
+            assert card.licence.partition(" (")[0] in row
+    assert [profile for profile in PROFILES if f"`{profile}`" not in text] == []
 
 
 def test_the_guide_to_the_data_knows_every_set_and_its_example_is_one(tmp_path: Path) -> None:
