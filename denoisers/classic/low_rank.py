@@ -165,7 +165,7 @@ def _shrink_tile(
         for c in range(len(columns)):
             n = _place(rows[r], columns[c], offsets, found[r, c], places)
             # A patch is a column of the matrix, or a row: there are no more rows than columns.
-            shape, next_pixel, next_patch = ((size, n), n, 1) if size <= n else ((n, size), 1, size)
+            sides, next_pixel, next_patch = ((size, n), n, 1) if size <= n else ((n, size), 1, size)
             for p in range(len(noisy)):
                 left = sigma
                 if remaining > 0:
@@ -173,7 +173,7 @@ def _shrink_tile(
                     left = remaining * math.sqrt(abs(sigma * sigma - change))
                 group = np.empty(size * n, np.float32)
                 _gather(estimate[p], side, places[:n], next_pixel, next_patch, group, mean)
-                group = shrink_singular_values(group.reshape(shape), wnnm_bound(left, n, weight))
+                group = shrink_singular_values(group.reshape(sides), wnnm_bound(left, n, weight))
                 _add(group.reshape(-1), mean, side, places[:n], next_pixel, next_patch, total[p])
             _count(side, places[:n], covered)
 
