@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     devices=("cpu", "cuda"),
     array="by device",
     uses=("numba", "torch"),
+    cost=5.0,
 )
 @dataclass(frozen=True)
 class BM3DNative:
@@ -33,8 +34,8 @@ class BM3DNative:
     luminance (CBM3D).
 
     Attributes:
-        profile: ``normal``, ``fast`` (fewer blocks, smaller groups) or ``high`` (more blocks,
-            larger groups).
+        profile: ``normal``, ``fast`` (fewer blocks, smaller groups, a nearer search) or ``high``
+            (more blocks, a lower threshold).
         grain: for correlated noise, the standard deviation in pixels of the Gaussian window that
             white noise went through; 0 for white noise.
     """

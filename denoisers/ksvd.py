@@ -18,6 +18,7 @@ from denoisebench.denoisers.registry import register
     reference="Elad & Aharon 2006",
     colour="opponent",
     requires=("numba", "scipy", "threadpoolctl"),
+    cost=6.0,
 )
 @dataclass(frozen=True)
 class KSVD:

@@ -27,6 +27,7 @@ def _of_sigma(sigma: float, bounds: tuple[float, ...], values: tuple[float, ...]
     reference="Lebrun, Buades & Morel 2013",
     colour="joint",
     requires=("numba", "scipy", "threadpoolctl"),
+    cost=4.0,
 )
 @dataclass(frozen=True)
 class NonLocalBayes:

@@ -42,10 +42,10 @@ class Profile:
 
 PROFILES = {
     "normal": Profile(),
-    "fast": Profile(step=(4, 4), count=(16, 16)),
-    "high": Profile(step=(2, 2), count=(16, 64)),
+    "fast": Profile(step=(4, 4), count=(16, 16), radius=14),
+    "high": Profile(step=(2, 2), threshold=2.8),
 }
-"""Profiles by name."""
+"""Profiles by name, chosen on documentary's val frames and on crops of BSDS500's train images."""
 
 _ROUNDING = 1e-7  # of values near 1 in float32
 

@@ -164,16 +164,17 @@ def _shrink_tile(
     for r in range(len(rows)):
         for c in range(len(columns)):
             n = _place(rows[r], columns[c], offsets, found[r, c], places)
-            is_wide = size <= n  # the matrix has a patch in each column, so that it has fewer rows
+            # A patch is a column of the matrix, or a row: there are no more rows than columns.
+            sides, next_pixel, next_patch = ((size, n), n, 1) if size <= n else ((n, size), 1, size)
             for p in range(len(noisy)):
                 left = sigma
                 if remaining > 0:
                     change = _change(noisy[p], estimate[p], side, rows[r], columns[c])
                     left = remaining * math.sqrt(abs(sigma * sigma - change))
-                group = np.empty((size, n) if is_wide else (n, size), np.float32)
-                _gather(estimate[p], side, places[:n], is_wide, group, mean)
-                group = shrink_singular_values(group, wnnm_bound(left, n, weight))
-                _add(group, mean, side, places[:n], is_wide, total[p])
+                group = np.empty(size * n, np.float32)
+                _gather(estimate[p], side, places[:n], next_pixel, next_patch, group, mean)
+                group = shrink_singular_values(group.reshape(sides), wnnm_bound(left, n, weight))
+                _add(group.reshape(-1), mean, side, places[:n], next_pixel, next_patch, total[p])
             _count(side, places[:n], covered)
 
 
@@ -207,31 +208,31 @@ def _gather(
     plane: np.ndarray,
     side: int,
     places: np.ndarray,
-    is_wide: bool,
+    next_pixel: int,
+    next_patch: int,
     group: np.ndarray,
     mean: np.ndarray,
 ) -> None:
-    """Copy patches into a matrix, and take their mean patch away from each."""
+    """Copy patches into a matrix, and take their mean patch away from each.
+
+    A pixel and the next of its patch are ``next_pixel`` apart in the matrix, a pixel and the same
+    one of the next patch ``next_patch``.
+    """
     count = len(places)
     mean[:] = 0
     for n in range(count):
         top, left = places[n]
         for y in range(side):
             for x in range(side):
+                i = y * side + x
                 value = plane[top + y, left + x]
-                if is_wide:
-                    group[y * side + x, n] = value
-                else:
-                    group[n, y * side + x] = value
-                mean[y * side + x] += value
+                group[i * next_pixel + n * next_patch] = value
+                mean[i] += value
     for i in range(len(mean)):
         mean[i] /= np.float32(count)
     for n in range(count):
         for i in range(len(mean)):
-            if is_wide:
-                group[i, n] -= mean[i]
-            else:
-                group[n, i] -= mean[i]
+            group[i * next_pixel + n * next_patch] -= mean[i]
 
 
 @kernel()
@@ -250,7 +251,10 @@ def shrink_singular_values(matrix: np.ndarray, bound: float) -> np.ndarray:
     """
     size = len(matrix)
     padded = np.zeros((size, (size + _LANES - 1) // _LANES * _LANES), np.float32)
-    padded[:, :size] = np.dot(matrix, matrix.T)
+    gram = np.dot(matrix, matrix.T)
+    for y in range(size):  # an assignment of the whole would compile what composes its messages
+        for x in range(size):
+            padded[y, x] = gram[y, x]
     values, vectors = np.empty(size, np.float32), np.empty((size, size), np.float32)
     kept = leading_eigenpairs(padded, bound, values, vectors)
     products = np.dot(vectors[:kept], matrix)
@@ -268,7 +272,8 @@ def _add(
     mean: np.ndarray,
     side: int,
     places: np.ndarray,
-    is_wide: bool,
+    next_pixel: int,
+    next_patch: int,
     total: np.ndarray,
 ) -> None:
     """Add the patches of a matrix, and the mean patch, to the frame."""
@@ -277,8 +282,7 @@ def _add(
         for y in range(side):
             for x in range(side):
                 i = y * side + x
-                value = group[i, n] if is_wide else group[n, i]
-                total[top + y, left + x] += mean[i] + value
+                total[top + y, left + x] += mean[i] + group[i * next_pixel + n * next_patch]
 
 
 @kernel()
