@@ -1,9 +1,9 @@
 """Classical methods beside their peers, on one photograph. Run with ``tox -e bench``.
 
 Each group is a frame at a number of threads: read the ratios within it. The aims, at equal threads:
-``bm3d-native`` at least 20 times as fast as the package ``bm3d`` in colour and 15 times in grey, and
-its profile ``fast`` 40 times; ``nlm-native`` at least 4 times as fast as ``nlm-skimage``, and faster
-than ``nlm-opencv`` on the same patches. scikit-image's NLM has one thread, whatever it is given.
+``bm3d-native`` at least 20 times as fast as the package ``bm3d`` in colour and 15 times in grey,
+its profile ``fast`` 40 times; ``nlm-native`` at least 4 times as fast as ``nlm-skimage``, and
+faster than ``nlm-opencv`` on the same patches. scikit-image's NLM has one thread, whatever it gets.
 """
 
 from __future__ import annotations
