@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["code_digest", "value_digest"]
 
@@ -63,12 +64,19 @@ def _collect(module: str, path: Path, files: dict[str, Path]) -> None:
     for name in _imports(ast.parse(path.read_bytes()), package):
         if name in files or name in _NOT_BEHIND or name.split(".")[0] != module.split(".")[0]:
             continue
-        try:
-            spec = importlib.util.find_spec(name)
-        except ImportError:
-            continue  # an object of a module, not a module
+        spec = _spec(name)
         if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
             _collect(name, Path(spec.origin), files)
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module without importing any but packages; None for an object of a module."""
+    parent = name.rpartition(".")[0]
+    if parent:
+        around = _spec(parent)
+        if around is None or around.submodule_search_locations is None:
+            return None
+    return importlib.util.find_spec(name)
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -38,11 +37,6 @@ class KSVD:
     gain: float = 1.15
     rounds: int = 10
     examples: int = 10_000
-    search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "gain": (1.1, 1.15, 1.2),
-        "rounds": (5, 10, 20),
-        "examples": (5_000, 10_000, 20_000),
-    }
 
     def load(self, device: str) -> None:
         self.denoise(np.indices((16, 16, 1)).sum(0).astype(np.float32) % 2, 0.1)

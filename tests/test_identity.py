@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,18 @@ def test_the_digest_of_a_method_covers_the_modules_behind_it(
     assert registry.source_digest(card) == before
     (package / "deep.py").write_text("FACTOR = 2")
     assert registry.source_digest(card) != before
+
+
+def test_the_digest_of_a_method_imports_nothing_but_packages() -> None:
+    code = (
+        "import sys\n"
+        "from denoisebench.denoisers import registry\n"
+        "for card in registry.cards().values():\n"
+        "    registry.source_digest(card)\n"
+        "print(sorted({'torch', 'cv2', 'scipy', 'numba'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "[]", answer.stderr
 
 
 @pytest.mark.parametrize("name", ["baseline", "sigma-11.4"])
