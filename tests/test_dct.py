@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn, idctn
 
-from denoisebench.denoisers.classic.sliding_dct import cosine_basis, threshold_patches
+from denoisebench.denoisers.classic.block_transforms import dct_matrix
+from denoisebench.denoisers.classic.sliding_dct import threshold_patches
 from denoisebench.denoisers.dct import SlidingDCT
 
 SIGMA = 25 / 255
@@ -49,7 +50,7 @@ def test_the_estimate_is_that_of_all_patches(shape: tuple[int, int, int]) -> Non
 
 
 def test_the_basis_is_orthonormal_and_that_of_scipy() -> None:
-    basis = cosine_basis(8)
+    basis = dct_matrix()
     assert np.allclose(basis @ basis.T, np.eye(8))
     block = np.random.default_rng(0).random((8, 8))
     assert np.allclose(basis @ block @ basis.T, dctn(block, norm="ortho"))

@@ -11,32 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from denoisebench.denoisers.classic.block_transforms import SIDE, dct_matrix
 from denoisebench.denoisers.classic.compiled import kernel
 
-__all__ = ["cosine_basis", "threshold_patches"]
+__all__ = ["threshold_patches"]
 
-_SIZE = 8
-_HALF = _SIZE // 2
+_HALF = SIDE // 2
 _LANES = 64
 _BAND = 32  # rows of patches
-
-
-def cosine_basis(size: int) -> np.ndarray:
-    """Return the orthonormal DCT-II as a matrix, float64: row k is a cosine of k half-periods.
-
-    M[k, i] = sqrt((2 - [k = 0]) / size) cos(pi k (2 i + 1) / (2 size))
-
-    Args:
-        size: of the transform.
-
-    Examples:
-        >>> cosine_basis(2).round(3).tolist()
-        [[0.707, 0.707], [0.707, -0.707]]
-    """
-    k, i = np.arange(size)[:, None], np.arange(size)
-    matrix: np.ndarray = np.cos(np.pi * k * (2 * i + 1) / (2 * size)) * np.sqrt(2 / size)
-    matrix[0] /= np.sqrt(2)
-    return matrix
 
 
 @kernel()
@@ -60,7 +42,7 @@ def _combine(
 @kernel()
 def _project(halves: np.ndarray, basis: np.ndarray, out: np.ndarray) -> None:
     """Finish a DCT: even cosines of the sums of mirrored values, odd ones of the differences."""
-    for k in range(_SIZE):
+    for k in range(SIDE):
         h = halves[k % 2 * _HALF : k % 2 * _HALF + _HALF]
         _combine(h[0], h[1], h[2], h[3], basis[k], out[k])
 
@@ -75,7 +57,7 @@ def _invert(
         _combine(c[0], c[2], c[4], c[6], inverse[0, i], halves[i])
         _combine(c[1], c[3], c[5], c[7], inverse[1, i], halves[_HALF + i])
     for i in range(_HALF):
-        _add_and_subtract(halves[i], halves[_HALF + i], out[i], out[_SIZE - 1 - i])
+        _add_and_subtract(halves[i], halves[_HALF + i], out[i], out[SIDE - 1 - i])
 
 
 @kernel()
@@ -91,13 +73,13 @@ def _transform_rows(
         halves: scratch, (8, lanes).
         out: takes the coefficients, (R, 8, lanes).
     """
-    line = np.zeros(_LANES + _SIZE - 1, np.float32)
+    line = np.zeros(_LANES + SIDE - 1, np.float32)
     width = min(len(line), plane.shape[1] - left)
     for y in range(len(plane)):
         for x in range(width):
             line[x] = plane[y, left + x]
         for i in range(_HALF):
-            _add_and_subtract(line[i:], line[_SIZE - 1 - i :], halves[i], halves[_HALF + i])
+            _add_and_subtract(line[i:], line[SIDE - 1 - i :], halves[i], halves[_HALF + i])
         _project(halves, basis, out[y])
 
 
@@ -112,8 +94,8 @@ def _threshold(block: np.ndarray, threshold: float, weight: np.ndarray) -> None:
     """
     limit = np.float32(threshold)
     weight[:] = 1
-    for k in range(_SIZE):
-        for v in range(_SIZE):
+    for k in range(SIDE):
+        for v in range(SIDE):
             if k + v == 0:
                 continue
             values = block[k, v]
@@ -151,32 +133,32 @@ def _add_band(
         weights: (R, W); takes the sum of the weights.
     """
     height, width = plane.shape
-    rows = np.empty((height, _SIZE, _LANES), np.float32)
+    rows = np.empty((height, SIDE, _LANES), np.float32)
     sums, shares = np.empty_like(rows), np.empty((height, _LANES), np.float32)
-    block = np.empty((_SIZE, _SIZE, _LANES), np.float32)
-    halves, out = np.empty((_SIZE, _LANES), np.float32), np.empty((_SIZE, _LANES), np.float32)
+    block = np.empty((SIDE, SIDE, _LANES), np.float32)
+    halves, out = np.empty((SIDE, _LANES), np.float32), np.empty((SIDE, _LANES), np.float32)
     weight, ones = np.empty(_LANES, np.float32), np.ones(_LANES, np.float32)
-    for left in range(0, width - _SIZE + 1, _LANES):
+    for left in range(0, width - SIDE + 1, _LANES):
         _transform_rows(plane, left, basis, halves, rows)
         sums[:] = 0
         shares[:] = 0
-        for y in range(height - _SIZE + 1):
-            for k in range(_SIZE):
+        for y in range(height - SIDE + 1):
+            for k in range(SIDE):
                 for i in range(_HALF):
-                    mirrored = rows[y + _SIZE - 1 - i, k]
+                    mirrored = rows[y + SIDE - 1 - i, k]
                     _add_and_subtract(rows[y + i, k], mirrored, halves[i], halves[_HALF + i])
                 _project(halves, basis, block[k])
             _threshold(block, threshold, weight)
-            for k in range(_SIZE):
+            for k in range(SIDE):
                 _invert(block[k], inverse, halves, out)
-                for i in range(_SIZE):
+                for i in range(SIDE):
                     _accumulate(out[i], weight, sums[y + i, k])
-            for i in range(_SIZE):
+            for i in range(SIDE):
                 _accumulate(weight, ones, shares[y + i])
-        lanes = min(_LANES, width - _SIZE + 1 - left)
+        lanes = min(_LANES, width - SIDE + 1 - left)
         for y in range(height):
             _invert(sums[y], inverse, halves, out)
-            for j in range(_SIZE):
+            for j in range(SIDE):
                 for x in range(lanes):
                     total[y, left + j + x] += out[j, x]
                     weights[y, left + j + x] += shares[y, x]
@@ -196,14 +178,14 @@ def _add_bands(
     Bands overlap by 7 rows, the next but one no more: no two threads add to one pixel, and it is
     always in the same order that numbers are added.
     """
-    tops = planes.shape[1] - _SIZE + 1
+    tops = planes.shape[1] - SIDE + 1
     bands = (tops + _BAND - 1) // _BAND
     for parity in range(2):
         count = (bands - parity + 1) // 2
         for job in prange(len(planes) * count):
             c = job // count
             top = (2 * (job % count) + parity) * _BAND
-            bottom = min(top + _BAND, tops) + _SIZE - 1
+            bottom = min(top + _BAND, tops) + SIDE - 1
             _add_band(
                 planes[c, top:bottom],
                 threshold,
@@ -235,10 +217,10 @@ def threshold_patches(frame: np.ndarray, threshold: float) -> np.ndarray:
         True
     """
     height, width, _ = frame.shape
-    lacking = [(0, max(0, _SIZE - size)) for size in (height, width)]
+    lacking = [(0, max(0, SIDE - size)) for size in (height, width)]
     planes = np.pad(frame.transpose(2, 0, 1), [(0, 0), *lacking], mode="symmetric")
     planes = np.ascontiguousarray(planes)
-    half = cosine_basis(_SIZE)[:, :_HALF].astype(np.float32)
+    half = dct_matrix()[:, :_HALF].astype(np.float32)
     inverse = np.ascontiguousarray([half[::2].T, half[1::2].T])
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
     _add_bands(planes, threshold, half, inverse, total, weights)
