@@ -43,8 +43,7 @@ class NonLocalMeansNative:
 
     Attributes:
         patch_size: side of a patch in pixels, odd; 0 for the best at the frame's sigma.
-        patch_distance: farthest offset searched, in pixels; 10 takes 2.6 times the time of 6, and
-            gains 0.05 dB at best.
+        patch_distance: farthest offset searched, in pixels.
         h: filter strength in units of sigma; 0 for the best at the frame's sigma.
     """
 
