@@ -83,7 +83,7 @@ def _run(planes: np.ndarray, pilot: np.ndarray, stage: Stage) -> np.ndarray:
     # Filtered blocks reach radius + 8 pixels beyond their tile's reference blocks, and must not
     # meet those of the next tile but one.
     least = -(-(2 * stage.radius + SIDE - 1) // stage.step)
-    wide = 2 * least  # matching takes longer in narrow tiles
+    wide = 3 * least  # matching takes longer in narrow tiles
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
     _filter_frame(
         planes,

@@ -21,6 +21,10 @@ _TILE = 32
 # Pixels: a loop over a multiple of it leaves no rest, which would take as long.
 _VECTOR = 16
 
+# A match is an integer of 64 bits: those of its distance above its offset's index, so that integers
+# sort as the pairs do. This one is behind all: an infinite distance, and -1 for an index.
+_NO_MATCH = (np.int64(np.float32(np.inf).view(np.int32)) << 32) | 0xFFFFFFFF
+
 
 @kernel()
 def match_tile(
@@ -48,10 +52,10 @@ def match_tile(
         found: int32 (R, S, K), takes the matches as indices of ``offsets``; -1 where there is none.
     """
     height, width = guide.shape[1:]
-    distance[:] = np.inf
-    found[:] = -1
-    distance[:, :, 0] = 0
-    found[:, :, 0] = 0
+    matches = np.full(distance.shape, _NO_MATCH)
+    matches[:, :, 0] = 0
+    distances, indices = matches.view(np.float32)[:, :, 1::2], matches.view(np.int32)[:, :, ::2]
+    worst = distances[:, :, -1].copy()
     top, left = rows[0], columns[0]
     tall = rows[-1] - top + side
     wide = -(-(columns[-1] - left + side) // _VECTOR) * _VECTOR
@@ -71,8 +75,11 @@ def match_tile(
             line = box[(r - r0) * wide :]
             for c in range(c0, c1):
                 d = line[columns[c] - left]
-                if d < distance[r, c, -1]:
-                    _insert(distance[r, c], found[r, c], d, o)
+                if d < worst[r, c]:
+                    _insert(matches[r, c], d, o)
+                    worst[r, c] = distances[r, c, -1]
+    distance[:] = distances
+    found[:] = indices
 
 
 @kernel()
@@ -149,15 +156,15 @@ def _box_sums(sums: np.ndarray, rows: np.ndarray, side: int, scratch: np.ndarray
 
 
 @kernel()
-def _insert(distance: np.ndarray, found: np.ndarray, d: float, o: int) -> None:
-    """Put a match into a sorted list, behind its equals; the last one drops out."""
-    k = len(distance) - 1
-    while k > 0 and distance[k - 1] > d:
-        distance[k] = distance[k - 1]
-        found[k] = found[k - 1]
-        k -= 1
-    distance[k] = d
-    found[k] = o
+def _insert(matches: np.ndarray, d: float, o: int) -> None:
+    """Put a match into a sorted list, behind its equals; the last one drops out.
+
+    Each place takes the second of three: its match, the one before it and the new one. Without
+    branches, that is a few vector instructions.
+    """
+    new = (np.int64(np.float32(max(d, 0)).view(np.int32)) << 32) | o  # rounding may give d < 0
+    for k in range(len(matches) - 1, 0, -1):
+        matches[k] = min(matches[k], max(matches[k - 1], new))
 
 
 @kernel(parallel=True)
