@@ -30,7 +30,7 @@ from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
 if TYPE_CHECKING:
-    from denoisebench.denoisers.classic.bm3d_stages import Stage
+    from denoisebench.denoisers.classic.bm3d_stages import Profile, Stage
 
 __all__ = ["bm3d"]
 
@@ -41,7 +41,7 @@ def bm3d(
     *,
     kernel: np.ndarray | None = None,
     psd: np.ndarray | None = None,
-    profile: str = "normal",
+    profile: str | Profile = "normal",
 ) -> np.ndarray:
     """Denoise a frame.
 
@@ -51,7 +51,7 @@ def bm3d(
         sigma: standard deviation of the noise, on the same scale.
         kernel: of correlated noise, see `bm3d_stages`.
         psd: of correlated noise, likewise.
-        profile: name of the settings, see `PROFILES`.
+        profile: the settings, or their name in `bm3d_stages.PROFILES`.
 
     Returns:
         The estimate, float32 (H, W, C).
