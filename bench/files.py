@@ -254,15 +254,16 @@ def _remove_leftovers(folder: Path) -> None:
                 path.unlink()
 
 
-def set_aside(folder: Path, names: Iterable[str]) -> Path | None:
-    """Move files and folders into a new subfolder ``before-TIME``, so that nothing is deleted.
+def set_aside(folder: Path, names: Iterable[str], into: str = "") -> Path | None:
+    """Move files and folders into a subfolder, so that nothing is deleted.
 
     Args:
         folder: the folder that holds them.
-        names: the names to move; those that do not exist are skipped.
+        names: the names to move, in this order; those that do not exist are skipped.
+        into: name of the subfolder; a new one, ``before-TIME``, if it is empty.
 
     Returns:
-        The new subfolder; None if there was nothing to move.
+        The subfolder; None if there was nothing to move.
 
     Raises:
         UsageError: a file or folder cannot be moved.
@@ -279,7 +280,7 @@ def set_aside(folder: Path, names: Iterable[str]) -> Path | None:
     present = [folder / name for name in names if (folder / name).exists()]
     if not present:
         return None
-    aside = folder / f"before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+    aside = folder / (into or f"before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
     make_folder(aside)
     for path in present:
         try:

@@ -68,8 +68,8 @@ def _carry_out(
             ending = train_and_tell(TrainingOptions(training.recipe, out=out, **choices))
         except BusyError:
             return "at work elsewhere"
-        if ending is Ending.DIVERGED:
-            return "diverged"
+        if ending is Ending.FAILED:
+            return "failed"
         if ending is Ending.INTERRUPTED:
             raise SystemExit(EXIT_INTERRUPTED)
     return _scores(out)

@@ -7,11 +7,9 @@ from typing import Any
 
 import click
 
-from denoisebench.cli import EXIT_INTERRUPTED
+from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
 from denoisebench.cli.trainings import train_and_tell, training_options
 from denoisebench.cli.types import FiniteRange
-
-_EXIT_DIVERGED = 3
 
 
 @click.command("train", short_help="Train a denoiser by a recipe.")
@@ -35,10 +33,14 @@ def train_command(**choices: Any) -> None:
     training goes on from. PSNR on the validation frames goes to stdout, everything else to stderr.
     On several GPUs: torchrun --nproc-per-node=N --no-python bench train RECIPE.
 
-    Exit code 0: trained; 2: the request cannot be carried out; 3: the training diverged, and the
-    last good checkpoint is kept; 130: interrupted.
+    A training fails if a loss is not finite, if its estimate no longer changes, or if that stays
+    worse than the noisy input. What it has written is kept in a folder seed-SEED, and the card of a
+    retry that succeeds tells of it.
+
+    Exit code 0: trained; 2: the request cannot be carried out; 3: the training failed, with every
+    seed that it was given; 130: interrupted.
     """
     from denoisebench.training.session import Ending, TrainingOptions
 
-    codes = {Ending.INTERRUPTED: EXIT_INTERRUPTED, Ending.DIVERGED: _EXIT_DIVERGED}
+    codes = {Ending.INTERRUPTED: EXIT_INTERRUPTED, Ending.FAILED: EXIT_CELLS_FAILED}
     raise SystemExit(codes.get(train_and_tell(TrainingOptions(**choices)), 0))

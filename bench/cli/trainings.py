@@ -57,6 +57,14 @@ _OPTIONS = (
         show_default=True,
         help="Seed of the first weights, the crops and the noise.",
     ),
+    click.option(
+        "--retries",
+        type=click.IntRange(0, 1000),
+        default=0,
+        show_default=True,
+        help="If the training diverges or its estimate collapses, train anew with the next seed, "
+        "so many times; each attempt has the time of --minutes.",
+    ),
     click.option("--threads", type=THREAD_COUNT, help="CPU threads.  [default: one per core]"),
     click.option(
         "--vgg",
@@ -80,8 +88,8 @@ def train_and_tell(options: TrainingOptions) -> Ending:
     from denoisebench.training.session import Ending, run_training
 
     outcome = run_training(options, shared.say, _stop_asked)
-    if outcome.ending is Ending.DIVERGED:
-        shared.say(f"bench: the training diverged: {outcome.reason}")
+    if outcome.ending is Ending.FAILED:
+        shared.say(f"bench: the training {outcome.reason}")
     for sigma, psnr in outcome.scores.items():
         click.echo(f"sigma {sigma:g}: {psnr:.2f} dB")
     if outcome.scores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,11 @@ from denoisebench.running.evaluation import evaluate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from torch import nn
-
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.gan.recipe import Recipe
     from denoisebench.running.evaluation import Evaluation, Scene
+
+    Network = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _SIGMAS_IN_RANGE = (15.0, 25.0, 50.0)  # validated, of a model for a range of sigmas
 _HELD_OUT = 10  # every tenth image of a folder validates
@@ -59,15 +59,20 @@ class TrainingData:
         digests = [[frame.digest for frame in frames] for frames in (self.train, self.val)]
         return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
 
-    def validate(self, network: nn.Module) -> dict[float, float]:
+    def validate(self, network: Network) -> dict[float, float]:
         """Compute the mean PSNR in dB by sigma, under the protocol, with noise seed 0."""
         return self._mean(metrics.psnr, network)
 
-    def saturation(self, network: nn.Module) -> dict[float, float]:
+    @cached_property
+    def noisy_psnr(self) -> dict[float, float]:
+        """Mean PSNR of the noisy frames in dB by sigma."""
+        return self._mean(metrics.psnr, lambda noisy, sigma: noisy)
+
+    def saturation(self, network: Network) -> dict[float, float]:
         """Compute the mean colour saturation error by sigma (see `metrics.saturation`)."""
         return self._mean(saturation_error, network)
 
-    def strip(self, network: nn.Module) -> bytes:
+    def strip(self, network: Network) -> bytes:
         """Draw the first validation frame as a PNG file: noisy, denoised, clean."""
         sigma = self.sigmas[len(self.sigmas) // 2]
         [found] = self._evaluate(network, sigma, self.val[:1])
@@ -81,7 +86,7 @@ class TrainingData:
         return pictures.strip(panels)
 
     def _mean(
-        self, metric: Callable[[np.ndarray, np.ndarray], float | None], network: nn.Module
+        self, metric: Callable[[np.ndarray, np.ndarray], float | None], network: Network
     ) -> dict[float, float]:
         """Average by sigma over the frames that the metric is defined for."""
         means = {}
@@ -92,7 +97,7 @@ class TrainingData:
         return means
 
     def _evaluate(
-        self, network: nn.Module, sigma: float, frames: Sequence[Frame]
+        self, network: Network, sigma: float, frames: Sequence[Frame]
     ) -> Iterator[Evaluation]:
         """Denoise frames with the first noise draw of a sigma."""
         level, device = Level(sigma), self.device.type
@@ -100,7 +105,7 @@ class TrainingData:
         observation = Drawn(WHITE_GAUSSIAN, self.dataset.name)
         return evaluate(cells, observation, partial(self._denoise, network))
 
-    def _denoise(self, network: nn.Module, scene: Scene) -> np.ndarray:
+    def _denoise(self, network: Network, scene: Scene) -> np.ndarray:
         """Denoise a frame: float32 (H, W, C).
 
         A grey frame is repeated to three channels, and their estimates are averaged.

@@ -45,7 +45,8 @@ def write_results(
 
     Args:
         out: the training's folder.
-        source: the recipe's name, the changes to it, and the command that repeats the training.
+        source: the recipe's name, the changes to it, the command that repeats the training, and
+            the attempts that failed before it.
         data: frames of the training.
         trainer: the finished training.
 

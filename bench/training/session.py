@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,21 +18,24 @@ from denoisebench.denoisers.gan import parallel
 from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.perceptual import VggFeatures
 from denoisebench.denoisers.gan.recipe_file import load_recipe
-from denoisebench.denoisers.gan.training import DivergedError, Trainer, train_network
+from denoisebench.denoisers.gan.training import FailedTrainingError, Trainer, train_network
 from denoisebench.errors import UsageError
 from denoisebench.machine import threads
 from denoisebench.machine.environment import has_cuda
 from denoisebench.text import command_line
+from denoisebench.training import attempts
+from denoisebench.training.attempts import FailedAttempt
 from denoisebench.training.data import TrainingData, split, validation_sigmas
 from denoisebench.training.progress import told
 from denoisebench.training.results import CHECKPOINT_FILE, RESULT_FILES, write_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from denoisebench.denoisers.gan.recipe import Recipe
 
+    MakeTrainer = Callable[[int], Trainer]
     Say = Callable[[str], None]
     Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
 
@@ -52,6 +55,7 @@ class TrainingOptions:
         iterations: total number; None is the recipe's.
         minutes: total time, after which the training ends; None is no limit.
         seed: of the weights, crops and noise.
+        retries: number of further seeds, each the next, that are tried if a training fails.
         threads: CPU threads; None leaves torch's own choice.
         vgg: VGG-16's weights as safetensors, whose features the feature loss then compares.
         out: folder for the results; None is ``results/training/RECIPE``.
@@ -66,6 +70,7 @@ class TrainingOptions:
     iterations: int | None = None
     minutes: float | None = None
     seed: int = 0
+    retries: int = 0
     threads: int | None = None
     vgg: Path | None = None
     out: Path | None = None
@@ -82,18 +87,28 @@ class TrainingOptions:
         return self.out or Path("results", "training", self.name)
 
     @property
+    def seeds(self) -> range:
+        """Seeds of the attempts, in their order."""
+        return range(self.seed, self.seed + self.retries + 1)
+
+    @property
     def command(self) -> str:
         """Command line that repeats the training, or goes on with it."""
         processes = os.environ.get("WORLD_SIZE")
         words = ["torchrun", f"--nproc-per-node={processes}", "--no-python"] if processes else []
-        words += ["bench", "train", self.recipe]
+        return command_line([*words, "bench", *self.words])
+
+    @property
+    def words(self) -> list[str]:
+        """Words of the command line after ``bench``."""
+        words = ["train", self.recipe]
         words += [word for key, value in self.changes for word in ("--set", f"{key}={value}")]
         words += ["--data", self.data, "--device", self.device]
         for name in ("sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value)]
-        return command_line(words)
+        return words + (["--retries", str(self.retries)] if self.retries else [])
 
 
 class Ending(enum.Enum):
@@ -101,7 +116,7 @@ class Ending(enum.Enum):
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
-    DIVERGED = "diverged"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ class TrainingOutcome:
         ending: its end.
         scores: PSNR in dB by sigma on the validation frames, of a finished training, in the
             process of rank 0; empty otherwise.
-        reason: of a training that diverged, in one line; empty otherwise.
+        reason: of a training that failed with every seed, in one line; empty otherwise.
     """
 
     ending: Ending
@@ -147,10 +162,10 @@ def run_training(
     with parallel.joined(device):
         if parallel.rank() != 0:
             say = _say_nothing
-        data, trainer = _prepare(options, recipe, device)
+        data, make = _prepare(options, recipe, device)
         with _held_folder(options):
             parallel.wait(device)  # until the earlier results have been set aside
-            return _carry_out(options, data, trainer, say, stopping)
+            return _try_seeds(options, data, make, say, stopping)
 
 
 def _recipe(options: TrainingOptions) -> Recipe:
@@ -180,7 +195,8 @@ def _held_folder(options: TrainingOptions) -> Iterator[None]:
     files.make_folder(options.folder)
     with files.held(options.folder, "training"):
         if options.fresh:
-            files.set_aside(options.folder, RESULT_FILES)
+            names = [*RESULT_FILES, *attempts.attempt_files(options.folder)]
+            files.set_aside(options.folder, names)
         yield
 
 
@@ -190,21 +206,58 @@ def _say_nothing(line: str) -> None:
 
 def _prepare(
     options: TrainingOptions, recipe: Recipe, device: torch.device
-) -> tuple[TrainingData, Trainer]:
-    """Read the frames and make the networks."""
+) -> tuple[TrainingData, MakeTrainer]:
+    """Read the frames; return them with a function that makes the networks from a seed."""
     dataset = open_dataset(options.data)
     train, val = split(dataset)
     sigma = _DEFAULT_SIGMA if options.sigma is None else options.sigma
     crops = Crops([frame.read() for frame in train], recipe.data, sigma, device)
     data = TrainingData(dataset, train, val, validation_sigmas(recipe, sigma), device)
     vgg = VggFeatures(options.vgg, device) if options.vgg else None
-    return data, Trainer(recipe, crops, options.seed, vgg)
+    return data, lambda seed: Trainer(recipe, crops, seed, vgg)
+
+
+def _try_seeds(
+    options: TrainingOptions, data: TrainingData, make: MakeTrainer, say: Say, stopping: Stopping
+) -> TrainingOutcome:
+    """Train with one seed after the other until one does not fail; skip those that are known to."""
+    failed = attempts.failed_attempts(options.folder)
+    for seed in options.seeds:
+        trainer = make(seed)
+        if seed not in failed:
+            try:
+                return _carry_out(options, data, trainer, failed, say, stopping)
+            except FailedTrainingError as error:
+                failed[seed] = _keep(options, trainer, str(error))
+        trainer.refuse_other(options.folder, failed[seed].identity)
+        if seed != options.seeds[-1]:
+            say(f"The training {failed[seed]}; trying seed {seed + 1}")
+    again = replace(options, retries=options.retries + 1).command
+    return TrainingOutcome(Ending.FAILED, reason=f"{failed[seed]}; to try the next seed: {again}")
+
+
+def _keep(options: TrainingOptions, trainer: Trainer, reason: str) -> FailedAttempt:
+    """Keep what is known of a failed attempt, in the process of rank 0; the others wait."""
+    failed = FailedAttempt(trainer.seed, trainer.iteration, reason, trainer.identity)
+    if parallel.rank() == 0:
+        attempts.keep(options.folder, failed)
+    parallel.wait(trainer.device)
+    return failed
 
 
 def _carry_out(
-    options: TrainingOptions, data: TrainingData, trainer: Trainer, say: Say, stopping: Stopping
+    options: TrainingOptions,
+    data: TrainingData,
+    trainer: Trainer,
+    failed: Mapping[int, FailedAttempt],
+    say: Say,
+    stopping: Stopping,
 ) -> TrainingOutcome:
-    """Train from the checkpoint, if there is one, and write the results."""
+    """Train from the checkpoint, if there is one, and write the results.
+
+    Raises:
+        FailedTrainingError: the training diverged or collapsed.
+    """
     path = options.folder / CHECKPOINT_FILE
     if path.exists():
         trainer.load(path)
@@ -213,13 +266,11 @@ def _carry_out(
         finished = _train(options, data, trainer, stopping)
     except KeyboardInterrupt:
         finished = False
-    except DivergedError as error:
-        kept = f"{path} is from before" if path.exists() else "there is no checkpoint yet"
-        return TrainingOutcome(Ending.DIVERGED, reason=f"{error}; {kept}")
     if not finished:
         say(f"Interrupted. To go on from here: {options.command}")
         return TrainingOutcome(Ending.INTERRUPTED)
-    return TrainingOutcome(Ending.FINISHED, _write(options, data, trainer))
+    earlier = [failed[seed].told for seed in options.seeds if seed in failed]
+    return TrainingOutcome(Ending.FINISHED, _write(options, data, trainer, earlier))
 
 
 def _train(
@@ -234,16 +285,19 @@ def _train(
             iterations=total,
             path=options.folder / CHECKPOINT_FILE,
             validate=data.validate,
+            noisy_psnr=data.noisy_psnr,
             tell=tell,
             minutes=options.minutes or math.inf,
             stop=stop,
         )
 
 
-def _write(options: TrainingOptions, data: TrainingData, trainer: Trainer) -> dict[float, float]:
+def _write(
+    options: TrainingOptions, data: TrainingData, trainer: Trainer, failed: list[dict[str, Any]]
+) -> dict[float, float]:
     """Write the results, in the process of rank 0; return PSNR in dB by sigma."""
     if parallel.rank() != 0:
         return {}
-    command = replace(options, out=None).command
+    command = replace(options, out=None, seed=trainer.seed, retries=0).command
     source = {"name": options.name, "changes": dict(options.changes), "command": command}
-    return write_results(options.folder, source, data, trainer)
+    return write_results(options.folder, source | {"failed_attempts": failed}, data, trainer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ import torch
 
 from denoisebench.denoisers.gan import checkpoint, losses, parallel
 from denoisebench.denoisers.gan.adversary import Adversary
+from denoisebench.denoisers.gan.collapse import Validation, collapse
 from denoisebench.denoisers.gan.data import random_source
 from denoisebench.denoisers.gan.networks import build_generator
 from denoisebench.errors import UsageError
 from denoisebench.plugins import describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import nn
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 _REPORTS = 20  # from one validation to the next
 
 
-class DivergedError(Exception):
-    """A loss or a weight is no longer finite; the last checkpoint is from before."""
+class FailedTrainingError(Exception):
+    """The training has diverged or collapsed, and going on is no use; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def train_network(
     iterations: int,
     path: Path,
     validate: Callable[[nn.Module], dict[float, float]],
+    noisy_psnr: Mapping[float, float],
     tell: Callable[[Report], None],
     minutes: float = math.inf,
     stop: Callable[[], bool] = lambda: False,
@@ -72,9 +74,9 @@ def train_network(
         trainer: new, or loaded from a checkpoint.
         iterations: total number, those before the checkpoint included.
         path: of the checkpoint, which is written after every validation.
-        validate: returns a generator's PSNR in dB by sigma. It and ``tell`` are called in the
-            process of rank 0 alone.
-        tell: called with every report.
+        validate: returns a generator's PSNR in dB by sigma; called in the process of rank 0 alone.
+        noisy_psnr: of the noisy input, in dB by sigma; an estimate should not stay under it.
+        tell: called with every report, in the process of rank 0 alone.
         minutes: total time, that before the checkpoint included. A cosine decay ends with the
             iterations or the time, whichever is first.
         stop: called after every iteration; once it returns True, the training is saved and ends.
@@ -83,19 +85,17 @@ def train_network(
         True if the training is finished, False if it was stopped.
 
     Raises:
-        DivergedError: a loss or a weight is not finite. The last checkpoint is kept.
+        FailedTrainingError: it has diverged or collapsed; the last checkpoint is kept.
         UsageError: the checkpoint cannot be written.
     """
     every = trainer.recipe.schedule.validate_every
-    leads = parallel.rank() == 0
     begin, meter = monotonic() - trainer.seconds, _Meter(trainer)
 
-    def look() -> tuple[float, float]:
+    def look() -> list[float]:
         """Give the share that is done, and if it is to stop; all processes agree on both."""
         trainer.seconds = monotonic() - begin
         share = max(trainer.iteration / iterations, trainer.seconds / (60 * minutes))
-        share, stopped = parallel.largest(trainer.device, share, stop())
-        return share, stopped
+        return parallel.largest(trainer.device, share, stop())
 
     share, stopped = look()
     while share < 1 and not stopped:
@@ -104,12 +104,26 @@ def train_network(
         validates = share >= 1 or trainer.iteration % every == 0
         if validates or stopped or trainer.iteration % max(1, every // _REPORTS) == 0:
             report = meter.report()
-            if leads:
+            if parallel.rank() == 0:
                 psnr = validate(trainer.averaged) if validates else {}
+                trainer.note(share, psnr)
                 tell(replace(report, psnr=psnr))
             if validates or stopped:
                 trainer.save(path)
+                _refuse_collapse(trainer, noisy_psnr)
     return share >= 1
+
+
+def _refuse_collapse(trainer: Trainer, noisy_psnr: Mapping[float, float]) -> None:
+    """End the training in all processes if its validations say that it has collapsed.
+
+    Raises:
+        FailedTrainingError: they do.
+    """
+    reason = collapse(trainer.history, noisy_psnr)
+    [collapsed] = parallel.largest(trainer.device, bool(reason))
+    if collapsed:
+        raise FailedTrainingError(f"collapsed: {reason}")
 
 
 class Trainer:
@@ -130,6 +144,7 @@ class Trainer:
             shipped.
         iteration: number of steps done.
         seconds: time spent so far.
+        history: the validations so far, in the process of rank 0.
     """
 
     def __init__(
@@ -142,6 +157,7 @@ class Trainer:
         self.device = crops.device
         self.iteration = 0
         self.seconds = 0.0
+        self.history: list[Validation] = []
         schedule = recipe.schedule
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -178,7 +194,7 @@ class Trainer:
         Returns:
             The terms of a `Report`, as tensors on the device.
         """
-        rate = (1 + math.cos(math.pi * progress)) / 2 if self._decays else 1.0
+        rate = self._rate(progress)
         terms = {}
         turns = self.adversary.spec.steps if self.adversary else 0
         for turn in range(turns):
@@ -187,6 +203,11 @@ class Trainer:
         self._update_average()
         self.iteration += 1
         return terms
+
+    def note(self, share: float, psnr: dict[float, float]) -> None:
+        """Keep a validation's PSNR by sigma, at a share of the training; nothing if it is empty."""
+        if psnr:
+            self.history.append(Validation(self.iteration, share, self._rate(share), psnr))
 
     @property
     def is_finite(self) -> bool:
@@ -210,7 +231,7 @@ class Trainer:
         """
         state = checkpoint.load_state(path, self.device)
         try:
-            self._check_same_training(path, state["identity"])
+            self.refuse_other(path, state["identity"])
             self._restore(state)
         except UsageError:
             raise
@@ -220,8 +241,12 @@ class Trainer:
                 "it aside and start anew"
             ) from error
 
-    def _check_same_training(self, path: Path, identity: dict[str, Any]) -> None:
-        """Raise UsageError unless the checkpoint is of this training."""
+    def refuse_other(self, path: Path, identity: dict[str, Any]) -> None:
+        """Compare the identity that a file has stored with this training's.
+
+        Raises:
+            UsageError: the file is of another training.
+        """
         differing = [k for k, v in self.identity.items() if identity.get(k) != v]
         if differing:
             raise UsageError(
@@ -232,6 +257,7 @@ class Trainer:
     def _restore(self, state: dict[str, Any]) -> None:
         """Take over a checkpoint's state."""
         self.iteration, self.seconds = int(state["iteration"]), float(state["seconds"])
+        self.history = [Validation(**validation) for validation in state["history"]]
         self.generator.load_state_dict(state["generator"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -244,6 +270,7 @@ class Trainer:
             "identity": self.identity,
             "iteration": self.iteration,
             "seconds": self.seconds,
+            "history": [asdict(validation) for validation in self.history],
             "generator": self.generator.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -251,9 +278,10 @@ class Trainer:
             "adversary": self.adversary.state() if self.adversary else {},
         }
 
-    @property
-    def _decays(self) -> bool:
-        return self.recipe.schedule.decay == "cosine"
+    def _rate(self, progress: float) -> float:
+        """Compute the share of the full learning rates at a share of the training."""
+        decays = self.recipe.schedule.decay == "cosine"
+        return (1 + math.cos(math.pi * progress)) / 2 if decays else 1.0
 
     def _random(self, turn: int) -> torch.Generator:
         return random_source(self.device, self.seed, self.iteration, parallel.rank(), turn)
@@ -336,7 +364,7 @@ class _Meter:
         """Report the steps since the last report; there must be at least one.
 
         Raises:
-            DivergedError: a loss or a weight is not finite.
+            FailedTrainingError: a loss or a weight is not finite.
         """
         trainer, begin = self._trainer, monotonic()
         sums = torch.stack(list(self._sums.values())).tolist()  # waits for the device
@@ -345,11 +373,9 @@ class _Meter:
         for name, value in terms.items():
             # In float16 a step whose gradient overflows is skipped by design.
             if name != "gradient_norm" and not math.isfinite(value):
-                raise DivergedError(
-                    f"the term {name!r} is {value} at iteration {trainer.iteration}"
-                )
+                raise FailedTrainingError(f"diverged: the term {name!r} is {value}")
         if not trainer.is_finite:
-            raise DivergedError(f"a weight is not finite at iteration {trainer.iteration}")
+            raise FailedTrainingError("diverged: a weight is not finite")
         images = self._steps * trainer.recipe.data.batch * parallel.size()
         rate: float = trainer.optimiser.param_groups[0]["lr"]
         self._reset()
