@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
 
+from conftest import COMMAND
 from denoisebench.denoisers.gan import recipe
+from denoisebench.denoisers.gan.log import read_log
 from denoisebench.denoisers.gan.study import load_study, study_names
 from denoisebench.errors import UsageError
+from denoisebench.machine import processes, threads
 from denoisebench.training import reproduction
 
 if TYPE_CHECKING:
@@ -124,6 +133,115 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     assert recipe.load(card["name"], card["changes"]).digest == card["recipe_digest"]
     assert "--set adversary=" in card["command"]
     assert -50 < card["val_saturation"]["25"] < 50
+
+
+LONG = """
+[cpu]
+"generator.width" = 2
+"data.batch" = 1
+"data.patch" = 8
+"schedule.validate_every" = 20
+
+[[training]]
+name = "one"
+question = "no adversary"
+recipe = "unet-mse"
+sigmas = [25]
+
+[[training]]
+name = "other"
+question = "the same for another sigma"
+recipe = "unet-mse"
+sigmas = [15]
+"""
+
+
+class Study:
+    """Study of two trainings at a time in the background, and what it prints."""
+
+    def __init__(self, folder: Path, photos: Path, iterations: int) -> None:
+        (folder / "long.toml").write_text(LONG)
+        words = ["study", "long.toml", "--device", "cpu", "--data", f"folder:{photos}"]
+        words += ["--jobs", "2", "--out", "out", "--iterations", str(iterations)]
+        self.folder = folder / "out"
+        self.process = subprocess.Popen(
+            [COMMAND, *words],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_both_have(self, validations: int) -> None:
+        """Wait for checkpoints of both, while both are at work."""
+        while not all(self.validations(name) >= validations for name in ("one-25", "other-15")):
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.05)
+        assert len(self.at_work()) == 2
+
+    def validations(self, name: str) -> int:
+        rows = read_log(self.folder / name / "log.csv")
+        return sum(any(key.startswith("psnr") for key in row) for row in rows)
+
+    def at_work(self) -> dict[str, int]:
+        """Return the trainings' processes by name."""
+        lines = {p: processes.running(p) for p in processes.descendants(self.process.pid)}
+        names = ("one-25", "other-15")
+        return {n: pid for n in names for pid, line in lines.items() if line and f"/{n}" in line}
+
+
+def test_a_training_that_is_killed_leaves_the_other_alone(photos: Path, tmp_path: Path) -> None:
+    study = Study(tmp_path, photos, 400)
+    study.wait_until_both_have(1)
+    os.kill(study.at_work()["one-25"], signal.SIGKILL)
+    stdout, stderr = study.process.communicate(timeout=100)
+    assert study.process.returncode == 3, stderr
+    assert "one-25: ended by a signal (Killed)" in stdout
+    assert re.search(r"other-15: \d+\.\d\d dB at sigma 15", stdout)
+    for line in stderr.splitlines():
+        assert re.match(r"(one-25|other-15): ", line), line
+    assert {path.name for path in (tmp_path / "out" / "weights").iterdir()} == {
+        "other-15.json",
+        "other-15.safetensors",
+    }
+    card = json.loads((tmp_path / "out" / "other-15" / "card.json").read_text())
+    assert f"--threads {max(1, threads.available_cores() // 2)}" in card["command"]
+
+    rest = Study(tmp_path, photos, 400)
+    stdout, stderr = rest.process.communicate(timeout=100)
+    assert rest.process.returncode == 0, stderr
+    assert re.search(r"one-25: Going on from iteration \d+", stderr)
+    assert "other-15: Going on" not in stderr
+    assert len(list((tmp_path / "out" / "weights").iterdir())) == 4
+
+
+def test_an_interrupt_ends_all_trainings_which_save_their_work(
+    photos: Path, tmp_path: Path
+) -> None:
+    study = Study(tmp_path, photos, 100_000)
+    study.wait_until_both_have(1)
+    at_work = study.at_work()
+    study.process.send_signal(signal.SIGINT)
+    stdout, stderr = study.process.communicate(timeout=60)
+    assert study.process.returncode == 130
+    assert stdout == ""
+    assert not any(processes.running(pid) for pid in at_work.values())
+    for name in at_work:
+        assert f"{name}: Interrupted. To go on from here: bench train" in stderr
+        assert (tmp_path / "out" / name / "checkpoint.pt").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is needed")
+def test_trainings_end_with_a_study_that_is_killed(photos: Path, tmp_path: Path) -> None:
+    study = Study(tmp_path, photos, 100_000)
+    study.wait_until_both_have(1)
+    at_work = study.at_work().values()
+    study.process.kill()
+    study.process.communicate()
+    begin = time.monotonic()
+    while any(processes.running(pid) for pid in at_work):
+        assert time.monotonic() - begin < 30
+        time.sleep(0.05)
 
 
 def test_the_options_of_a_training_hold_for_all_of_a_study(

@@ -1,4 +1,4 @@
-"""``bench study``: carry out the trainings that a file lists, one after the other."""
+"""``bench study``: carry out the trainings that a file lists, one or several at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED
-from denoisebench.cli.trainings import train_and_tell, training_options
+from denoisebench.cli import EXIT_CELLS_FAILED, shared
+from denoisebench.cli.trainings import training_options
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from denoisebench.denoisers.gan.study import Training
+    from denoisebench.training.session import TrainingOptions
+
+_MOST_JOBS = 64
 
 
 def _refuse_sigma(ctx: click.Context, param: click.Parameter, sigma: str | None) -> None:
@@ -25,58 +28,61 @@ def _refuse_sigma(ctx: click.Context, param: click.Parameter, sigma: str | None)
 @training_options
 @click.option("--sigma", hidden=True, expose_value=False, callback=_refuse_sigma)
 @click.option(
+    "--jobs",
+    type=click.IntRange(1, _MOST_JOBS),
+    default=1,
+    show_default=True,
+    help="Number of trainings at a time: on a CPU they share its cores, on a GPU the card.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the trainings' folders.  [default: results/study/STUDY]",
 )
-def study_command(name: str, device: str, out: Path | None, **choices: Any) -> None:
-    """Carry out the trainings of STUDY: paper, or the path of a TOML file.
+def study_command(name: str, device: str, jobs: int, out: Path | None, **choices: Any) -> None:
+    """Carry out the trainings of STUDY: paper, missing, or the path of a TOML file.
 
     The options hold for every training, as in `bench train`. On a CPU the study's own reductions
-    are made. A finished training is not repeated, an interrupted one goes on, and one that another
-    process is at work on is left to it: start the command twice for two at a time. PSNR on the
-    validation frames goes to stdout.
+    are made. A training that fails or is killed leaves the others alone. A finished one is not
+    repeated, an interrupted one goes on, and one that another command is at work on is left to it.
+    The subfolder weights gets the finished weights and cards, under the trainings' names. PSNR on
+    the validation frames goes to stdout.
 
-    Exit code 0: all trained; 2: the request cannot be carried out; 3: a training diverged, or
-    another process is at work on it; 130: interrupted.
+    Exit code 0: all trained; 2: the request cannot be carried out; 3: a training failed, or another
+    command is at work on it; 130: interrupted.
     """
     from denoisebench.denoisers.gan.study import load_study
     from denoisebench.machine.environment import has_cuda
+    from denoisebench.training.series import run_series
 
     on_cpu = device == "cpu" or (device == "auto" and not has_cuda())
-    trainings = load_study(name, reduced=on_cpu)
-    folder = out or Path("results", "study", Path(name).stem)
     choices["device"] = "cpu" if on_cpu else "cuda"
-    states = {t.name: _carry_out(t, folder / t.name, **choices) for t in trainings}
-    for training, state in states.items():
-        click.echo(f"{training}: {state}")
-    if not all(_scores(folder / training) for training in states):
+    folder = out or Path("results", "study", Path(name).stem)
+    trainings = {
+        training.name: _options(training, folder / training.name, **choices)
+        for training in load_study(name, reduced=on_cpu)
+    }
+    outcomes = run_series(trainings, folder / "weights", jobs, shared.say)
+    for training, options in trainings.items():
+        click.echo(f"{training}: {outcomes[training] or _scores(options.folder)}")
+    if any(outcomes.values()):
         raise SystemExit(EXIT_CELLS_FAILED)
 
 
-def _carry_out(
+def _options(
     training: Training, out: Path, changes: tuple[tuple[str, str], ...], **choices: Any
-) -> str:
-    """Train, unless that is done, and describe the outcome in one line."""
-    from denoisebench.files import BusyError
-    from denoisebench.training.session import Ending, TrainingOptions
+) -> TrainingOptions:
+    """Make the options of a training; changes that are asked for come after its own."""
+    from denoisebench.training.session import TrainingOptions
 
-    if not _scores(out):
-        click.echo(f"{training.name}: {training.question}", err=True)
-        choices |= {"sigma": training.sigma, "changes": (*training.changes.items(), *changes)}
-        try:
-            ending = train_and_tell(TrainingOptions(training.recipe, out=out, **choices))
-        except BusyError:
-            return "at work elsewhere"
-        if ending is Ending.FAILED:
-            return "failed"
-        if ending is Ending.INTERRUPTED:
-            raise SystemExit(EXIT_INTERRUPTED)
-    return _scores(out)
+    merged = (*training.changes.items(), *changes)
+    return TrainingOptions(
+        training.recipe, changes=merged, sigma=training.sigma, out=out, **choices
+    )
 
 
 def _scores(folder: Path) -> str:
-    """List PSNR on the validation frames of a finished training; empty if it is not."""
+    """List PSNR on the validation frames of a finished training."""
     from denoisebench.training.results import finished_scores
 
     scores = finished_scores(folder)

@@ -20,17 +20,17 @@ class Training:
     """One training of a study.
 
     Attributes:
-        name: of its folder: the entry's name and the sigma.
+        name: of its folder: the entry's name and the sigma, if it has one.
         question: the question that it answers, in a few words.
         recipe: a shipped recipe's name, or the path of one.
-        sigma: noise level to train for, on the 8-bit scale.
+        sigma: noise level to train for, on the 8-bit scale; None for a recipe with a range.
         changes: to the recipe, see `recipe.load`.
     """
 
     name: str
     question: str
     recipe: str
-    sigma: float
+    sigma: float | None
     changes: dict[str, str]
 
 
@@ -82,7 +82,7 @@ def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
     """
     if not re.fullmatch(r"\w[\w.-]*", entry["name"]):
         raise ValueError(f"the name {entry['name']!r} has more than letters, digits, _, - and .")
-    for sigma in entry["sigmas"]:
+    for sigma in entry.get("sigmas", []):
         if not 0 <= sigma <= 255:
             raise ValueError(f"sigma {sigma} is not between 0 and 255")
     own = {key: _text(value) for key, value in entry.get("set", {}).items()}
@@ -93,10 +93,13 @@ def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:
         if key not in own and (plain.adversary or not key.startswith("adversary."))
     }
     load_recipe(entry["recipe"], changes)
-    return [
-        Training(f"{entry['name']}-{s:g}", entry["question"], entry["recipe"], float(s), changes)
-        for s in entry["sigmas"]
-    ]
+
+    def training(name: str, sigma: float | None) -> Training:
+        return Training(name, entry["question"], entry["recipe"], sigma, changes)
+
+    if plain.data.sigma_range is not None:
+        return [training(entry["name"], None)]
+    return [training(f"{entry['name']}-{s:g}", float(s)) for s in entry["sigmas"]]
 
 
 def _text(value: Any) -> str:
