@@ -22,7 +22,7 @@ class DocumentaryBsds432:
     """
 
     name = "train:documentary-bsds432"
-    splits = ("train", "val")
+    splits: tuple[str, ...] = ("train", "val")
 
     def __init__(self) -> None:
         self._documentary = Documentary()
