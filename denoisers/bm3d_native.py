@@ -49,8 +49,8 @@ class BM3DNative:
     threshold: float = 0.0
     wiener: float = 0.0
     search: ClassVar[dict[str, tuple[object, ...]]] = {
-        "threshold": (0.0, 2.7, 2.8, 3.0),
-        "wiener": (0.0, 0.35, 0.55),
+        "threshold": (2.7, 2.8, 2.9, 3.0),
+        "wiener": (0.35, 0.45, 0.55),
     }
 
     def __post_init__(self) -> None:

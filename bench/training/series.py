@@ -13,13 +13,12 @@ from denoisebench.machine import threads
 from denoisebench.training import attempts
 from denoisebench.training.data import split
 from denoisebench.training.results import CARD_FILE, WEIGHTS_FILE, finished_scores
+from denoisebench.training.session import TrainingOptions, dataset_name
 from denoisebench.training.supervision import Task, run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from denoisebench.training.session import TrainingOptions
 
 
 def run_series(
@@ -70,10 +69,12 @@ def _check(trainings: Mapping[str, TrainingOptions]) -> None:
     Raises:
         UsageError: there is one.
     """
-    for options in trainings.values():
-        load_recipe(options.recipe, dict(options.changes))
-    for data in {options.data for options in trainings.values()}:
-        split(open_dataset(data))
+    names = {
+        dataset_name(options, load_recipe(options.recipe, dict(options.changes)))
+        for options in trainings.values()
+    }
+    for name in sorted(names):
+        split(open_dataset(name))
 
 
 def _shared(options: TrainingOptions, jobs: int) -> TrainingOptions:

@@ -65,7 +65,7 @@ class TrainingOptions:
     recipe: str
     changes: tuple[tuple[str, str], ...] = ()
     sigma: float | None = None
-    data: str = "documentary"
+    data: str | None = None
     device: str = "auto"
     iterations: int | None = None
     minutes: float | None = None
@@ -103,8 +103,8 @@ class TrainingOptions:
         """Words of the command line after ``bench``."""
         words = ["train", self.recipe]
         words += [word for key, value in self.changes for word in ("--set", f"{key}={value}")]
-        words += ["--data", self.data, "--device", self.device]
-        for name in ("sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
+        words += ["--device", self.device]
+        for name in ("data", "sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value)]
@@ -168,6 +168,11 @@ def run_training(
             return _try_seeds(options, data, make, say, stopping)
 
 
+def dataset_name(options: TrainingOptions, recipe: Recipe) -> str:
+    """Name the data set of a training: the one asked for, the recipe's, or documentary."""
+    return options.data or recipe.dataset or "documentary"
+
+
 def _recipe(options: TrainingOptions) -> Recipe:
     """Read the recipe, and refuse options that do not fit it."""
     recipe = load_recipe(options.recipe, dict(options.changes))
@@ -208,7 +213,7 @@ def _prepare(
     options: TrainingOptions, recipe: Recipe, device: torch.device
 ) -> tuple[TrainingData, MakeTrainer]:
     """Read the frames; return them with a function that makes the networks from a seed."""
-    dataset = open_dataset(options.data)
+    dataset = open_dataset(dataset_name(options, recipe))
     train, val = split(dataset)
     sigma = _DEFAULT_SIGMA if options.sigma is None else options.sigma
     crops = Crops([frame.read() for frame in train], recipe.data, sigma, device)
