@@ -86,6 +86,7 @@ class Card:
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
         note: a remark that readers of its results need.
         weights: the files of its trained weights.
+        trained_by: the command that trains its weights, of a method that is shipped without.
         sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
             method that works at any.
         cost: seconds that it takes for a megapixel of RGB on one core, roughly, of a slow method:
@@ -115,6 +116,7 @@ class Card:
     sees_clean: bool = False
     note: str = ""
     weights: tuple[Path, ...] = ()
+    trained_by: str = ""
     sigmas: tuple[float, ...] = ()
     cost: float = 0.0
     omitted: str = ""
@@ -127,6 +129,8 @@ class Card:
         if self.problem is not None:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
+            if self.trained_by:
+                return f"its weights are not trained yet: `{self.trained_by}` trains them"
             return f"its weights are missing: {', '.join(lost)}"
         return plugins.lacking(self.requires)
 
@@ -296,7 +300,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note", "omitted"),
+        ("reference", "licence", "colour", "note", "omitted", "trained_by"),
         ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(

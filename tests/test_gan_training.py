@@ -120,6 +120,13 @@ def test_every_recipe_takes_steps(name: str, tmp_path: Path) -> None:
     assert any(not torch.equal(b, a) for b, a in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(("name", "gain"), [("dncnn", 0.3), ("ffdnet", 2), ("nafnet", 2)])
+def test_those_that_the_gan_is_judged_against_learn(name: str, gain: float, tmp_path: Path) -> None:
+    trainer = make(tiny(name, validate_every=30, learning_rate=0.01))
+    scores = [r.psnr[25.0] for r in run(trainer, tmp_path / "c.pt", 120) if r.psnr]
+    assert scores[-1] > scores[0] + gain
+
+
 def test_clipped_weights_are_small(tmp_path: Path) -> None:
     trainer = make(tiny("wgan-clip"))
     run(trainer, tmp_path / "c.pt", 1)

@@ -87,12 +87,49 @@ def test_the_shipped_study_has_the_published_rows() -> None:
     assert shipped <= trained
 
 
+def test_what_is_missing_is_what_was_not_trained_by_its_full_recipe() -> None:
+    whole = {t.name: t for t in load_study("paper", reduced=False)}
+    missing = {t.name: t for t in load_study("missing", reduced=False)}
+    assert missing == {name: t for name, t in whole.items() if name in missing}
+    cards = {path.stem: path for path in (ROOT / "denoisers" / "weights").glob("*.json")}
+    trained = {
+        name
+        for name, training in whole.items()
+        if name in cards
+        and json.loads(cards[name].read_text(encoding="utf-8"))["recipe_digest"]
+        == recipe.load(training.recipe, training.changes).digest
+    }
+    assert missing.keys() == whole.keys() - trained
+
+
+def test_a_study_takes_trainings_from_another(listed: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    part = f'[[from]]\nstudy = "{listed}"\ntrainings = ["without-25", "with-7.5"]\n'
+    other.write_text(part)
+    whole = {t.name: t for t in load_study(str(listed), reduced=True)}
+    chosen = load_study(str(other), reduced=True)
+    assert chosen == [whole["without-25"], whole["with-7.5"]]
+    other.write_text(part.replace("7.5", "7"))
+    with pytest.raises(UsageError, match=r"unknown training of the study .* 'with-7'; did"):
+        load_study(str(other), reduced=True)
+    other.write_text(part.replace(str(listed), str(other)))
+    with pytest.raises(UsageError, match="takes trainings from itself"):
+        load_study(str(other), reduced=True)
+
+
+def test_a_recipe_for_a_range_of_sigmas_has_one_training(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[training]]\nname = "all"\nquestion = "all sigmas"\nrecipe = "best"\n')
+    [training] = load_study(str(path), reduced=False)
+    assert (training.name, training.sigma) == ("all", None)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
         ("[25]", "[-3]", "sigma -3 is not between 0 and 255"),
         ('name = "without"', 'name = "../else"', "the name '../else' has more than letters"),
-        ("[25]", '["much"]', "each [[training]] needs name, question, recipe and sigmas"),
+        ("[25]", '["much"]', "each [[training]] needs name, question, recipe and, unless"),
         ('question = "no adversary"', "", "each [[training]] needs"),
         ('name = "without"', 'name = "with"', "two trainings have the same name and sigma"),
         ('"data.patch" = 24', '"data.patsh" = 24', "unknown key 'patsh'"),

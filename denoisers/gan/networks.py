@@ -1,4 +1,4 @@
-"""The networks of the GAN denoisers.
+"""The networks of the GAN denoisers; those that they are judged against are in `nets`.
 
 Images are float32 (N, 3, H, W), clean values in [0, 1]. A generator is called with the noisy image
 and sigma, (N,) on the same scale, and returns the denoised image; one that is not conditioned on
@@ -13,11 +13,16 @@ Equations are those of Gong, Liu & Lv 2020.
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from denoisebench.denoisers.nets.dncnn import DnCNN
+from denoisebench.denoisers.nets.ffdnet import FFDNet
+from denoisebench.denoisers.nets.nafnet import NAFNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +44,14 @@ def build_generator(spec: GeneratorSpec) -> nn.Module:
 def generator_from(options: dict[str, Any]) -> nn.Module:
     """The same from a `GeneratorSpec` as a dictionary, as the header of a weights' file has it."""
     options = dict(options)
-    kinds = {"unet": UNet, "dcgan": DcganGenerator, "residual-cnn": ResidualCnn}
+    kinds = {
+        "unet": UNet,
+        "dcgan": DcganGenerator,
+        "residual-cnn": ResidualCnn,
+        "dncnn": partial(DnCNN, 3),
+        "ffdnet": partial(FFDNet, 3),
+        "nafnet": partial(NAFNet, 3),
+    }
     return kinds[options.pop("kind")](**options)
 
 

@@ -64,6 +64,55 @@ class ResidualCnnSpec:
 
 
 @dataclass(frozen=True)
+class DnCnnSpec:
+    """See `nets.dncnn.DnCNN`."""
+
+    kind: Literal["dncnn"]
+    width: int
+    depth: int
+    batch_norm: bool
+
+    def __post_init__(self) -> None:
+        _demand(self.width >= 1, "width is at least 1")
+        _demand(self.depth >= 2, "depth is at least 2")
+
+
+@dataclass(frozen=True)
+class FfdNetSpec:
+    """See `nets.ffdnet.FFDNet`."""
+
+    kind: Literal["ffdnet"]
+    width: int
+    depth: int
+    batch_norm: bool
+
+    def __post_init__(self) -> None:
+        _demand(self.width >= 1, "width is at least 1")
+        _demand(self.depth >= 2, "depth is at least 2")
+
+
+@dataclass(frozen=True)
+class NafNetSpec:
+    """See `nets.nafnet.NAFNet`."""
+
+    kind: Literal["nafnet"]
+    width: int
+    encoder: tuple[int, ...]
+    middle: int
+    decoder: tuple[int, ...]
+    sigma_map: bool
+
+    def __post_init__(self) -> None:
+        _demand(self.width >= 1, "width is at least 1")
+        blocks = (*self.encoder, self.middle, *self.decoder)
+        _demand(all(number >= 0 for number in blocks), "numbers of blocks are at least 0")
+        _demand(
+            0 < len(self.encoder) == len(self.decoder) < 6,
+            "encoder and decoder list as many numbers, one to five",
+        )
+
+
+@dataclass(frozen=True)
 class PatchCriticSpec:
     """See `networks.PatchCritic`."""
 
@@ -76,7 +125,7 @@ class PatchCriticSpec:
         _demand(self.width >= 1, "width is at least 1")
 
 
-GeneratorSpec = UNetSpec | DcganSpec | ResidualCnnSpec
+GeneratorSpec = UNetSpec | DcganSpec | ResidualCnnSpec | DnCnnSpec | FfdNetSpec | NafNetSpec
 CriticSpec = PatchCriticSpec | DcganSpec
 
 
@@ -217,11 +266,8 @@ class Recipe:
             needs == (self.adversary is not None),
             "losses.adversarial or losses.feature is above 0 if and only if there is an adversary",
         )
-        conditioned = isinstance(self.generator, UNetSpec) and self.generator.sigma_map
-        _demand(
-            not conditioned or self.data.sigma_range is not None,
-            "generator.sigma_map needs data.sigma_range",
-        )
+        if getattr(self.generator, "sigma_map", False):
+            _demand(self.data.sigma_range is not None, "generator.sigma_map needs data.sigma_range")
 
     @property
     def digest(self) -> str:
@@ -305,8 +351,12 @@ def _read(wanted: Any, value: Any, where: str) -> Any:
         _demand(value in options, f"{where} is one of {', '.join(options)}, not {value!r}")
         return value
     if typing.get_origin(wanted) is tuple:
+        any_length = options[-1] is Ellipsis
+        if any_length and isinstance(value, list):
+            options = options[:1] * len(value)
         is_list = isinstance(value, list) and len(value) == len(options)
-        _demand(is_list, f"{where} is a list of {len(options)} numbers, not {value!r}")
+        count = "" if any_length else f"{len(options)} "
+        _demand(is_list, f"{where} is a list of {count}numbers, not {value!r}")
         return tuple(_read(kind, item, where) for kind, item in zip(options, value, strict=True))
     if options:
         return _read(_chosen(options, value, where), value, where)

@@ -40,7 +40,7 @@ def study_names() -> list[str]:
 
 
 def load_study(name: str, *, reduced: bool) -> list[Training]:
-    """Read the trainings that a study lists, in its order.
+    """Read the trainings that a study lists, in its order; those from other studies come first.
 
     Every recipe is read, so that a mistake is reported before the first training.
 
@@ -60,17 +60,34 @@ def load_study(name: str, *, reduced: bool) -> list[Training]:
     content = read_toml(path, f"study {name}")
     fewer = content.get("cpu", {}) if reduced else {}
     try:
-        trainings = [t for entry in content["training"] for t in _trainings(entry, fewer)]
+        trainings = [t for part in content.get("from", []) for t in _chosen(part, reduced)]
+        trainings += [t for entry in content.get("training", []) for t in _trainings(entry, fewer)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"study {name}: each [[training]] needs name, question, recipe and sigmas, and may "
-            f"have a table set ({type(error).__name__}: {error})"
+            f"study {name}: each [[training]] needs name, question, recipe and, unless the recipe "
+            "has a range, sigmas, and may have a table set; each [[from]] needs study and "
+            f"trainings ({type(error).__name__}: {error})"
         ) from error
+    except RecursionError as error:
+        raise UsageError(f"study {name}: it takes trainings from itself") from error
     if not trainings:
         raise UsageError(f"study {name}: it lists no training")
     if len({training.name for training in trainings}) < len(trainings):
         raise UsageError(f"study {name}: two trainings have the same name and sigma")
     return trainings
+
+
+def _chosen(part: dict[str, Any], reduced: bool) -> list[Training]:
+    """Take some trainings from another study, with its reductions.
+
+    Raises:
+        UsageError: the study cannot be used, or lacks one of them.
+    """
+    known = {training.name: training for training in load_study(part["study"], reduced=reduced)}
+    for name in part["trainings"]:
+        if name not in known:
+            raise UsageError(unknown(f"training of the study {part['study']}", name, known))
+    return [known[name] for name in part["trainings"]]
 
 
 def _trainings(entry: dict[str, Any], fewer: dict[str, Any]) -> list[Training]:

@@ -1,0 +1,30 @@
+"""FFDNet, trained at the data and budget of the GAN rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from denoisebench.denoisers.gan.inference import WEIGHTS, TrainedGenerator
+from denoisebench.denoisers.registry import register
+
+FILE = WEIGHTS / "ffdnet-documentary.safetensors"
+
+
+@register(
+    "ffdnet-documentary",
+    title="FFDNet (documentary)",
+    family="learned",
+    reference="Zhang, Zuo & Zhang 2018",
+    colour="joint",
+    devices=("cpu", "cuda"),
+    array="torch",
+    requires=("torch", "safetensors"),
+    weights=(FILE,),
+    trained_by="bench study missing",
+    note="Trained by us at the GAN rows' data and budget.",
+)
+@dataclass(frozen=True)
+class FfdNetDocumentary(TrainedGenerator):
+    """One FFDNet for all sigmas; the recipe is `ffdnet`."""
+
+    weights = FILE
