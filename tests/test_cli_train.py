@@ -172,6 +172,8 @@ def test_a_training_that_diverges_says_so(
         (["paper", "--data", "stills"], "stills has no train and val frames; train on documentary"),
         (["paper", "--sigma", "300"], "300.0 is not in the range"),
         (["paper", "--minutes", "0"], "0.0 is not in the range"),
+        (["paper", "--device", "cpu", "--cuda-graph"], "--cuda-graph: needs a GPU; leave it out"),
+        (["paper", "--retries", "-1"], "-1 is not in the range"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(

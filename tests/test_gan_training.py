@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from denoisebench.denoisers.gan import checkpoint, recipe, training
-from denoisebench.denoisers.gan.data import Crops, random_source
+from denoisebench.denoisers.gan.data import Crops, random_key
 from denoisebench.denoisers.gan.log import CsvLog, read_log
 from denoisebench.errors import UsageError
 
@@ -307,6 +308,65 @@ def test_the_average_lags_behind_and_without_one_it_is_the_weights(tmp_path: Pat
         assert all(torch.equal(mean, weight) for mean, weight in pairs) is same
 
 
+class Waits(TorchDispatchMode):
+    """Watch for operations that wait for the device, or whose result has a size that it decides."""
+
+    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.number = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name = function._schema.name.removeprefix("aten::")
+        self.number += 1
+        if name in self.FORBIDDEN:
+            self.seen.append(name)
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_the_device_s_part_of_a_step_waits_for_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(tiny(name))
+    trainer.step(0)
+    monkeypatch.setattr(
+        "torch.optim.Adam.step", lambda self: None
+    )  # on a CPU it counts on the host
+    trainer._prepare(0)
+    with Waits() as watched:
+        trainer._compute()
+    assert watched.number > 100
+    assert watched.seen == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+@pytest.mark.parametrize("name", ["paper", "best", "dcgan", "wgan-clip", "unet-mse", "nafnet"])
+def test_a_recorded_step_does_what_the_eager_one_does(name: str, tmp_path: Path) -> None:
+    """Compare the two over a few steps, in which nothing but the order of sums may differ."""
+    device = torch.device("cuda")
+    crops = Crops(frames(), tiny(name).data, 25, device)
+    eager, captured = (
+        training.Trainer(tiny(name), crops, 0, captured=captured) for captured in (False, True)
+    )
+    for step in range(8):  # the first three are not recorded
+        terms = [trainer.step(step / 8) for trainer in (eager, captured)]
+        for term, value in terms[0].items():
+            torch.testing.assert_close(terms[1][term], value, rtol=1e-2, atol=1e-4)
+    for one, other in zip(eager.averaged.parameters(), captured.averaged.parameters(), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-2, atol=1e-3)
+    captured.save(tmp_path / "c.pt")
+    resumed = training.Trainer(tiny(name), crops, 0, captured=True)
+    resumed.load(tmp_path / "c.pt")
+    for step in range(8, 14):
+        terms = [trainer.step(step / 14) for trainer in (eager, resumed)]
+    torch.testing.assert_close(terms[1]["pixel"], terms[0]["pixel"], rtol=0.05, atol=1e-4)
+
+
 PARALLEL = """
 import sys
 from pathlib import Path
@@ -314,10 +374,12 @@ sys.path.insert(0, sys.argv[2])
 import torch
 torch.set_num_threads(1)
 from denoisebench.denoisers.gan import parallel
+from denoisebench.denoisers.gan.data import random_key
 from test_gan_training import CPU, make, run, tiny
 with parallel.joined(CPU):
     trainer = make(tiny("paper"))
-    drawn = trainer.crops.draw(trainer._random(0)).clean.sum()
+    key = random_key(0, 0, parallel.rank(), 0)
+    drawn = trainer.crops.draw(torch.Generator().manual_seed(key)).clean.sum()
     reports = run(trainer, Path(sys.argv[1]) / "c.pt", 3)
     torch.save([drawn, len(reports), trainer._state()], f"{sys.argv[1]}/{parallel.rank()}.pt")
 """
@@ -349,16 +411,18 @@ def crops(sigma: float = 25, **data: Any) -> Crops:
     return Crops(frames(), spec, sigma, CPU)
 
 
+def source(seed: int, *place: int) -> torch.Generator:
+    return torch.Generator().manual_seed(random_key(seed, *place))
+
+
 def test_a_draw_is_a_function_of_its_place() -> None:
-    draws = [
-        crops().draw(random_source(CPU, 0, *place)).noisy for place in [(1, 2), (1, 2), (2, 1)]
-    ]
+    draws = [crops().draw(source(0, *place)).noisy for place in [(1, 2), (1, 2), (2, 1)]]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
 
 def test_crops_are_pieces_of_the_frames() -> None:
-    batch = crops(symmetries=False).draw(random_source(CPU, 0))
+    batch = crops(symmetries=False).draw(source(0))
     windows = set()
     for frame in frames():
         rgb = np.broadcast_to(frame, (*frame.shape[:2], 3))
@@ -372,7 +436,7 @@ def test_crops_are_pieces_of_the_frames() -> None:
 def test_symmetries_are_all_eight() -> None:
     frame = np.arange(16 * 16 * 3, dtype=np.uint32).reshape(16, 16, 3).astype(np.uint8)
     spec = replace(recipe.load("best").data, batch=200, patch=16)
-    clean = Crops([frame], spec, 25, CPU).draw(random_source(CPU, 0)).clean
+    clean = Crops([frame], spec, 25, CPU).draw(source(0)).clean
     turned = [np.rot90(side, k) for side in (frame, frame[:, ::-1]) for k in range(4)]
     wanted = {np.ascontiguousarray(image).tobytes() for image in turned}
     pixels = (clean * 255).round().byte().permute(0, 2, 3, 1).numpy()
@@ -380,9 +444,9 @@ def test_symmetries_are_all_eight() -> None:
 
 
 def test_noise_has_the_sigma_that_it_says() -> None:
-    constant = crops(sigma=50, sigma_range=None).draw(random_source(CPU, 0))
+    constant = crops(sigma=50, sigma_range=None).draw(source(0))
     assert torch.allclose(constant.sigma, torch.tensor(50 / 255))
-    ranged = crops(sigma_range=(0.0, 55.0)).draw(random_source(CPU, 0))
+    ranged = crops(sigma_range=(0.0, 55.0)).draw(source(0))
     assert 0 <= ranged.sigma.min() < 10 / 255 < 45 / 255 < ranged.sigma.max() <= 55 / 255
     for batch in (constant, ranged):
         measured = (batch.noisy - batch.clean).flatten(1).std(1)

@@ -71,6 +71,11 @@ _OPTIONS = (
         help="VGG-16's weights as safetensors: the feature loss then compares its features, not "
         "the critic's.",
     ),
+    click.option(
+        "--cuda-graph",
+        is_flag=True,
+        help="Record a step as a CUDA graph and replay it; not yet proven on a GPU.",
+    ),
     shared.fresh,
 )
 

@@ -37,6 +37,11 @@ RESULT_FILES = (
     TENSORBOARD_FOLDER,
 )
 
+_REPEATABLE = {
+    "cpu": "to the bit, by the command, on the same processor and libraries",
+    "cuda": "closely, not to the bit: cuDNN chooses its kernels by trial",
+}
+
 
 def write_results(
     out: Path, source: dict[str, Any], data: TrainingData, trainer: Trainer
@@ -101,6 +106,7 @@ def _card(data: TrainingData, trainer: Trainer) -> dict[str, Any]:
         "feature_network": trainer.identity["feature network"],
         "processes": parallel.size(),
         "precision": str(trainer.precision).removeprefix("torch."),
+        "repeatable": _REPEATABLE[data.device.type],
         "data": {
             "name": data.dataset.name,
             "licence": data.dataset.licence,

@@ -18,7 +18,13 @@ from denoisebench.denoisers.gan import parallel
 from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.perceptual import VggFeatures
 from denoisebench.denoisers.gan.recipe_file import load_recipe
-from denoisebench.denoisers.gan.training import FailedTrainingError, Trainer, train_network
+from denoisebench.denoisers.gan.training import (
+    FailedTrainingError,
+    Trainer,
+    precision_on,
+    train_network,
+    tuned_kernels,
+)
 from denoisebench.errors import UsageError
 from denoisebench.machine import threads
 from denoisebench.machine.environment import has_cuda
@@ -58,6 +64,7 @@ class TrainingOptions:
         retries: number of further seeds, each the next, that are tried if a training fails.
         threads: CPU threads; None leaves torch's own choice.
         vgg: VGG-16's weights as safetensors, whose features the feature loss then compares.
+        cuda_graph: replay the step as a CUDA graph, see `Trainer`.
         out: folder for the results; None is ``results/training/RECIPE``.
         fresh: set aside the folder's earlier results, in place of going on from them.
     """
@@ -73,6 +80,7 @@ class TrainingOptions:
     retries: int = 0
     threads: int | None = None
     vgg: Path | None = None
+    cuda_graph: bool = False
     out: Path | None = None
     fresh: bool = False
 
@@ -108,7 +116,8 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value)]
-        return words + (["--retries", str(self.retries)] if self.retries else [])
+        words += ["--retries", str(self.retries)] if self.retries else []
+        return words + ["--cuda-graph"] * self.cuda_graph
 
 
 class Ending(enum.Enum):
@@ -157,6 +166,8 @@ def run_training(
     """
     recipe = _recipe(options)
     device = _device(options.device)
+    if options.cuda_graph:
+        _refuse_graph(recipe, device)
     if options.threads is not None:
         threads.pin(options.threads)
     with parallel.joined(device):
@@ -191,6 +202,23 @@ def _device(choice: str) -> torch.device:
     return torch.device("cuda", parallel.local_rank()) if on_cuda else torch.device("cpu")
 
 
+def _refuse_graph(recipe: Recipe, device: torch.device) -> None:
+    """Refuse to record a step that waits for the host, or for other processes.
+
+    Raises:
+        UsageError: it does.
+    """
+    if device.type != "cuda":
+        raise UsageError("--cuda-graph: needs a GPU; leave it out on a CPU")
+    if "WORLD_SIZE" in os.environ:
+        raise UsageError("--cuda-graph: is for one process; leave it out under torchrun")
+    if precision_on(device, recipe.schedule.mixed_precision) is torch.float16:
+        raise UsageError(
+            "--cuda-graph: this GPU computes in float16, whose scaling needs the host; leave it "
+            "out, or pass --set schedule.mixed_precision=false"
+        )
+
+
 @contextmanager
 def _held_folder(options: TrainingOptions) -> Iterator[None]:
     """Hold the folder for one training, in the process of rank 0; set results aside if asked."""
@@ -219,7 +247,7 @@ def _prepare(
     crops = Crops([frame.read() for frame in train], recipe.data, sigma, device)
     data = TrainingData(dataset, train, val, validation_sigmas(recipe, sigma), device)
     vgg = VggFeatures(options.vgg, device) if options.vgg else None
-    return data, lambda seed: Trainer(recipe, crops, seed, vgg)
+    return data, lambda seed: Trainer(recipe, crops, seed, vgg, captured=options.cuda_graph)
 
 
 def _try_seeds(
@@ -284,7 +312,7 @@ def _train(
     """Train and report; return False if the training was stopped."""
     total = options.iterations or trainer.recipe.schedule.iterations
     reporting = told(options.folder, data.sigmas, total, trainer.iteration)
-    with stopping() as stop, reporting as tell:
+    with stopping() as stop, reporting as tell, tuned_kernels(trainer.device):
         return train_network(
             trainer,
             iterations=total,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from denoisebench.denoisers.gan import losses, parallel
+from denoisebench.denoisers.gan.adam import load_adam, make_adam, set_rate
 from denoisebench.denoisers.gan.networks import build_critic
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class Adversary:
     def __init__(self, spec: AdversarySpec, device: torch.device) -> None:
         self.spec = spec
         self.critic = build_critic(spec.critic).to(device, memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(
-            self.critic.parameters(), lr=spec.learning_rate, betas=spec.betas
-        )
+        self.optimiser = make_adam(self.critic, spec.learning_rate, spec.betas)
+
+    def set_rate(self, rate: float) -> None:
+        """Set the share of the full learning rate, from 0 to 1, for the steps to come."""
+        set_rate(self.optimiser, rate * self.spec.learning_rate)
 
     def step(
-        self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator, rate: float
+        self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator
     ) -> dict[str, torch.Tensor]:
         """Train the critic by one step to tell clean images from denoised ones.
 
@@ -40,7 +43,6 @@ class Adversary:
             clean: clean images, (N, 3, H, W).
             denoised: denoised images, (N, 3, H, W).
             random: draws μ of Eq. 8.
-            rate: share of the full learning rate, from 0 to 1.
 
         Returns:
             ``critic``, its loss; ``wasserstein``, E[D(x)] − E[D(x̃)]; and ``penalty``, before λ,
@@ -51,7 +53,6 @@ class Adversary:
         self.optimiser.zero_grad()
         loss.backward()
         parallel.average([weight.grad for weight in self.critic.parameters()])
-        self.optimiser.param_groups[0]["lr"] = rate * self.spec.learning_rate
         self.optimiser.step()
         if self.spec.clip is not None:
             losses.clip_weights(self.critic, self.spec.clip)
@@ -75,7 +76,7 @@ class Adversary:
     def load(self, state: dict[str, Any]) -> None:
         """Restore the state that a checkpoint kept."""
         self.critic.load_state_dict(state["critic"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_adam(self.optimiser, state["optimiser"])
 
     def _loss(
         self, clean: torch.Tensor, denoised: torch.Tensor, random: torch.Generator

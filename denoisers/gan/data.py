@@ -30,19 +30,18 @@ class Batch(NamedTuple):
     sigma: torch.Tensor
 
 
-def random_source(device: torch.device, seed: int, *position: int) -> torch.Generator:
-    """Make a random generator that depends on the seed and on the place in the training alone.
+def random_key(seed: int, *position: int) -> int:
+    """Compute the seed of a draw from the training's seed and the place in the training alone.
 
     So a training that goes on from a checkpoint draws the same numbers as one that was never
     interrupted, and no state of a generator has to be kept.
 
     Args:
-        device: device that it draws on.
         seed: of the training.
         position: the iteration, and other numbers that tell draws apart.
     """
     key = np.random.SeedSequence([seed, *position]).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(key) >> 1)
+    return int(key) >> 1
 
 
 class Crops:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
@@ -11,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from denoisebench.denoisers.gan import checkpoint, losses, parallel
+from denoisebench.denoisers.gan.adam import load_adam, make_adam, set_rate
 from denoisebench.denoisers.gan.adversary import Adversary
+from denoisebench.denoisers.gan.capture import CapturedStep
 from denoisebench.denoisers.gan.collapse import Validation, collapse
-from denoisebench.denoisers.gan.data import random_source
+from denoisebench.denoisers.gan.data import random_key
 from denoisebench.denoisers.gan.networks import build_generator
 from denoisebench.errors import UsageError
 from denoisebench.plugins import describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from torch import nn
@@ -129,6 +132,9 @@ def _refuse_collapse(trainer: Trainer, noisy_psnr: Mapping[float, float]) -> Non
 class Trainer:
     """The networks and optimisers of one training, and one step of it.
 
+    A step has two parts. The host seeds the random generators and sets the learning rates; then the
+    device draws, trains the critic and the generator and averages, without waiting for the host.
+
     The draws of step i in process r are a function of the seed, i and r, so that no state of a
     random generator has to be kept.
 
@@ -137,6 +143,8 @@ class Trainer:
         crops: source of batches; its device is the training's.
         seed: of the weights, crops and noise.
         vgg: network whose features the feature loss compares, in place of the critic's.
+        captured: replay the device's part as a CUDA graph; on CUDA, in one process, and where mixed
+            precision is not float16, which needs the host.
 
     Attributes:
         generator: the network that learns.
@@ -148,7 +156,13 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, crops: Crops, seed: int, vgg: VggFeatures | None = None
+        self,
+        recipe: Recipe,
+        crops: Crops,
+        seed: int,
+        vgg: VggFeatures | None = None,
+        *,
+        captured: bool = False,
     ) -> None:
         self.recipe = recipe
         self.vgg = vgg
@@ -165,13 +179,16 @@ class Trainer:
             self.adversary = Adversary(recipe.adversary, self.device) if recipe.adversary else None
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.averaged = deepcopy(self.generator).requires_grad_(False).eval()
-        self.optimiser = torch.optim.Adam(
-            self.generator.parameters(), lr=schedule.learning_rate, betas=schedule.betas
-        )
-        self.precision = _precision(self.device, schedule.mixed_precision)
+        self.optimiser = make_adam(self.generator, schedule.learning_rate, schedule.betas)
+        self.precision = precision_on(self.device, schedule.mixed_precision)
         self.scaler = torch.amp.GradScaler(
             self.device.type, enabled=self.precision is torch.float16
         )
+        turns = recipe.adversary.steps if recipe.adversary else 0
+        self._sources = [torch.Generator(self.device) for _ in range(turns + 1)]
+        self._lag = torch.ones((), device=self.device)
+        self._captured = captured
+        self._work = self._device_part()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -194,13 +211,8 @@ class Trainer:
         Returns:
             The terms of a `Report`, as tensors on the device.
         """
-        rate = self._rate(progress)
-        terms = {}
-        turns = self.adversary.spec.steps if self.adversary else 0
-        for turn in range(turns):
-            terms = self._critic_step(self._random(turn), rate)
-        terms |= self._generator_step(self._random(turns), rate)
-        self._update_average()
+        self._prepare(progress)
+        terms = self._work()
         self.iteration += 1
         return terms
 
@@ -260,10 +272,11 @@ class Trainer:
         self.history = [Validation(**validation) for validation in state["history"]]
         self.generator.load_state_dict(state["generator"])
         self.averaged.load_state_dict(state["averaged"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_adam(self.optimiser, state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
         if self.adversary:
             self.adversary.load(state["adversary"])
+        self._work = self._device_part()  # what was recorded holds on to the former moments
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -283,17 +296,39 @@ class Trainer:
         decays = self.recipe.schedule.decay == "cosine"
         return (1 + math.cos(math.pi * progress)) / 2 if decays else 1.0
 
-    def _random(self, turn: int) -> torch.Generator:
-        return random_source(self.device, self.seed, self.iteration, parallel.rank(), turn)
+    def _device_part(self) -> Callable[[], dict[str, torch.Tensor]]:
+        return CapturedStep(self._compute, self._sources) if self._captured else self._compute
 
-    def _critic_step(self, random: torch.Generator, rate: float) -> dict[str, torch.Tensor]:
+    def _prepare(self, progress: float) -> None:
+        """Do the host's part of a step: tell the device all that changes from step to step."""
+        for turn, source in enumerate(self._sources):
+            source.manual_seed(random_key(self.seed, self.iteration, parallel.rank(), turn))
+        rate = self._rate(progress)
+        set_rate(self.optimiser, rate * self.recipe.schedule.learning_rate)
+        if self.adversary:
+            self.adversary.set_rate(rate)
+        # Early on the average is short, lest the random first weights stay in it for long.
+        decay = min(self.recipe.schedule.average, (1 + self.iteration) / (10 + self.iteration))
+        self._lag.fill_(1 - decay)
+
+    def _compute(self) -> dict[str, torch.Tensor]:
+        """Do the device's part of a step; return the terms of a `Report`."""
+        terms: dict[str, torch.Tensor] = {}
+        *for_critic, for_generator = self._sources
+        for source in for_critic:
+            terms = self._critic_step(source)
+        terms |= self._generator_step(for_generator)
+        self._update_average()
+        return terms
+
+    def _critic_step(self, random: torch.Generator) -> dict[str, torch.Tensor]:
         assert self.adversary is not None
         batch = self.crops.draw(random)
         with torch.no_grad():
             denoised = self._denoise(batch)
-        return self.adversary.step(batch.clean, denoised, random, rate)
+        return self.adversary.step(batch.clean, denoised, random)
 
-    def _generator_step(self, random: torch.Generator, rate: float) -> dict[str, torch.Tensor]:
+    def _generator_step(self, random: torch.Generator) -> dict[str, torch.Tensor]:
         batch = self.crops.draw(random)
         terms = self._losses(self._denoise(batch), batch.clean)
         factors = self.recipe.losses
@@ -304,7 +339,6 @@ class Trainer:
         statistics = [b for b in self.generator.buffers() if b.is_floating_point()]
         parallel.average([*gradients, *statistics])
         self.scaler.unscale_(self.optimiser)
-        self.optimiser.param_groups[0]["lr"] = rate * self.recipe.schedule.learning_rate
         self.scaler.step(self.optimiser)
         self.scaler.update()
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -332,17 +366,33 @@ class Trainer:
         return terms
 
     def _update_average(self) -> None:
-        # Early on the average is short, lest the random first weights stay in it for long.
-        decay = min(self.recipe.schedule.average, (1 + self.iteration) / (10 + self.iteration))
         with torch.no_grad():
             for mean, weight in zip(
                 self.averaged.parameters(), self.generator.parameters(), strict=True
             ):
-                mean.lerp_(weight, 1 - decay)
+                mean.lerp_(weight, self._lag)
             for mine, statistic in zip(
                 self.averaged.buffers(), self.generator.buffers(), strict=True
             ):
                 mine.copy_(statistic)
+
+
+@contextmanager
+def tuned_kernels(device: torch.device) -> Iterator[None]:
+    """Have cuDNN try all its kernels for each shape and keep the fastest, inside the block.
+
+    By its rules of thumb, one kernel of the gradient penalty took 29 of a step's 72 ms on an H100.
+    Two trials may choose differently, so that a training on CUDA is repeated closely, but not to the bit.
+
+    Args:
+        device: of the training; on a CPU nothing changes.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before or device.type == "cuda"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 class _Meter:
@@ -377,7 +427,7 @@ class _Meter:
         if not trainer.is_finite:
             raise FailedTrainingError("diverged: a weight is not finite")
         images = self._steps * trainer.recipe.data.batch * parallel.size()
-        rate: float = trainer.optimiser.param_groups[0]["lr"]
+        rate = float(trainer.optimiser.param_groups[0]["lr"])
         self._reset()
         return Report(trainer.iteration, trainer.seconds, images / seconds, rate, terms)
 
@@ -387,7 +437,7 @@ class _Meter:
         self._seconds = 0.0
 
 
-def _precision(device: torch.device, mixed: bool) -> torch.dtype:
+def precision_on(device: torch.device, mixed: bool) -> torch.dtype:
     """Choose the type of the generator's computations.
 
     With mixed precision: bfloat16 on a device that multiplies matrices in it, float16 on other
