@@ -44,7 +44,7 @@ def build_generator(spec: GeneratorSpec) -> nn.Module:
 def generator_from(options: dict[str, Any]) -> nn.Module:
     """The same from a `GeneratorSpec` as a dictionary, as the header of a weights' file has it."""
     options = dict(options)
-    kinds = {
+    kinds: dict[str, Callable[..., nn.Module]] = {
         "unet": UNet,
         "dcgan": DcganGenerator,
         "residual-cnn": ResidualCnn,

@@ -382,7 +382,7 @@ def tuned_kernels(device: torch.device) -> Iterator[None]:
     """Have cuDNN try all its kernels for each shape and keep the fastest, inside the block.
 
     By its rules of thumb, one kernel of the gradient penalty took 29 of a step's 72 ms on an H100.
-    Two trials may choose differently, so that a training on CUDA is repeated closely, but not to the bit.
+    Two trials may choose differently: a training on CUDA is repeated closely, not to the bit.
 
     Args:
         device: of the training; on a CPU nothing changes.
