@@ -219,3 +219,5 @@ def test_a_compiled_network_gives_the_same(tmp_path: Path) -> None:
 def test_missing_weights_make_a_method_unavailable(tmp_path: Path) -> None:
     card = registry.Card("x", "X", "learned", weights=(tmp_path / "gone.safetensors",))
     assert card.unavailable == "its weights are missing: gone.safetensors"
+    card = replace(card, trained_by="bench study mine")
+    assert card.unavailable == "its weights are not trained yet: `bench study mine` trains them"
