@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from denoisebench.denoisers.gan.inference import WEIGHTS, TrainedGenerator
 from denoisebench.denoisers.registry import register
 
-FILE = WEIGHTS / "ffdnet-documentary.safetensors"
+_FILE = WEIGHTS / "ffdnet-documentary.safetensors"
 
 
 @register(
@@ -19,7 +19,7 @@ FILE = WEIGHTS / "ffdnet-documentary.safetensors"
     devices=("cpu", "cuda"),
     array="torch",
     requires=("torch", "safetensors"),
-    weights=(FILE,),
+    weights=(_FILE,),
     trained_by="bench study missing",
     note="Trained by us at the GAN rows' data and budget.",
 )
@@ -27,4 +27,4 @@ FILE = WEIGHTS / "ffdnet-documentary.safetensors"
 class FfdNetDocumentary(TrainedGenerator):
     """One FFDNet for all sigmas; the recipe is `ffdnet`."""
 
-    weights = FILE
+    weights = _FILE

@@ -26,7 +26,14 @@ from denoisebench.training.data import TrainingData, split
 if TYPE_CHECKING:
     from pathlib import Path
 
-WEIGHTS = sorted({file for card in registry.cards().values() for file in card.weights})
+WEIGHTS = sorted(
+    {
+        file
+        for card in registry.cards().values()
+        for file in card.weights
+        if file.is_file() or not card.trained_by
+    }
+)
 SIGMAS = ["15", "25", "50"]
 
 

@@ -14,7 +14,7 @@ from denoisebench.training import attempts
 from denoisebench.training.data import split
 from denoisebench.training.results import CARD_FILE, WEIGHTS_FILE, finished_scores
 from denoisebench.training.session import TrainingOptions, dataset_name
-from denoisebench.training.supervision import Task, run_tasks
+from denoisebench.training.supervision import Command, run_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,12 +53,12 @@ def run_series(
 
     for name, options in trainings.items():
         _collect(name, options.folder, weights)
-    tasks = [
-        Task(name, [*_shared(options, jobs).words, *["--fresh"] * options.fresh])
+    commands = [
+        Command(name, [*_shared(options, jobs).words, *["--fresh"] * options.fresh])
         for name, options in trainings.items()
         if not (outcomes[name] or finished_scores(options.folder))
     ]
-    if not run_tasks(tasks, jobs, say, ended):
+    if not run_commands(commands, jobs, say, ended):
         raise KeyboardInterrupt
     return outcomes
 

@@ -33,7 +33,7 @@ start()
 
 
 @dataclass(frozen=True)
-class Task:
+class Command:
     """Command to be run in a process of its own.
 
     Attributes:
@@ -45,8 +45,8 @@ class Task:
     words: Sequence[str]
 
 
-def run_tasks(
-    tasks: Sequence[Task],
+def run_commands(
+    commands: Sequence[Command],
     at_once: int,
     say: Callable[[str], None],
     ended: Callable[[str, int], None],
@@ -57,7 +57,7 @@ def run_tasks(
     at a time prints for itself; the lines of several are told as they come, under their names.
 
     Args:
-        tasks: the commands, in the order in which they are started.
+        commands: the commands, in the order in which they are started.
         at_once: greatest number of processes.
         say: called with each line.
         ended: called with the name and exit code of each process that has ended; the code is minus
@@ -66,15 +66,15 @@ def run_tasks(
     Returns:
         True if all were run, False if an interruption was asked for.
     """
-    waiting, running = deque(tasks), dict[str, _Process]()
+    waiting, running = deque(commands), dict[str, _Process]()
     lines = queue.SimpleQueue[str]()
     passed_on = 0
     with _interruptions() as asked:
         try:
             while running or (waiting and not asked):
                 while waiting and len(running) < at_once and not asked:
-                    task = waiting.popleft()
-                    running[task.name] = _Process(task, lines if at_once > 1 else None)
+                    command = waiting.popleft()
+                    running[command.name] = _Process(command, lines if at_once > 1 else None)
                 if len(asked) > passed_on:
                     passed_on = len(asked)
                     _end(running.values())
@@ -89,19 +89,19 @@ def run_tasks(
 
 
 class _Process:
-    """Process of a task.
+    """Process of a command.
 
     Args:
-        task: the command.
+        command: the command.
         lines: takes the lines that it prints; None lets it print for itself.
     """
 
-    def __init__(self, task: Task, lines: queue.SimpleQueue[str] | None) -> None:
-        self._name = task.name
+    def __init__(self, command: Command, lines: queue.SimpleQueue[str] | None) -> None:
+        self._name = command.name
         # In a session of its own the terminal's Ctrl-C does not reach it beside us. With -P no file
         # of the current folder stands in for a module of Python's.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM, str(os.getpid()), *task.words],
+            [sys.executable, "-P", "-c", _PROGRAM, str(os.getpid()), *command.words],
             stdin=subprocess.DEVNULL,
             stdout=None if lines is None else subprocess.PIPE,
             stderr=None if lines is None else subprocess.STDOUT,
