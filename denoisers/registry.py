@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
+from denoisebench.denoisers.nets import public_weights
 from denoisebench.digests import code_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.parameters import matching
@@ -86,6 +87,10 @@ class Card:
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
         note: a remark that readers of its results need.
         weights: the files of its trained weights.
+        published: its name among the public weights (`nets.public_weights`), which are used where
+            they are on disk; empty if it has none there.
+        verified: False for a network that was never run with its authors' weights: only shapes and
+            numbers of parameters are known to be right.
         sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
             method that works at any.
         cost: seconds that it takes for a megapixel of RGB on one core, roughly, of a slow method:
@@ -115,6 +120,8 @@ class Card:
     sees_clean: bool = False
     note: str = ""
     weights: tuple[Path, ...] = ()
+    published: str = ""
+    verified: bool = True
     sigmas: tuple[float, ...] = ()
     cost: float = 0.0
     omitted: str = ""
@@ -128,6 +135,8 @@ class Card:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
             return f"its weights are missing: {', '.join(lost)}"
+        if self.published and (problem := public_weights.unavailable(self.published)):
+            return problem
         return plugins.lacking(self.requires)
 
     def unfit(self, sigma: float) -> str | None:
@@ -296,11 +305,12 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note", "omitted"),
+        ("reference", "licence", "colour", "note", "omitted", "published"),
         ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(
-        ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
+        ("blind", "deterministic", "sees_clean", "verified"),
+        ("True or False", lambda v: isinstance(v, bool)),
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
     "array": ("'numpy', 'torch' or 'by device'", lambda v: v in ("numpy", "torch", "by device")),
@@ -621,6 +631,9 @@ def weights_digest(card: Card) -> str | None:
         >>> weights_digest(cards()["median"]) is None
         True
     """
-    if not card.weights or card.unavailable is not None:
+    if not (card.weights or card.published) or card.unavailable is not None:
         return None
-    return hashlib.sha256(b"".join(file.read_bytes() for file in card.weights)).hexdigest()
+    files = list(card.weights)
+    if card.published:
+        files += [file.path for file in public_weights.in_use(card.published)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

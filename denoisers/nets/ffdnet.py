@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from denoisebench.denoisers.nets.layers import conv_stack, on_padded, with_sigma_map
+from denoisebench.denoisers.nets.layers import conv_stack, with_sigma_map
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 __all__ = ["FFDNet"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from denoisebench.denoisers.nets.layers import on_padded
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from denoisebench.denoisers.nets import windows
-from denoisebench.denoisers.nets.layers import on_padded
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 __all__ = ["SCUNet"]
 
