@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import typing
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -493,6 +493,70 @@ def _list_broken(name: str, problem: str) -> str:
     listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
     _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
     return listed
+
+
+_without_given: dict[str, Card] = {}
+"""Cards, by name, of the methods whose weights the user gave, as they were before."""
+
+
+def use_weights(given: Iterable[str]) -> None:
+    """Let files of the user's take the place of the public weights of methods.
+
+    The files are read, so that one that does not fit is told before anything runs.
+
+    Args:
+        given: ``METHOD=FILE`` each; a method may have a file for grey frames and one for colour.
+            Those of an earlier call are forgotten.
+
+    Raises:
+        UsageError: there is no such method or file, or the file does not fit the method.
+
+    Examples:
+        >>> use_weights(["median=net.pth"])
+        Traceback (most recent call last):
+            ...
+        denoisebench.errors.UsageError: --weights median=net.pth: median takes no weights; those \
+that do: dncnn, dncnn-blind, drunet, fdncnn, ffdnet, ircnn, nafnet, restormer, restormer-blind, \
+scunet, swinir
+    """
+    _cards.update(_without_given)
+    _without_given.clear()
+    public_weights.give(())
+    files = [_given_file(text) for text in given]
+    for name in dict.fromkeys(file.method for file in files):
+        _without_given[name] = card = _cards[name]
+        theirs = [file for file in files if file.method == name]
+        _cards[name] = replace(
+            card,
+            title=f"{card.title} ({', '.join(plain(file.name) for file in theirs)})",
+            licence=f"{card.licence.partition(';')[0]}; weights not known",
+            note="With weights that the user gave; nothing is known of their training.",
+            sigmas=(),
+            verified=True,
+        )
+    public_weights.give(files)
+
+
+def _given_file(text: str) -> public_weights.WeightsFile:
+    """Read ``METHOD=FILE``.
+
+    Raises:
+        UsageError: it has another form, there is no such method, or the file does not fit it.
+    """
+    name, _, path = text.partition("=")
+    known = cards()
+    if not path:
+        raise UsageError(f"--weights {text}: write METHOD=FILE")
+    if name not in known:
+        raise UsageError(f"--weights {text}: {unknown('method', name, known)}")
+    if not known[name].published:
+        those = ", ".join(card.name for card in known.values() if card.published)
+        raise UsageError(f"--weights {text}: {name} takes no weights; those that do: {those}")
+    try:
+        factory: Any = known[name].factory
+        return public_weights.given_file(name, Path(path), factory.channels_of(Path(path)))
+    except UsageError as error:
+        raise UsageError(f"--weights {plain(text)}: {error}") from error
 
 
 def cards() -> dict[str, Card]:

@@ -60,6 +60,7 @@ class RunOptions:
             what is free.
         threads: number of threads of every library; None takes the number of cores.
         plugins: Python files with further methods.
+        weights: files of the user's, each ``METHOD=FILE``, see `registry.use_weights`.
         force: expressions that name methods to measure again.
         keep_images: number of frames, spread evenly, whose crops are kept for the report.
         out: the run's folder; None takes one in ``results``, see `Plan.default_name`.
@@ -87,6 +88,7 @@ class RunOptions:
     memory_limit: float | None = None
     threads: int | None = None
     plugins: tuple[Path, ...] = ()
+    weights: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     keep_images: int = 4
     out: Path | None = None
@@ -105,8 +107,8 @@ class RunOptions:
             flag = {"sigmas": "--sigma", "plugins": "--plugin"}.get(
                 option.name, f"--{option.name.replace('_', '-')}"
             )
-            if option.name == "plugins":
-                words += [word for path in value for word in (flag, str(path))]
+            if option.name in ("plugins", "weights"):
+                words += [word for item in value for word in (flag, str(item))]
             elif isinstance(value, tuple):
                 words += [flag, ",".join(map(_word, value))]
             else:
@@ -129,6 +131,7 @@ class FurtherOptions(TypedDict, total=False):
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.
         threads: for every library; None is the number of cores.
+        weights: files in place of the public weights of methods, each ``METHOD=FILE``.
         force: methods to measure again, as ``methods``.
         keep_images: number of frames whose crops are kept for the report.
         fresh: set aside what the folder holds.
@@ -146,6 +149,7 @@ class FurtherOptions(TypedDict, total=False):
     timeout: float
     memory_limit: float | None
     threads: int | None
+    weights: str | Sequence[str]
     force: str | Sequence[str]
     keep_images: int
     fresh: bool
@@ -251,6 +255,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
     _check_numbers(options)
     _check_machine(options.machine)
     registry.load_files(options.plugins, options.timeout)
+    registry.use_weights(options.weights)
     _check_plugins(options)
     rows = _rows(options)
     metrics = select_metrics(options.metrics)

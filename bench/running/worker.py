@@ -55,6 +55,7 @@ class Task:
             announces it.
         source: `registry.source_digest` of the method, as its results will carry it.
         weights: `registry.weights_digest`, likewise.
+        given: files of the user's for it, see `registry.use_weights`.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Task:
     module: str | None = None
     source: str | None = None
     weights: str | None = None
+    given: tuple[str, ...] = ()
 
 
 class SharedFrames:
@@ -245,6 +247,7 @@ def load_method(task: Task) -> tuple[Denoiser, Card, str]:
         registry.load_file(plugin)
     if task.module is not None and task.method.partition("[")[0] not in registry.cards():
         importlib.import_module(task.module)
+    registry.use_weights(task.given)
     [method] = registry.select([task.method])
     for module in method.card.requires:
         importlib.import_module(module)

@@ -43,6 +43,7 @@ class DnCNN(nn.Module):
         self, channels: int = 1, width: int = 64, depth: int = 17, batch_norm: bool = False
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.model = conv_stack(channels, channels, width, depth, batch_norm)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -68,6 +69,7 @@ class FDnCNN(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 64, depth: int = 20) -> None:
         super().__init__()
+        self.channels = channels
         self.model = conv_stack(channels + 1, channels, width, depth)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

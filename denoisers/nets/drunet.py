@@ -43,6 +43,7 @@ class DRUNet(nn.Module):
     ) -> None:
         super().__init__()
         w1, w2, w3, w4 = widths
+        self.channels = channels
         self.m_head = nn.Conv2d(channels + 1, w1, 3, padding=1, bias=False)
         self.m_down1 = nn.Sequential(*_residual(w1, blocks), _halving(w1, w2))
         self.m_down2 = nn.Sequential(*_residual(w2, blocks), _halving(w2, w3))

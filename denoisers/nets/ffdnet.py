@@ -40,6 +40,7 @@ class FFDNet(nn.Module):
         self, channels: int = 1, width: int = 64, depth: int = 15, batch_norm: bool = False
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.model = conv_stack(4 * channels + 1, 4 * channels, width, depth, batch_norm)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -108,6 +108,7 @@ class NAFNet(nn.Module):
         super().__init__()
         widths = [width << level for level in range(len(encoder) + 1)]  # full resolution first
         below = list(reversed(widths[1:]))
+        self.channels = channels
         self.sigma_map = sigma_map
         self.intro = nn.Conv2d(channels + sigma_map, width, 3, padding=1)
         self.encoders = nn.ModuleList(map(_blocks, widths, encoder))

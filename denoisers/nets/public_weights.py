@@ -26,6 +26,7 @@ __all__ = [
     "choose",
     "folder",
     "give",
+    "given_file",
     "in_use",
     "lacking",
     "listed",
@@ -226,15 +227,26 @@ _given: dict[str, tuple[WeightsFile, ...]] = {}
 """Files that the user gave for methods in place of the published ones."""
 
 
+def given_file(method: str, path: Path, channels: int) -> WeightsFile:
+    """Describe a file that the user gives for frames of so many channels."""
+    return WeightsFile(path.name, method, channels, licence="not known", given=path)
+
+
 def give(files: Iterable[WeightsFile]) -> None:
     """Let files of the user's serve in place of all published ones of their methods.
 
     Args:
         files: the files; those of an earlier call are forgotten.
+
+    Raises:
+        UsageError: two are for the same method and the same kind of frames.
     """
     _given.clear()
     for file in files:
-        _given[file.method] = (*_given.get(file.method, ()), file)
+        others = _given.get(file.method, ())
+        if file.channels in [other.channels for other in others]:
+            raise UsageError(f"two files are given for {file.method} on {file.kind} frames")
+        _given[file.method] = (*others, file)
 
 
 def in_use(method: str) -> list[WeightsFile]:

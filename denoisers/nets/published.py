@@ -63,6 +63,16 @@ class PublishedNetwork(TorchDenoiser):
         return public_weights.choose(self.method, self.channels or channels, sigma * 255).name
 
     @classmethod
+    def channels_of(cls, path: Path) -> int:
+        """Return the channels of the frames that a file's network takes.
+
+        Raises:
+            UsageError: the file cannot be read, or does not fit.
+        """
+        channels: int = cls.load_file(path).channels
+        return channels
+
+    @classmethod
     def load_file(cls, path: Path, sha256: str = "") -> torch.nn.Module:
         """Build the network with the weights of a file.
 

@@ -51,6 +51,7 @@ class Restormer(nn.Module):
         super().__init__()
         w1, w2, w3, w4 = (width << level for level in range(4))
         (n1, n2, n3, n4), (h1, h2, h3, h4) = blocks, heads
+        self.channels = channels
         self.patch_embed = nn.ModuleDict({"proj": _conv(channels, w1, 3)})
         self.encoder_level1 = _transformers(w1, h1, n1)
         self.down1_2 = _halving(w1)
