@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True)
 class PublishedDRUNet(PublishedNetwork):
-    """A U-Net that is told sigma by a map; its estimate depends on pixels within 178."""
+    """A U-Net that is told sigma by a map; its estimate depends on pixels within 185."""
 
     method = "drunet"
     multiple = 8
-    overlap = 184
+    overlap = 192
 
     @staticmethod
     def definition(shapes: Shapes) -> torch.nn.Module:

@@ -34,7 +34,7 @@ class PublishedNetwork(TorchDenoiser):
 
     method: ClassVar[str]
 
-    channels = None
+    channels: ClassVar[int | None] = None
     conditioning = "vector"
 
     @staticmethod
