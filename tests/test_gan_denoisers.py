@@ -143,7 +143,7 @@ def test_weights_stored_in_half_the_space_denoise_alike(tmp_path: Path) -> None:
     store_half(full, half)
     assert half.stat().st_size < 0.6 * full.stat().st_size
     noisy, sigma = frame(16, 16), torch.tensor([0.1])
-    expected, found = (load_generator(file, "cpu")(noisy, sigma) for file in (full, half))
+    expected, found = (load_generator(file)(noisy, sigma) for file in (full, half))
     assert found.dtype == torch.float32
     assert 0 < (found - expected).abs().max() < 1e-2
 
