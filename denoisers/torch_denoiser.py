@@ -164,10 +164,8 @@ class TorchDenoiser:
         if sigma == 0:
             return noisy.clone()
         channels = noisy.shape[1]
-        name, device = self.choice(channels, sigma), noisy.device.type
-        if (device, name) not in self._loaded:
-            self.load(device)
-        run = partial(self._run, self._loaded[device, name], self.told(channels, sigma))
+        network = self.loaded(noisy.device.type, self.choice(channels, sigma))
+        run = partial(self._run, network, self.told(channels, sigma))
         tiled = partial(by_tiles, run, tile=self.tile, overlap=self._whole_overlap)
         with torch.no_grad():
             image = self._fitted(noisy)
@@ -175,6 +173,17 @@ class TorchDenoiser:
             if self._repeats(channels):
                 return estimate.mean(1, keepdim=True)
             return estimate.reshape(noisy.shape)
+
+    def loaded(self, device: str, name: Hashable = None) -> torch.nn.Module:
+        """Return a network on a device; all are loaded when the first is asked for.
+
+        Args:
+            device: ``cpu`` or ``cuda``.
+            name: its key in `networks`.
+        """
+        if (device, name) not in self._loaded:
+            self.load(device)
+        return self._loaded[device, name]
 
     # A frozen dataclass may cache a property: it is kept beside the fields, and not compared.
     @cached_property

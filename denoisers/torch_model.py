@@ -1,8 +1,9 @@
-"""Methods around a network of the user's: a class of a Python file, with a checkpoint."""
+"""Methods around a network of the user's: a class of a Python file, or an ONNX file."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import pickle
 import re
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["NetworkUse", "TorchModel", "load_models", "read_model"]
 
 _EXPRESSION = re.compile(
-    r"(?P<file>.+?\.py):(?P<network>\w+)(?:\((?P<arguments>.*)\))?(?:\[(?P<use>[^\[\]()]*)\])?"
+    r"(?P<file>.+?\.onnx|.+?\.py(?=:))(?::(?P<network>\w+)(?:\((?P<arguments>.*)\))?)?"
+    r"(?:\[(?P<use>[^\[\]()]*)\])?"
 )
-_FORM = "write FILE.py:CLASS, FILE.py:CLASS(argument=value) or FILE.py:CLASS[conditioning=map]"
+_FORM = "write FILE.py:CLASS, FILE.py:CLASS(argument=value)[conditioning=map], or FILE.onnx"
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class TorchModel:
     """Network in a user's file, as ``--torch`` and ``--checkpoint`` name it.
 
     Attributes:
-        file: the Python file.
-        network: name of the class in it.
+        file: the Python file, or an ONNX file.
+        network: name of the class in it; empty for an ONNX file.
         arguments: arguments of the class, pairs of name and value.
         use: the way in which it is called.
         checkpoint: file of its weights; None for a class that brings them.
@@ -89,16 +91,36 @@ class TorchModel:
         arguments = ",".join(f"{name}={value!r}" for name, value in self.arguments)
         return f"{self.network}({arguments}) {json.dumps(asdict(self.use), sort_keys=True)}"
 
-    def build(self) -> torch.nn.Module:
+    @property
+    def shown(self) -> str:
+        """The expression without arguments and use, for messages."""
+        return plain(f"{self.file.name}:{self.network}" if self.network else self.file.name)
+
+    def build(self) -> Any:
         """Build the network with its weights, on the CPU.
 
         Raises:
-            UsageError: the file has no such class, which makes no network of these arguments, or
-                the checkpoint does not fit.
+            UsageError: the file has no such class, or is no ONNX file; the class makes no network
+                of these arguments; or the checkpoint does not fit.
+        """
+        if not self.network:
+            from denoisebench.denoisers.onnx_file import OnnxNetwork
+
+            return OnnxNetwork(self.file.read_bytes())
+        network = self._made()
+        if self.checkpoint is not None:
+            from denoisebench.denoisers.checkpoints import fill_network
+
+            fill_network(network, self.checkpoint)
+        return network
+
+    def _made(self) -> torch.nn.Module:
+        """Make the class's network.
+
+        Raises:
+            UsageError: see `build`.
         """
         from torch import nn
-
-        from denoisebench.denoisers.checkpoints import fill_network
 
         file = plain(self.file.name)
         module = plugins.import_file(self.file)
@@ -114,9 +136,25 @@ class TorchModel:
             ) from error
         if not isinstance(network, nn.Module):
             raise UsageError(f"{file}: {self.network} makes no torch.nn.Module")
-        if self.checkpoint is not None:
-            fill_network(network, self.checkpoint)
+        self._check_call(network)
         return network
+
+    def _check_call(self, network: torch.nn.Module) -> None:
+        """Check that the network takes as many arguments as it will get.
+
+        Raises:
+            UsageError: it takes more or fewer.
+        """
+        takes, gets = inspect.signature(network.forward), ["image"]
+        if self.use.conditioning in ("map", "vector"):
+            gets.append("sigma")
+        try:
+            takes.bind(*gets)
+        except TypeError as error:
+            raise UsageError(
+                f"{self.network}.forward takes {takes}, but would get ({', '.join(gets)}): say how "
+                f"it gets sigma: '{self.shown}[conditioning=map]' or vector, channel, blind"
+            ) from error
 
 
 def _is_network(value: Any, module: str) -> bool:
@@ -131,7 +169,7 @@ def read_model(expression: str, checkpoint: Path | None = None) -> TorchModel:
 
     Args:
         expression: ``FILE.py:CLASS``, with arguments of the class in parentheses, then attributes
-            of `NetworkUse` in brackets.
+            of `NetworkUse` in brackets; or ``FILE.onnx``.
         checkpoint: file of its weights.
 
     Raises:
@@ -149,17 +187,37 @@ def read_model(expression: str, checkpoint: Path | None = None) -> TorchModel:
     if match is None:
         raise UsageError(f"{shown}: cannot read it; {_FORM}")
     file = Path(match["file"])
-    for path, what in ((file, "Python file"), (checkpoint, "checkpoint")):
-        if path is not None and not path.is_file():
-            raise UsageError(f"{shown}: no such {what}: {plain(str(path))}")
+    for path in filter(None, (file, checkpoint)):
+        if not path.is_file():
+            raise UsageError(f"{shown}: no such file: {plain(str(path))}")
     use = dict(parameters.overrides(shown, NetworkUse, match["use"] or ""))
+    if file.suffix == ".onnx":
+        if checkpoint is not None:
+            raise UsageError(f"{shown}: an ONNX file holds its weights; leave out --checkpoint")
+        use = _use_of_onnx(file, shown) | use
     return TorchModel(
         file.resolve(),
-        match["network"],
+        match["network"] or "",
         _arguments(shown, match["arguments"] or ""),
         NetworkUse(**use),
         None if checkpoint is None else checkpoint.resolve(),
     )
+
+
+def _use_of_onnx(file: Path, shown: str) -> dict[str, Any]:
+    """Read the use of an ONNX file's network from the file.
+
+    Raises:
+        UsageError: the file is damaged, or onnxruntime is missing.
+    """
+    if (problem := plugins.lacking(["onnxruntime"])) is not None:
+        raise UsageError(f"{shown}: {problem}")
+    from denoisebench.denoisers.onnx_file import OnnxNetwork
+
+    try:
+        return OnnxNetwork(file.read_bytes()).use
+    except UsageError as error:
+        raise UsageError(f"{shown}: {error}") from error
 
 
 def _arguments(shown: str, text: str) -> tuple[tuple[str, Any], ...]:
@@ -183,7 +241,13 @@ class _OfModel(TorchDenoiser):
 
     description: ClassVar[TorchModel]
 
-    def network(self) -> torch.nn.Module:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.description.network and (self.precision != "float32" or self.compiled):
+            raise ValueError("an ONNX file has a precision of its own, and is not compiled")
+
+    def network(self) -> Any:
+        """Build the network."""
         return self.description.build()
 
 
@@ -206,28 +270,28 @@ def enter(model: TorchModel) -> None:
         "__annotations__": {"model": "str", "tile": "int"},
         "__module__": __name__,
     }
-    files = [model.file] if model.checkpoint is None else [model.file, model.checkpoint]
-    names = " with ".join(plain(file.name) for file in files)
+    weights = (model.checkpoint,) if model.network else (model.file,)
+    files = dict.fromkeys(filter(None, (model.file, *weights)))
     add = registry.register(
         model.name,
-        title=f"{model.network} ({plain(files[-1].name)})",
+        title=f"{model.network or model.name} ({plain([*files][-1].name)})",
         family="learned",
         licence="not stated",
         blind=model.use.conditioning == "blind",
         colour="per channel" if model.use.channels == 1 else "joint",
-        devices=("cpu", "cuda"),
+        devices=("cpu", "cuda") if model.network else ("cpu",),
         array="torch",
-        requires=("torch", "safetensors"),
-        note=f"A network of yours: {names}.",
-        weights=tuple(files[1:]),
-        code=(model.file,),
+        requires=("torch", "safetensors" if model.network else "onnxruntime"),
+        note=f"A network of yours: {' with '.join(plain(file.name) for file in files)}.",
+        weights=tuple(filter(None, weights)),
+        code=(model.file,) if model.network else (),
     )
     try:
-        add(dataclass(frozen=True)(type(model.network, (_OfModel,), body)))
+        add(dataclass(frozen=True)(type(model.network or "OnnxFile", (_OfModel,), body)))
     except ValueError as error:
         raise UsageError(
-            f"--torch {plain(model.file.name)}: no method can be called {model.name!r}, or another "
-            f"is; give a name: --torch '{plain(model.file.name)}:{model.network}[name=mine]'"
+            f"--torch {model.shown}: no method can be called {model.name!r}, or another one is; "
+            f"give a name: --torch '{model.shown}[name=mine]'"
         ) from error
 
 
@@ -280,7 +344,7 @@ def _rehearse(model: TorchModel, seconds: float) -> None:
     Raises:
         UsageError: it cannot be built there.
     """
-    shown = f"--torch {plain(model.file.name)}:{model.network}"
+    shown = f"--torch {model.shown}"
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer")
         try:
