@@ -17,6 +17,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +25,8 @@ from denoisebench.streams import output_to
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 _REHEARSED = 113
@@ -223,7 +225,22 @@ def import_file(path: str | Path) -> ModuleType:
 
 
 _folders: list[str] = []
-"""Folders of the plugin files that were imported, the last one first; they end ``sys.path``."""
+"""Folders of the plugin files that were imported, the last one first."""
+
+
+class _BesidePlugins:
+    """Finder of the modules beside plugin files, asked after all others.
+
+    The folders are not put on ``sys.path``: processes that are started would get those of all
+    plugins by it.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module that is in no package."""
+        return PathFinder.find_spec(name, _folders) if path is None else None
 
 
 def _open_folder(folder: Path) -> None:
@@ -234,9 +251,9 @@ def _open_folder(folder: Path) -> None:
         taken = top.is_dir() or top.with_name(f"{top.name}.py").is_file()
         if taken and any(Path(file).is_relative_to(known) for known in _folders):
             del sys.modules[name]
-    sys.path[:] = [entry for entry in sys.path if entry not in _folders]
     _folders[:] = [str(folder), *(known for known in _folders if known != str(folder))]
-    sys.path += _folders
+    if _BesidePlugins not in sys.meta_path:
+        sys.meta_path.append(_BesidePlugins)
     importlib.invalidate_caches()
 
 

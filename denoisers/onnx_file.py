@@ -170,6 +170,11 @@ def _compared(
                 f"than the one it was traced with: {plugins.describe_error(error)}"
             ) from error
         expected = method.denoise(frame, sigma)
+        if estimate.shape != expected.shape:
+            raise UsageError(
+                f"it cannot be exported: the file returns shape {tuple(estimate.shape)} for a "
+                f"frame {tuple(frame.shape)}"
+            )
         difference = float((estimate - expected).abs().max())
         if not difference <= TOLERANCE:  # nan, too
             raise UsageError(
