@@ -14,6 +14,7 @@ from denoisebench.datasets.pairs import NoisyFolder, Pairs
 from denoisebench.datasets.real import REAL_SETS
 from denoisebench.datasets.standard import STANDARD_SETS
 from denoisebench.datasets.stills import Stills
+from denoisebench.datasets.training import DocumentaryBsds432
 from denoisebench.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ NAMED: dict[str, Callable[[], StoredDataset]] = {
     "stills": Stills,
     **STANDARD_SETS,
     **REAL_SETS,
+    DocumentaryBsds432.name: DocumentaryBsds432,
 }
 PREFIXED: dict[str, Callable[[str], StoredDataset]] = {
     "folder": Folder,

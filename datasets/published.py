@@ -7,7 +7,8 @@ A manifest is a TOML file:
     licence = "none stated"
     cite = "Zhang et al. 2017, …"
     folder = "standard/Set12"          # within the data folder; the name unless given
-    splits = ["train", "test"]         # a path's first folder; one split, test, unless given
+    splits = ["train", "test"]         # of several, a path's first folder says which; test, unless
+                                       # given
     pixels = [500, 500]                # width and height, where all frames must have the same
     source.ffdnet.url = "https://…/"   # what the files' urls continue; several sources
                                        # are told apart by a folder of the files' paths; without
@@ -262,8 +263,9 @@ def _entry(frame: dict[str, Any], content: dict[str, Any]) -> Entry:
     """Return the frame of a manifest's table."""
     sources = content.get("source", {"": {}})
     clean = frame.get("clean", frame)
-    split, frame_path = "test", clean["path"]
-    if "splits" in content:
+    splits = content.get("splits", ["test"])
+    split, frame_path = splits[0], clean["path"]
+    if len(splits) > 1:
         split, _, frame_path = frame_path.partition("/")
     return Entry(
         id=frame.get("id", str(PurePosixPath(frame_path).with_suffix(""))),

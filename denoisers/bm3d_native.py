@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -38,10 +38,24 @@ class BM3DNative:
             (more blocks, a lower threshold).
         grain: for correlated noise, the standard deviation in pixels of the Gaussian window that
             white noise went through; 0 for white noise.
+        threshold: of the first stage's coefficients, in standard deviations of their noise; 0 for
+            the profile's.
+        wiener: noise variance in the second stage's Wiener factor, relative to the true one; 0 for
+            the profile's.
     """
 
     profile: Literal["normal", "fast", "high"] = "normal"
     grain: float = 0.0
+    threshold: float = 0.0
+    wiener: float = 0.0
+    search: ClassVar[dict[str, tuple[object, ...]]] = {
+        "threshold": (2.7, 2.8, 2.9, 3.0),
+        "wiener": (0.35, 0.45, 0.55),
+    }
+
+    def __post_init__(self) -> None:
+        if min(self.grain, self.threshold, self.wiener) < 0:
+            raise ValueError("grain, threshold and wiener must not be negative")
 
     def load(self, device: str) -> str | None:
         """Compile for the CPU; return a remark where torch takes the place of numba."""
@@ -51,16 +65,22 @@ class BM3DNative:
         return remark_on_torch()
 
     def denoise(self, noisy: np.ndarray | torch.Tensor, sigma: float) -> np.ndarray | torch.Tensor:
-        from denoisebench.denoisers.classic.bm3d_stages import gaussian_kernel
+        from denoisebench.denoisers.classic.bm3d_stages import PROFILES, gaussian_kernel
 
+        profile = PROFILES[self.profile]
+        profile = replace(
+            profile,
+            threshold=self.threshold or profile.threshold,
+            wiener=self.wiener or profile.wiener,
+        )
         kernel = gaussian_kernel(self.grain) if self.grain > 0 else None
         if takes_numba(noisy):
             from denoisebench.denoisers.classic.bm3d import bm3d
 
-            return bm3d(noisy, sigma, kernel=kernel, profile=self.profile)
+            return bm3d(noisy, sigma, kernel=kernel, profile=profile)
         from denoisebench.denoisers.classic.bm3d_torch import bm3d_by_torch
 
         def denoised(frame: torch.Tensor) -> torch.Tensor:
-            return bm3d_by_torch(frame, sigma, kernel=kernel, profile=self.profile)
+            return bm3d_by_torch(frame, sigma, kernel=kernel, profile=profile)
 
         return by_tensor(noisy, denoised)

@@ -21,7 +21,7 @@ FILES = weights_by_sigma("dcgan", 11.4, 15, 25, 50)
     requires=("torch", "safetensors"),
     weights=tuple(FILES.values()),
     sigmas=tuple(FILES),
-    note="Cut down to a CPU: 2,000 iterations at half the width; to be replaced by GPU weights.",
+    note="Trained on documentary's train frames.",
 )
 @dataclass(frozen=True)
 class Dcgan(SpecialisedGenerator):

@@ -257,7 +257,7 @@ class FFmpegFft:
     colour="opponent",
     requires=("av",),
     note=f"{_16_BIT} Each block is a group of its own, as the filter's default is: larger groups "
-    "score lower.",
+    "score lower. Last bits differ with the number of threads.",
 )
 @dataclass(frozen=True)
 class FFmpegBm3d:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class NonLocalBayes:
 
     flat: float = 1.05
     reach: float = 4.0
+    search: ClassVar[dict[str, tuple[object, ...]]] = {
+        "flat": (1.0, 1.05, 1.1),
+        "reach": (2.0, 4.0, 6.0),
+    }
 
     def load(self, device: str) -> None:
         """Compile the kernels, or take them from the cache."""

@@ -21,7 +21,8 @@ FILES = weights_by_sigma("residual-cnn", 15, 25, 50)
     requires=("torch", "safetensors"),
     weights=tuple(FILES.values()),
     sigmas=tuple(FILES),
-    note="Cut down to a CPU: 2,000 iterations at half the width; to be replaced by GPU weights.",
+    note="Trained on documentary's train frames, cut down to a CPU: 2,000 iterations at half "
+    "the width.",
 )
 @dataclass(frozen=True)
 class ResidualCnn(SpecialisedGenerator):

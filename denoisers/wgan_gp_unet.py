@@ -21,7 +21,8 @@ FILES = weights_by_sigma("wgan-gp-unet", 11.4, 15, 25, 50)
     requires=("torch", "safetensors"),
     weights=tuple(FILES.values()),
     sigmas=tuple(FILES),
-    note="Cut down to a CPU: 2,000 iterations at half the width; to be replaced by GPU weights.",
+    note="Trained on documentary's train frames; for sigma 11.4, cut down to a CPU: 2,000 "
+    "iterations at half the width.",
 )
 @dataclass(frozen=True)
 class WganGpUNet(SpecialisedGenerator):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from denoisebench.denoisers import registry
 from denoisebench.denoisers.classic import transforms
 from denoisebench.denoisers.classic.block_transforms import (
     bior15_matrix,
@@ -238,3 +239,13 @@ def test_a_kernel_of_one_pixel_is_white_noise() -> None:
 def test_a_kernel_and_a_psd_are_one_too_many() -> None:
     with pytest.raises(ValueError, match="not both"):
         bm3d(noisy_photograph(9, 9), SIGMA, kernel=np.ones((1, 1)), psd=np.ones((9, 9)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_scores_what_the_authors_package_scores(channels: int) -> None:
+    clean, noisy = photograph(120, 130, channels), noisy_photograph(120, 130, channels)
+    [theirs] = registry.select(["bm3d"])
+    reference = rms(theirs.build().denoise(noisy, SIGMA), clean)
+    for profile in PROFILES:
+        loss = 20 * np.log10(rms(bm3d(noisy, SIGMA, profile=profile), clean) / reference)
+        assert abs(loss) < 0.15, f"{profile}: {loss:.3f} dB"

@@ -35,6 +35,8 @@ enter("turtle", cost=40000.0)
 enter("snail", cost=9e5, omitted="it would take more time than all others together")
 enter("ant", cost=0.5)
 enter("bee")
+enter("unicorn", requires=("horn_of_it",))
+enter("pegasus", requires=("horn_of_it",))
 """
 
 
@@ -159,3 +161,23 @@ def test_what_all_leaves_out_is_said_under_the_table_with_the_command_that_adds_
         assert "Snail" in again.stdout
     silent = bench(*words, "--methods", "all", "--exclude", f"{others},snail")
     assert "Snail" not in silent.stdout
+
+
+def test_a_pattern_leaves_out_what_lacks_a_library_and_says_so(
+    ask: Bench, photos: Path, plugin: Path
+) -> None:
+    words = ["run", "--dataset", f"folder:{photos}", "--sigma", "25", "--frames", "1"]
+    words += ["--plugin", plugin, "--out", "out"]
+    result = ask(*words, "--methods", "bee,unicorn,p*us")
+    assert result.returncode == 3  # it was asked for by name
+    assert "Pegasus |" not in result.stdout
+    assert "Unicorn" in result.stdout
+    sentence = "Left out, as they cannot run here: `pegasus` (needs horn_of_it, not installed)."
+    assert sentence in result.stdout
+    assert sentence in (plugin.parent / "out" / "table1.md").read_text(encoding="utf-8")
+    among = ask(*words, "--methods", "bee,*us,*corn")
+    assert among.returncode == 0
+    assert "here: `pegasus`, `unicorn` (needs horn_of_it, not installed)." in among.stdout
+    nothing = ask(*words, "--methods", "*corn")
+    assert nothing.returncode == 2
+    assert "can run here: unicorn: needs horn_of_it, not installed" in nothing.stderr

@@ -35,10 +35,10 @@ CHANGES = {
     "width = 64": "width = 8",
     "width = 48": "width = 4",
     "bottleneck = 64": "bottleneck = 8",
-    "batch = 16": "batch = 2",
+    "batch = 48": "batch = 2",
     "patch = 96": "patch = 16",
     "iterations = 60000": "iterations = 6",
-    "validate_every = 1000": "validate_every = 3",
+    "validate_every = 2000": "validate_every = 3",
 }
 
 
@@ -155,7 +155,7 @@ def test_an_interrupt_in_the_middle_of_a_line_is_taken_as_any_other(
 def test_a_training_that_diverges_says_so(
     ask: Bench, tiny: Path, photos: Path, tmp_path: Path
 ) -> None:
-    text = tiny.read_text().replace("learning_rate = 0.0005", "learning_rate = 1e30")
+    text = tiny.read_text().replace("learning_rate = 0.0006", "learning_rate = 1e30")
     tiny.write_text(text)
     result = ask("train", tiny, "--data", f"folder:{photos}", "--device", "cpu", "--out", "out")
     assert result.returncode == 3

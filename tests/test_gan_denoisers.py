@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from denoisebench.datasets.catalogue import open_dataset
 from denoisebench.denoisers import registry
 from denoisebench.denoisers.gan import recipe
-from denoisebench.denoisers.gan.checkpoint import save_weights
+from denoisebench.denoisers.gan.checkpoint import save_weights, store_half
 from denoisebench.denoisers.gan.inference import (
     SpecialisedGenerator,
     TrainedGenerator,
@@ -20,6 +21,7 @@ from denoisebench.denoisers.gan.inference import (
 )
 from denoisebench.denoisers.gan.networks import build_generator
 from denoisebench.denoisers.torch_denoiser import by_tiles
+from denoisebench.training.data import TrainingData, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,11 +112,40 @@ def test_shipped_weights_are_what_their_card_says(path: Path) -> None:
     network = load_generator(path)
     assert sum(weight.numel() for weight in network.parameters()) == card["parameters"]
     assert card["recipe_digest"] == recipe.load(card["name"], card["changes"]).digest
-    assert card["data"]["name"] == "documentary"
+    assert card["data"]["name"] in ("documentary", "train:documentary-bsds432")
     wanted = SIGMAS if card["recipe"]["data"]["sigma_range"] else [path.stem.rpartition("-")[2]]
     assert list(card["val_psnr"]) == wanted
     assert card["command"].startswith("bench train ")
     assert "/" not in card["command"]
+
+
+def test_the_frames_that_the_best_weights_learned_from_are_at_hand(documentary_root: Path) -> None:
+    """Training again starts from the same pictures, in the same order."""
+    if not (documentary_root / "bsds432").is_dir():
+        pytest.skip("BSDS is not on disk; DENOISEBENCH_DATA holds no folder bsds432")
+    card = json.loads((WEIGHTS[0].parent / "wgan-gp-unet-best.json").read_text(encoding="utf-8"))
+    dataset = open_dataset(recipe.load("best").dataset)
+    train, val = split(dataset)
+    assert len(train) == dataset.size("train") == card["data"]["train_frames"]
+    assert (
+        TrainingData(dataset, train, val, (25,), torch.device("cpu")).digest
+        == (card["data"]["digest"])
+    )
+
+
+def test_weights_stored_in_half_the_space_denoise_alike(tmp_path: Path) -> None:
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    save_weights(
+        full,
+        generator("best"),
+        {"generator": json.dumps(asdict(replace(recipe.load("best").generator, width=16)))},
+    )
+    store_half(full, half)
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    noisy, sigma = frame(16, 16), torch.tensor([0.1])
+    expected, found = (load_generator(file)(noisy, sigma) for file in (full, half))
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().max() < 1e-2
 
 
 def specialised(tmp_path: Path, *sigmas: float) -> SpecialisedGenerator:

@@ -29,9 +29,8 @@ _OPTIONS = (
     ),
     click.option(
         "--data",
-        default="documentary",
-        show_default=True,
-        help="A data set with train and val frames, or folder:PATH, of which a tenth validates.",
+        help="A data set with train and val frames, or folder:PATH, of which a tenth validates.  "
+        "[default: the recipe's, or documentary]",
     ),
     click.option(
         "--device",

@@ -197,7 +197,7 @@ class Plan:
         forced: specs of the methods to measure again.
         threads: number of threads of every library.
         rules: rules of timing.
-        left_out: sentences on methods that ``all`` leaves out, for readers of the table.
+        left_out: sentences on methods that patterns leave out, for readers of the table.
     """
 
     options: RunOptions
@@ -262,7 +262,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
     registry.load_files(options.plugins, options.timeout)
     _check_plugins(options)
     torch_model.load_models(options.torch, options.checkpoints, options.timeout)
-    rows = _rows(options)
+    rows, lacking = _able(_rows(options))
     metrics = select_metrics(options.metrics)
     model = None if options.noise is None else noise.select_noise(options.noise)
     forced = frozenset(method.spec for method in registry.select(options.force))
@@ -293,7 +293,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         forced,
         options.threads or threads.available_cores(),
         TimingRules(),
-        _left_out(options, rows),
+        _left_out(options, rows, lacking),
     )
     return plan, line
 
@@ -358,8 +358,24 @@ def _with_noisy(rows: list[PlannedRow]) -> list[PlannedRow]:
     return [PlannedRow(noisy, noisy.card.devices[0], False), *rows]
 
 
-def _left_out(options: RunOptions, rows: list[PlannedRow]) -> tuple[str, ...]:
-    """Say which methods ``all`` leaves out that the user did not, and how to add them."""
+def _left_out(
+    options: RunOptions, rows: list[PlannedRow], lacking: dict[str, str]
+) -> tuple[str, ...]:
+    """Say which methods patterns leave out that the user did not, and how to add them."""
+    return (*_omitted(options, rows), *_in_words(lacking))
+
+
+def _in_words(lacking: dict[str, str]) -> tuple[str, ...]:
+    """Name the methods that lack something, those that lack the same together; one sentence."""
+    sharing: dict[str, list[str]] = {}
+    for name, reason in lacking.items():
+        sharing.setdefault(reason, []).append(f"`{name}`")
+    told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in sharing.items())
+    return (f"Left out, as they cannot run here: {told}.",) if told else ()
+
+
+def _omitted(options: RunOptions, rows: list[PlannedRow]) -> tuple[str, ...]:
+    """Say which methods are not among ``all``, and how to add them."""
     if "all" not in options.methods:
         return ()
     here = {row.method.card.name for row in rows}
@@ -411,6 +427,30 @@ def _rows(options: RunOptions) -> list[PlannedRow]:
     if not rows:
         raise UsageError(f"none of these methods runs on {options.device}; `bench list` shows all")
     return rows
+
+
+def _able(rows: list[PlannedRow]) -> tuple[list[PlannedRow], dict[str, str]]:
+    """Set aside the methods that a pattern brought in though they lack a library or weights.
+
+    A plugin that is broken stays: readers of the table must see it fail.
+
+    Returns:
+        The other rows, and what each method lacks, by its name.
+
+    Raises:
+        UsageError: no row is left.
+    """
+    lacking = {
+        row.method.card.name: row.method.card.unavailable or ""
+        for row in rows
+        if not row.asked_by_name and row.method.card.problem is None
+    }
+    lacking = {name: reason for name, reason in lacking.items() if reason}
+    able = [row for row in rows if row.asked_by_name or row.method.card.name not in lacking]
+    if not able:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in lacking.items())
+        raise UsageError(f"none of these methods can run here: {reasons}")
+    return able, lacking
 
 
 def _check_plugins(options: RunOptions) -> None:

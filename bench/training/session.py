@@ -61,7 +61,7 @@ class TrainingOptions:
     recipe: str
     changes: tuple[tuple[str, str], ...] = ()
     sigma: float | None = None
-    data: str = "documentary"
+    data: str | None = None
     device: str = "auto"
     iterations: int | None = None
     minutes: float | None = None
@@ -88,8 +88,8 @@ class TrainingOptions:
         words = ["torchrun", f"--nproc-per-node={processes}", "--no-python"] if processes else []
         words += ["bench", "train", self.recipe]
         words += [word for key, value in self.changes for word in ("--set", f"{key}={value}")]
-        words += ["--data", self.data, "--device", self.device]
-        for name in ("sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
+        words += ["--device", self.device]
+        for name in ("data", "sigma", "iterations", "minutes", "seed", "threads", "vgg", "out"):
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name}", f"{value:.15g}" if isinstance(value, float) else str(value)]
@@ -192,7 +192,7 @@ def _prepare(
     options: TrainingOptions, recipe: Recipe, device: torch.device
 ) -> tuple[TrainingData, Trainer]:
     """Read the frames and make the networks."""
-    dataset = open_dataset(options.data)
+    dataset = open_dataset(options.data or recipe.dataset or "documentary")
     train, val = split(dataset)
     sigma = _DEFAULT_SIGMA if options.sigma is None else options.sigma
     crops = Crops([frame.read() for frame in train], recipe.data, sigma, device)

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.gaussian_groups import centre, shrink, variance
-from denoisebench.denoisers.classic.grids import block_grid
+from denoisebench.denoisers.classic.grids import Tiles, block_grid, cuts, tiles_in_turns
 from denoisebench.denoisers.classic.similar_patches import (
     add_patches,
     find_similar,
@@ -127,22 +127,15 @@ def _add_tiles(
     step: BayesStep,
     rows: np.ndarray,
     columns: np.ndarray,
-    side: int,
+    tiles: Tiles,
     total: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Add up all tiles, ``side`` reference patches wide: every other one in both directions.
-
-    Those that lie between follow in three further turns.
-    """
-    down, across = (len(rows) + side - 1) // side, (len(columns) + side - 1) // side
+    """Add up all tiles, turn by turn."""
     for turn in range(4):
-        first_row, first_column = turn // 2, turn % 2
-        high, wide = (down - first_row + 1) // 2, (across - first_column + 1) // 2
-        for job in prange(high * wide):
-            r = (2 * (job // wide) + first_row) * side
-            c = (2 * (job % wide) + first_column) * side
-            _add_tile(noisy, pilot, step, rows[r : r + side], columns[c : c + side], total, weights)
+        for tile in prange(tiles.turns[turn], tiles.turns[turn + 1]):
+            top, bottom, left, right = tiles.bounds[tile]
+            _add_tile(noisy, pilot, step, rows[top:bottom], columns[left:right], total, weights)
 
 
 def estimate_patches(
@@ -169,9 +162,10 @@ def estimate_patches(
     rows, columns = (block_grid(size, step.size, stride) for size in noisy.shape[1:])
     # Tiles of one turn are a tile apart, and a group reaches beyond its tile by a radius.
     side = max(_TILE, math.ceil((2 * step.radius + step.size) / stride))
+    tiles = tiles_in_turns(cuts(len(rows), side), cuts(len(columns), side))
     total, weights = np.zeros_like(noisy), np.zeros((1, *noisy.shape[1:]), np.float32)
     # The threads share the tiles. BLAS would start its own for the larger of the small matrices.
     with threadpool_limits(1, user_api="blas"):
-        _add_tiles(noisy, pilot, step, rows, columns, side, total, weights)
+        _add_tiles(noisy, pilot, step, rows, columns, tiles, total, weights)
     total /= weights
     return total

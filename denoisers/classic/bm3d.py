@@ -16,7 +16,7 @@ from numba import prange
 from denoisebench.denoisers.classic.block_transforms import AREA, SIDE
 from denoisebench.denoisers.classic.bm3d_stages import bm3d_stages
 from denoisebench.denoisers.classic.compiled import kernel
-from denoisebench.denoisers.classic.grids import block_grid
+from denoisebench.denoisers.classic.grids import block_grid, tiles_in_turns
 from denoisebench.denoisers.classic.matching import match_tile
 from denoisebench.denoisers.classic.transforms import (
     LANES,
@@ -30,7 +30,8 @@ from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.denoisers.opponent import BASIS
 
 if TYPE_CHECKING:
-    from denoisebench.denoisers.classic.bm3d_stages import Stage
+    from denoisebench.denoisers.classic.bm3d_stages import Profile, Stage
+    from denoisebench.denoisers.classic.grids import Tiles
 
 __all__ = ["bm3d"]
 
@@ -41,7 +42,7 @@ def bm3d(
     *,
     kernel: np.ndarray | None = None,
     psd: np.ndarray | None = None,
-    profile: str = "normal",
+    profile: str | Profile = "normal",
 ) -> np.ndarray:
     """Denoise a frame.
 
@@ -51,7 +52,7 @@ def bm3d(
         sigma: standard deviation of the noise, on the same scale.
         kernel: of correlated noise, see `bm3d_stages`.
         psd: of correlated noise, likewise.
-        profile: name of the settings, see `PROFILES`.
+        profile: the settings, or their name in `bm3d_stages.PROFILES`.
 
     Returns:
         The estimate, float32 (H, W, C).
@@ -85,17 +86,8 @@ def _run(planes: np.ndarray, pilot: np.ndarray, stage: Stage) -> np.ndarray:
     least = -(-(2 * stage.radius + SIDE - 1) // stage.step)
     wide = 3 * least  # matching takes longer in narrow tiles
     total, weights = np.zeros_like(planes), np.zeros_like(planes)
-    _filter_frame(
-        planes,
-        pilot,
-        rows,
-        columns,
-        _split(len(rows), least),
-        _split(len(columns), wide),
-        stage,
-        total,
-        weights,
-    )
+    tiles = tiles_in_turns(_split(len(rows), least), _split(len(columns), wide))
+    _filter_frame(planes, pilot, rows, columns, tiles, stage, total, weights)
     total /= weights
     return total
 
@@ -111,31 +103,17 @@ def _filter_frame(
     pilot: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
-    row_bounds: np.ndarray,
-    column_bounds: np.ndarray,
+    tiles: Tiles,
     stage: Stage,
     total: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Filter all tiles, in four phases: tiles of one phase touch no pixel in common.
-
-    So they add to the sums without locks, and each pixel's summands have the same order for any
-    number of threads.
-    """
-    for phase in range(4):
-        top, left = phase // 2, phase % 2
-        down = len(row_bounds[top:-1:2])
-        across = len(column_bounds[left:-1:2])
-        for tile in prange(down * across):
-            r, c = top + 2 * (tile // across), left + 2 * (tile % across)
+    """Filter all tiles, turn by turn."""
+    for turn in range(4):
+        for tile in prange(tiles.turns[turn], tiles.turns[turn + 1]):
+            top, bottom, left, right = tiles.bounds[tile]
             _filter_tile(
-                planes,
-                pilot,
-                rows[row_bounds[r] : row_bounds[r + 1]],
-                columns[column_bounds[c] : column_bounds[c + 1]],
-                stage,
-                total,
-                weights,
+                planes, pilot, rows[top:bottom], columns[left:right], stage, total, weights
             )
 
 

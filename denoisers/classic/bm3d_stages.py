@@ -87,7 +87,7 @@ def bm3d_stages(
     *,
     kernel: np.ndarray | None = None,
     psd: np.ndarray | None = None,
-    profile: str = "normal",
+    profile: str | Profile = "normal",
 ) -> tuple[Stage, ...]:
     """Prepare the two stages; none where noise is weaker than the rounding of float32.
 
@@ -98,7 +98,7 @@ def bm3d_stages(
             with it. Its scale does not matter.
         psd: (H, W), or (H, W, C), for noise of this power spectral density, as of the discrete
             Fourier transform. Its scale does not matter. Without either, the noise is white.
-        profile: name of the settings, see `PROFILES`.
+        profile: the settings, or their name in `PROFILES`.
 
     Raises:
         ValueError: both a kernel and a PSD are given.
@@ -111,7 +111,7 @@ def bm3d_stages(
         raise ValueError("give a kernel or a PSD of the noise, not both")
     if sigma < _ROUNDING:
         return ()
-    settings = PROFILES[profile]
+    settings = PROFILES[profile] if isinstance(profile, str) else profile
     basis = BASIS if channels == 3 else np.eye(channels)
     correlation = sigma**2 * _correlation(kernel, psd, basis, 2 * settings.radius)
     first, second = bior15_matrix(), dct_matrix()

@@ -27,7 +27,7 @@ from denoisebench.denoisers.opponent import BASIS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from denoisebench.denoisers.classic.bm3d_stages import Stage
+    from denoisebench.denoisers.classic.bm3d_stages import Profile, Stage
 
 __all__ = ["bm3d_by_torch"]
 
@@ -41,7 +41,7 @@ def bm3d_by_torch(
     *,
     kernel: np.ndarray | None = None,
     psd: np.ndarray | None = None,
-    profile: str = "normal",
+    profile: str | Profile = "normal",
 ) -> torch.Tensor:
     """Denoise a frame.
 
@@ -50,7 +50,7 @@ def bm3d_by_torch(
         sigma: standard deviation of the noise, on the same scale.
         kernel: of correlated noise, see `bm3d_stages`.
         psd: of correlated noise, likewise.
-        profile: name of the settings, see `PROFILES`.
+        profile: the settings, or their name in `bm3d_stages.PROFILES`.
 
     Returns:
         The estimate, of the same shape.

@@ -14,7 +14,13 @@ from numba import prange
 
 from denoisebench.denoisers.classic.compiled import kernel
 from denoisebench.denoisers.classic.eigen import leading_eigenpairs
-from denoisebench.denoisers.classic.grids import block_grid, search_offsets
+from denoisebench.denoisers.classic.grids import (
+    Tiles,
+    block_grid,
+    cuts,
+    search_offsets,
+    tiles_in_turns,
+)
 from denoisebench.denoisers.classic.matching import match_tile
 
 __all__ = ["WnnmSettings", "denoise_by_low_rank", "shrink_singular_values", "wnnm_bound"]
@@ -68,7 +74,8 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
     one = settings
     offsets = search_offsets(one.radius)
     rows, columns = (block_grid(size, one.side, one.step) for size in planes.shape[1:])
-    tile = math.ceil((2 * one.radius + one.side) / one.step)
+    size = math.ceil((2 * one.radius + one.side) / one.step)
+    tiles = tiles_in_turns(cuts(len(rows), size), cuts(len(columns), size))
     estimate, guide = planes.copy(), planes[:1].copy()
     total, covered = np.empty_like(planes), np.empty(planes.shape[1:], np.float32)
     with threadpool_limits(1, user_api="blas"):  # the kernel's threads call it, each for itself
@@ -81,7 +88,7 @@ def denoise_by_low_rank(planes: np.ndarray, sigma: float, settings: WnnmSettings
             total[:], covered[:] = 0, 0
             remaining = np.float32(0 if number == 0 else one.remaining)
             _pass(
-                *(planes, estimate, guide, one.side, rows, columns, tile, offsets, count),
+                *(planes, estimate, guide, one.side, rows, columns, tiles, offsets, count),
                 *(np.float32(sigma), remaining, np.float32(one.weight), total, covered),
             )
             np.divide(total, covered, out=estimate)
@@ -113,7 +120,7 @@ def _pass(
     side: int,
     rows: np.ndarray,
     columns: np.ndarray,
-    tile: int,
+    tiles: Tiles,
     offsets: np.ndarray,
     count: int,
     sigma: float,
@@ -122,19 +129,12 @@ def _pass(
     total: np.ndarray,
     covered: np.ndarray,
 ) -> None:
-    """Shrink the groups of all tiles.
-
-    Those of a tile write to pixels of the neighbouring tiles at most: tiles of four colours are
-    done colour by colour, so that no two threads write to a pixel, and in one order for any number.
-    """
-    down, across = (len(rows) + tile - 1) // tile, (len(columns) + tile - 1) // tile
-    for colour in range(4):
-        top, left = colour // 2, colour % 2
-        wide = (across - left + 1) // 2
-        for i in prange((down - top + 1) // 2 * wide):
-            r, c = (2 * (i // wide) + top) * tile, (2 * (i % wide) + left) * tile
+    """Shrink the groups of all tiles, turn by turn."""
+    for turn in range(4):
+        for tile in prange(tiles.turns[turn], tiles.turns[turn + 1]):
+            top, bottom, left, right = tiles.bounds[tile]
             _shrink_tile(
-                noisy, estimate, guide, side, rows[r : r + tile], columns[c : c + tile], offsets,
+                noisy, estimate, guide, side, rows[top:bottom], columns[left:right], offsets,
                 count, sigma, remaining, weight, total, covered
             )  # fmt: skip
 

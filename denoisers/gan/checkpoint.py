@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 from denoisebench import files
@@ -66,6 +67,27 @@ def save_weights(path: Path, network: nn.Module, about: dict[str, str]) -> None:
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     with _lasting(path) as file:
         file.write(save(weights, about))
+
+
+def store_half(source: Path, target: Path) -> None:
+    """Write a weights' file anew, its convolutions rounded to float16: half the size.
+
+    They are computed with in float32 all the same. Offsets and normalisations, which are few, stay
+    as they are.
+
+    Args:
+        source: of the file, as `save_weights` writes it.
+        target: of the new file.
+
+    Raises:
+        UsageError: the new file cannot be written.
+    """
+    with safe_open(source, framework="pt") as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    half = {name: t.half() if t.dim() > 1 else t for name, t in tensors.items()}
+    with _lasting(target) as file:
+        file.write(save(half, about))
 
 
 @contextlib.contextmanager

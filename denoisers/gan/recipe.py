@@ -198,6 +198,8 @@ class Recipe:
         title: what a table calls it.
         reference: the publication it follows.
         adversary: None where the generator is trained alone.
+        dataset: the data set that it learns from, unless another is asked for; None for
+            documentary. No part of the digest: a card has the frames' own.
     """
 
     title: str
@@ -207,6 +209,7 @@ class Recipe:
     data: DataSpec
     schedule: ScheduleSpec
     adversary: AdversarySpec | None = None
+    dataset: str | None = None
 
     def __post_init__(self) -> None:
         needs = self.losses.adversarial > 0 or self.losses.feature > 0
@@ -224,7 +227,7 @@ class Recipe:
     def digest(self) -> str:
         """The first 12 hex digits of the sha256 of the content, comments and names apart."""
         content = asdict(self)
-        del content["title"], content["reference"]
+        del content["title"], content["reference"], content["dataset"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
