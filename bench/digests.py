@@ -18,6 +18,7 @@ __all__ = ["code_digest", "value_digest"]
 # Every plugin imports these modules, and no result depends on them.
 _NOT_BEHIND = {
     "denoisebench.denoisers",
+    "denoisebench.denoisers.nets.public_weights",
     "denoisebench.denoisers.registry",
     "denoisebench.digests",
     "denoisebench.errors",

@@ -12,12 +12,13 @@ import logging
 import math
 import re
 import typing
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
+from denoisebench.denoisers.nets import public_weights
 from denoisebench.digests import code_digest, value_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.parameters import matching
@@ -87,6 +88,10 @@ class Card:
         note: a remark that readers of its results need.
         weights: the files of its trained weights.
         code: further files of code that it runs, beside its own module.
+        published: its name among the public weights (`nets.public_weights`), which are used where
+            they are on disk; empty if it has none there.
+        verified: False for a network that was never run with its authors' weights: only shapes and
+            numbers of parameters are known to be right.
         sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
             method that works at any.
         cost: seconds that it takes for a megapixel of RGB on one core, roughly, of a slow method:
@@ -117,6 +122,8 @@ class Card:
     note: str = ""
     weights: tuple[Path, ...] = ()
     code: tuple[Path, ...] = ()
+    published: str = ""
+    verified: bool = True
     sigmas: tuple[float, ...] = ()
     cost: float = 0.0
     omitted: str = ""
@@ -130,6 +137,8 @@ class Card:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
             return f"its weights are missing: {', '.join(lost)}"
+        if self.published and (problem := public_weights.unavailable(self.published)):
+            return problem
         return plugins.lacking(self.requires)
 
     def unfit(self, sigma: float) -> str | None:
@@ -298,11 +307,12 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note", "omitted"),
+        ("reference", "licence", "colour", "note", "omitted", "published"),
         ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(
-        ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
+        ("blind", "deterministic", "sees_clean", "verified"),
+        ("True or False", lambda v: isinstance(v, bool)),
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
     "array": ("'numpy', 'torch' or 'by device'", lambda v: v in ("numpy", "torch", "by device")),
@@ -497,6 +507,70 @@ def _list_broken(name: str, problem: str) -> str:
     return listed
 
 
+_without_given: dict[str, Card] = {}
+"""Cards, by name, of the methods whose weights the user gave, as they were before."""
+
+
+def use_weights(given: Iterable[str]) -> None:
+    """Let files of the user's take the place of the public weights of methods.
+
+    The files are read, so that one that does not fit is told before anything runs.
+
+    Args:
+        given: ``METHOD=FILE`` each; a method may have a file for grey frames and one for colour.
+            Those of an earlier call are forgotten.
+
+    Raises:
+        UsageError: there is no such method or file, or the file does not fit the method.
+
+    Examples:
+        >>> use_weights(["median=net.pth"])
+        Traceback (most recent call last):
+            ...
+        denoisebench.errors.UsageError: --weights median=net.pth: median takes no weights; those \
+that do: dncnn, dncnn-blind, drunet, fdncnn, ffdnet, ircnn, nafnet, restormer, restormer-blind, \
+scunet, swinir
+    """
+    _cards.update(_without_given)
+    _without_given.clear()
+    public_weights.give(())
+    files = [_given_file(text) for text in given]
+    for name in dict.fromkeys(file.method for file in files):
+        _without_given[name] = card = _cards[name]
+        theirs = [file for file in files if file.method == name]
+        _cards[name] = replace(
+            card,
+            title=f"{card.title} ({', '.join(plain(file.name) for file in theirs)})",
+            licence=f"{card.licence.partition(';')[0]}; weights not known",
+            note="With weights that the user gave; nothing is known of their training.",
+            sigmas=(),
+            verified=True,
+        )
+    public_weights.give(files)
+
+
+def _given_file(text: str) -> public_weights.WeightsFile:
+    """Read ``METHOD=FILE``.
+
+    Raises:
+        UsageError: it has another form, there is no such method, or the file does not fit it.
+    """
+    name, _, path = text.partition("=")
+    known = cards()
+    if not path:
+        raise UsageError(f"--weights {text}: write METHOD=FILE")
+    if name not in known:
+        raise UsageError(f"--weights {text}: {unknown('method', name, known)}")
+    if not known[name].published:
+        those = ", ".join(card.name for card in known.values() if card.published)
+        raise UsageError(f"--weights {text}: {name} takes no weights; those that do: {those}")
+    try:
+        factory: Any = known[name].factory
+        return public_weights.given_file(name, Path(path), factory.channels_of(Path(path)))
+    except UsageError as error:
+        raise UsageError(f"--weights {plain(text)}: {error}") from error
+
+
 def cards() -> dict[str, Card]:
     """Give the cards of all known methods by name: controls first, then in alphabetical order.
 
@@ -649,6 +723,9 @@ def weights_digest(card: Card) -> str | None:
         >>> weights_digest(cards()["median"]) is None
         True
     """
-    if not card.weights or card.unavailable is not None:
+    if not (card.weights or card.published) or card.unavailable is not None:
         return None
-    return hashlib.sha256(b"".join(file.read_bytes() for file in card.weights)).hexdigest()
+    files = list(card.weights)
+    if card.published:
+        files += [file.path for file in public_weights.in_use(card.published)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

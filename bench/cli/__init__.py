@@ -23,6 +23,7 @@ _VERBS = (
     "schema",
     "list",
     "data",
+    "weights",
     "tune",
     "train",
     "study",

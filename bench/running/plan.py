@@ -65,6 +65,7 @@ class RunOptions:
         plugins: Python files with further methods.
         torch: expressions that name networks of the user's, see `torch_model.read_model`.
         checkpoints: files of these networks' weights, in the same order; empty for none.
+        weights: files of the user's, each ``METHOD=FILE``, see `registry.use_weights`.
         force: expressions that name methods to measure again.
         keep_images: number of frames, spread evenly, whose crops are kept for the report.
         out: the run's folder; None takes one in ``results``, see `Plan.default_name`.
@@ -94,6 +95,7 @@ class RunOptions:
     plugins: tuple[Path, ...] = ()
     torch: tuple[str, ...] = ()
     checkpoints: tuple[Path, ...] = ()
+    weights: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     keep_images: int = 4
     out: Path | None = None
@@ -110,8 +112,8 @@ class RunOptions:
             if implied or option.name in ("fresh", "force"):
                 continue
             flag = _FLAGS.get(option.name, f"--{option.name.replace('_', '-')}")
-            if option.name in ("plugins", "torch", "checkpoints"):
-                words += [word for path in value for word in (flag, str(path))]
+            if option.name in ("plugins", "torch", "checkpoints", "weights"):
+                words += [word for item in value for word in (flag, str(item))]
             elif isinstance(value, tuple):
                 words += [flag, ",".join(map(_word, value))]
             else:
@@ -136,6 +138,7 @@ class FurtherOptions(TypedDict, total=False):
         threads: for every library; None is the number of cores.
         torch: networks of yours, ``FILE.py:CLASS``, see docs/your-model.md.
         checkpoints: files of their weights, one for each.
+        weights: files in place of the public weights of methods, each ``METHOD=FILE``.
         force: methods to measure again, as ``methods``.
         keep_images: number of frames whose crops are kept for the report.
         fresh: set aside what the folder holds.
@@ -155,6 +158,7 @@ class FurtherOptions(TypedDict, total=False):
     threads: int | None
     torch: str | Sequence[str]
     checkpoints: str | Path | Sequence[str | Path]
+    weights: str | Sequence[str]
     force: str | Sequence[str]
     keep_images: int
     fresh: bool
@@ -260,6 +264,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
     _check_numbers(options)
     _check_machine(options.machine)
     registry.load_files(options.plugins, options.timeout)
+    registry.use_weights(options.weights)
     _check_plugins(options)
     torch_model.load_models(options.torch, options.checkpoints, options.timeout)
     rows, lacking = _able(_rows(options))

@@ -299,6 +299,7 @@ class _RowRun:
             method.source,
             method.trained,
             torch_model.model_behind(method),
+            tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = self._folder.store.begin_session(method.spec, device, started)

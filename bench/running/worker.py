@@ -57,6 +57,7 @@ class Task:
         source: `registry.source_digest` of the method, as its results will carry it.
         weights: `registry.weights_digest`, likewise.
         model: the user's network around which the method is made; None for any other method.
+        given: files of the user's for it, see `registry.use_weights`.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Task:
     source: str | None = None
     weights: str | None = None
     model: TorchModel | None = None
+    given: tuple[str, ...] = ()
 
 
 class SharedFrames:
@@ -250,6 +252,7 @@ def load_method(task: Task) -> tuple[Denoiser, Card, str]:
         torch_model.enter(task.model)
     if task.module is not None and task.method.partition("[")[0] not in registry.cards():
         importlib.import_module(task.module)
+    registry.use_weights(task.given)
     [method] = registry.select([task.method])
     for module in method.card.requires:
         importlib.import_module(module)
