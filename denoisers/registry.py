@@ -137,7 +137,7 @@ class Card:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
             return f"its weights are missing: {', '.join(lost)}"
-        if self.published and (problem := public_weights.unavailable(self.published)):
+        if self.published and (problem := public_weights.without_weights(self.published)):
             return problem
         return plugins.lacking(self.requires)
 

@@ -13,7 +13,7 @@ from denoisebench.denoisers.nets.dncnn import DnCNN, FDnCNN
 from denoisebench.denoisers.nets.drunet import DRUNet
 from denoisebench.denoisers.nets.ffdnet import FFDNet
 from denoisebench.denoisers.nets.ircnn import IRCNN
-from denoisebench.denoisers.nets.layers import conv_stack, folded, parameter_count
+from denoisebench.denoisers.nets.layers import conv_stack, fold_batch_norm, parameter_count
 from denoisebench.denoisers.nets.nafnet import NAFNet
 from denoisebench.denoisers.nets.restormer import Restormer
 from denoisebench.denoisers.nets.scunet import SCUNet
@@ -161,7 +161,7 @@ def test_folding_keeps_the_function_of_a_trained_stack() -> None:
     images = torch.rand(4, 3, 16, 16)
     for _ in range(3):
         stack(images)  # moves the running statistics
-    plain = folded(stack)
+    plain = fold_batch_norm(stack)
     assert torch.allclose(plain(images), stack.eval()(images), atol=1e-5)
     names = [name for name, _ in plain.named_parameters()]
     assert names == [name for name, _ in conv_stack(3, 3, 8, 6).named_parameters()]

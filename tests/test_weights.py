@@ -56,7 +56,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give each test a folder of weights of its own, and take back the files that it gives."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    monkeypatch.setenv(public_weights.VARIABLE, str(folder))
+    monkeypatch.setenv(public_weights.WEIGHTS_VARIABLE, str(folder))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield folder
     registry.use_weights(())
@@ -419,7 +419,7 @@ def test_a_damaged_file_of_the_manifest_is_not_used(place: Path) -> None:
 def authors(monkeypatch: pytest.MonkeyPatch) -> Path:
     if not AUTHORS.is_dir():
         pytest.skip(f"the authors' weights are not on disk: {AUTHORS} does not exist")
-    monkeypatch.setenv(public_weights.VARIABLE, str(AUTHORS))
+    monkeypatch.setenv(public_weights.WEIGHTS_VARIABLE, str(AUTHORS))
     return AUTHORS
 
 
@@ -465,5 +465,5 @@ def test_the_authors_weights_denoise(
 
 
 def test_fetch_leaves_what_an_installed_package_has(authors: Path) -> None:
-    assert public_weights.lacking(["ffdnet"]) == []
+    assert public_weights.to_fetch(["ffdnet"]) == []
     fetching.fetch([])

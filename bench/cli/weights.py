@@ -49,7 +49,7 @@ def _list(names: tuple[str, ...], form: str) -> None:
     from tabulate import tabulate
 
     click.echo(tabulate([_row(file) for file in files], "keys", disable_numparse=True))
-    shared.say(f"Folder: {public_weights.folder()}")
+    shared.say(f"Folder: {public_weights.weights_folder()}")
     for file in files:
         if file.page and not file.on_disk:
             shared.say(f"{file.name}: to be had by hand from {file.page}")
@@ -99,7 +99,7 @@ def _fetch(names: tuple[str, ...]) -> None:
     """
     from denoisebench.denoisers.nets import fetching, public_weights
 
-    files = public_weights.lacking(names)
+    files = public_weights.to_fetch(names)
     fetching.fetch(files)
     for file in files:
         shared.say(f"{file.path}: {file.licence}; cite {file.citation}")
@@ -118,9 +118,9 @@ def _verify(names: tuple[str, ...]) -> None:
     chosen = [file for file in files if file.on_disk or file.name in names]
     for file in chosen:
         factory: Any = registry.cards()[file.method].factory
-        shared.say(f"{file.name}: intact, by {fetching.check(file, factory.load_file)}")
+        shared.say(f"{file.name}: intact, by {fetching.check_file(file, factory.load_file)}")
     if not chosen:
-        shared.say(f"none of these is on disk: {public_weights.folder()}")
+        shared.say(f"none of these is on disk: {public_weights.weights_folder()}")
 
 
 @weights_command.command("path")

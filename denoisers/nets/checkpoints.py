@@ -5,6 +5,7 @@ No file is ever allowed to run code: pickles are read by ``weights_only``.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,7 +77,8 @@ def _content(path: Path) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of unusual pickles
+            return torch.load(path, map_location="cpu", weights_only=True)
     except ImportError as error:
         raise UsageError(
             f"{path.name}: {error.name} is missing, which reads such files; "

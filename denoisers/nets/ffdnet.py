@@ -28,7 +28,7 @@ class FFDNet(nn.Module):
         width: channels of every layer but the last.
         depth: number of convolutions, at least 2.
         batch_norm: normalise the layers between the first and the last, as the paper trains it;
-            see `layers.folded`.
+            see `layers.fold_batch_norm`.
 
     Examples:
         >>> network = FFDNet(channels=3, width=8, depth=4)

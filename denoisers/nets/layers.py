@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["conv_stack", "folded", "parameter_count", "with_sigma_map"]
+__all__ = ["conv_stack", "fold_batch_norm", "parameter_count", "with_sigma_map"]
 
 
 def conv_stack(
@@ -49,7 +49,7 @@ def _conv(inputs: int, outputs: int) -> nn.Module:
     return conv
 
 
-def folded(stack: nn.Sequential) -> nn.Sequential:
+def fold_batch_norm(stack: nn.Sequential) -> nn.Sequential:
     """Return the same function as a `conv_stack` has in evaluation, without normalisation.
 
     Each normalisation by the running statistics is an affine map of a channel, and is taken into
@@ -57,7 +57,7 @@ def folded(stack: nn.Sequential) -> nn.Sequential:
 
     Examples:
         >>> stack, image = conv_stack(1, 1, 8, 4, batch_norm=True).eval(), torch.rand(1, 1, 8, 8)
-        >>> bool((stack(image) - folded(stack)(image)).abs().max() < 1e-5)
+        >>> bool((stack(image) - fold_batch_norm(stack)(image)).abs().max() < 1e-5)
         True
     """
     layers: list[nn.Module] = []

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
-    "VARIABLE",
+    "WEIGHTS_VARIABLE",
     "WeightsFile",
-    "advice",
     "choose",
-    "folder",
     "give",
     "given_file",
     "in_use",
-    "lacking",
     "listed",
     "methods",
     "named",
-    "unavailable",
+    "remedy",
+    "to_fetch",
+    "weights_folder",
+    "without_weights",
 ]
 
-VARIABLE = "DENOISEBENCH_WEIGHTS"
+WEIGHTS_VARIABLE = "DENOISEBENCH_WEIGHTS"
 
 _MANIFEST = Path(__file__).with_name("weights.toml")
 _REACH = 1.2  # the largest ratio of a sigma and the one that weights are trained for, either way
@@ -84,7 +84,9 @@ class WeightsFile:
         if self.given is not None:
             return self.given
         installed = _package_folder(self.package) if self.package else None
-        return folder() / self.name if installed is None else installed / Path(self.name).name
+        return (
+            weights_folder() / self.name if installed is None else installed / Path(self.name).name
+        )
 
     @property
     def on_disk(self) -> bool:
@@ -97,9 +99,9 @@ class WeightsFile:
         return _KINDS[self.channels]
 
 
-def folder() -> Path:
+def weights_folder() -> Path:
     """Return the folder of the files, whether it exists or not."""
-    if given := os.environ.get(VARIABLE):
+    if given := os.environ.get(WEIGHTS_VARIABLE):
         return Path(os.path.expanduser(given))
     return _cache()
 
@@ -191,7 +193,7 @@ def named(names: Iterable[str]) -> list[WeightsFile]:
     return list(found.values())
 
 
-def lacking(names: Iterable[str]) -> list[WeightsFile]:
+def to_fetch(names: Iterable[str]) -> list[WeightsFile]:
     """Return the files to fetch, that methods or files by their names be complete.
 
     Of a method these are the first for each kind of frames and sigma that no file on disk serves.
@@ -202,7 +204,7 @@ def lacking(names: Iterable[str]) -> list[WeightsFile]:
     Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as os.environ["DENOISEBENCH_WEIGHTS"]:
-        ...     [file.name for file in lacking(["drunet"])]
+        ...     [file.name for file in to_fetch(["drunet"])]
         ['drunet_gray.pth', 'drunet_color.pth']
         >>> del os.environ["DENOISEBENCH_WEIGHTS"]
     """
@@ -255,7 +257,7 @@ def in_use(method: str) -> list[WeightsFile]:
     Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as os.environ["DENOISEBENCH_WEIGHTS"]:
-        ...     _ = Path(folder(), "drunet_gray.pth").write_bytes(b"")
+        ...     _ = Path(weights_folder(), "drunet_gray.pth").write_bytes(b"")
         ...     print([file.name for file in in_use("drunet")])
         ['drunet_gray.pth']
         >>> del os.environ["DENOISEBENCH_WEIGHTS"]
@@ -287,7 +289,7 @@ def choose(method: str, channels: int, sigma: float) -> WeightsFile:
         raise ValueError(f"trained for sigma {trained}, not for {sigma:.3g}")
     here = [f for f in in_use(method) if (f.channels, f.sigma) == (channels, nearest.sigma)]
     if not here:
-        raise ValueError(advice([nearest]))
+        raise ValueError(remedy([nearest]))
     return here[0]
 
 
@@ -298,22 +300,22 @@ def _distance(file: WeightsFile, sigma: float) -> float:
     return max(file.sigma, sigma) / max(min(file.sigma, sigma), 1e-9)
 
 
-def unavailable(method: str) -> str | None:
+def without_weights(method: str) -> str | None:
     """Give the reason why a method has no weights at all here, with the remedy; None if it has.
 
     Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as os.environ["DENOISEBENCH_WEIGHTS"]:
-        ...     unavailable("drunet")
+        ...     without_weights("drunet")
         '`bench weights fetch drunet` (261 MB, MIT)'
         >>> del os.environ["DENOISEBENCH_WEIGHTS"]
     """
     if in_use(method):
         return None
-    return advice(_first_of_each(listed(method)), method)
+    return remedy(_first_of_each(listed(method)), method)
 
 
-def advice(files: Sequence[WeightsFile], name: str = "") -> str:
+def remedy(files: Sequence[WeightsFile], name: str = "") -> str:
     """Say how files can be had: the command, the size, the licences.
 
     Args:
@@ -321,7 +323,7 @@ def advice(files: Sequence[WeightsFile], name: str = "") -> str:
         name: the name that the command gets; the files' names where it is empty.
 
     Examples:
-        >>> advice(named(["dncnn_25.pth"]))
+        >>> remedy(named(["dncnn_25.pth"]))
         '`bench weights fetch dncnn_25.pth` (2 MB, MIT)'
     """
     names = name or " ".join(file.name for file in files)
