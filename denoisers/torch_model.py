@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -21,7 +22,7 @@ from denoisebench.errors import UsageError, unknown
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import torch
 
@@ -109,9 +110,10 @@ class TorchModel:
             return OnnxNetwork(self.file.read_bytes())
         network = self._made()
         if self.checkpoint is not None:
-            from denoisebench.denoisers.checkpoints import fill_network
+            from denoisebench.denoisers.nets.checkpoints import load_into, read_state
 
-            fill_network(network, self.checkpoint)
+            state = _inner_state(read_state(self.checkpoint), network.state_dict().keys())
+            load_into(network, state, plain(self.checkpoint.name))
         return network
 
     def _made(self) -> torch.nn.Module:
@@ -155,6 +157,27 @@ class TorchModel:
                 f"{self.network}.forward takes {takes}, but would get ({', '.join(gets)}): say how "
                 f"it gets sigma: '{self.shown}[conditioning=map]' or vector, channel, blind"
             ) from error
+
+
+def _inner_state(state: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    """Return the part of a checkpoint that is a network's state, its names without a prefix.
+
+    Args:
+        state: tensors by their names, such as ``model.net.0.weight`` and ``optimizer.0.step``.
+        wanted: names that the network has; the prefix before most of them is taken off.
+
+    Examples:
+        >>> _inner_state({"net.0.weight": 1, "net.0.scale": 2, "step": 3}, ["0.weight", "0.bias"])
+        {'0.weight': 1, '0.scale': 2}
+    """
+    prefixes = Counter(
+        name[:end]
+        for name in state
+        for end in (0, *(dot.end() for dot in re.finditer(r"\.", name)))
+        if name[end:] in wanted
+    )
+    prefix = max(prefixes, key=lambda one: (prefixes[one], -len(one)), default="")
+    return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
 
 
 def _is_network(value: Any, module: str) -> bool:
