@@ -19,13 +19,13 @@ from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
 from denoisebench.denoisers.nets import public_weights
-from denoisebench.digests import code_digest
+from denoisebench.digests import code_digest, value_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.parameters import matching
 from denoisebench.text import plain
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
 
@@ -87,6 +87,7 @@ class Card:
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
         note: a remark that readers of its results need.
         weights: the files of its trained weights.
+        code: further files of code that it runs, beside its own module.
         published: its name among the public weights (`nets.public_weights`), which are used where
             they are on disk; empty if it has none there.
         verified: False for a network that was never run with its authors' weights: only shapes and
@@ -120,6 +121,7 @@ class Card:
     sees_clean: bool = False
     note: str = ""
     weights: tuple[Path, ...] = ()
+    code: tuple[Path, ...] = ()
     published: str = ""
     verified: bool = True
     sigmas: tuple[float, ...] = ()
@@ -252,7 +254,7 @@ class Method:
 
 
 _cards: dict[str, Card] = {}
-_loaded_files: dict[Path, str] = {}  # digests of their content
+_loaded_files: dict[Path, str] = {}  # digests of their code
 _broken_files: dict[Path, str] = {}  # names that they are listed under
 
 
@@ -318,7 +320,10 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("requires", "uses"),
         ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
     ),
-    "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
+    **dict.fromkeys(
+        ("weights", "code"),
+        ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
+    ),
     "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),
     "cost": ("seconds", lambda v: isinstance(v, int | float) and 0 <= v < math.inf),
 }
@@ -386,7 +391,7 @@ a .py file
 
 
 def _read_file(path: Path) -> tuple[Path, str]:
-    """Return the resolved path of a plugin file, and the digest of its content.
+    """Return the resolved path of a plugin file, and the digest of it and of what it imports.
 
     Raises:
         UsageError: there is no such Python file.
@@ -396,7 +401,7 @@ def _read_file(path: Path) -> tuple[Path, str]:
         path = path.resolve()
         if path.suffix != ".py" or not path.is_file():  # a pipe would block
             raise UsageError(problem)
-        return path, hashlib.sha256(path.read_bytes()).hexdigest()
+        return path, code_digest(plugins.file_module(path), path, path.parent)
     except (OSError, ValueError, RuntimeError) as error:  # a link to itself is a RuntimeError
         raise UsageError(problem) from error
 
@@ -486,6 +491,13 @@ def _forget_file(path: Path) -> None:
     for name in (*theirs, _broken_files.pop(path, "")):
         _cards.pop(name, None)
     _loaded_files.pop(path, None)
+
+
+def forget(base: type) -> None:
+    """Take the methods whose classes are of a base class out of the registry."""
+    for name, card in list(_cards.items()):
+        if isinstance(card.factory, type) and issubclass(card.factory, base):
+            del _cards[name]
 
 
 def _list_broken(name: str, problem: str) -> str:
@@ -614,13 +626,13 @@ def without(methods: Iterable[Method], expressions: Iterable[str]) -> list[Metho
 
 
 def split_expressions(text: str) -> list[str]:
-    """Split a list of expressions at the commas outside brackets.
+    """Split a list of expressions at the commas outside brackets and parentheses.
 
     Examples:
         >>> split_expressions("median, nlm-skimage[h=0.7,patch_size=7]")
         ['median', 'nlm-skimage[h=0.7,patch_size=7]']
     """
-    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+    return [part.strip() for part in re.split(r",(?![^\[]*\])(?![^(]*\))", text) if part.strip()]
 
 
 def is_pattern(expression: str) -> bool:
@@ -666,9 +678,11 @@ def source_file(card: Card) -> Path | None:
 
 
 def source_digest(card: Card) -> str | None:
-    """Digest the code behind a method: its file, and the modules of its package that it imports.
+    """Digest the code behind a method: its file, and the modules that it imports.
 
-    It is part of the identity of the method's results: a change there makes them stale.
+    Those are the modules of its package or, for a plugin file, beside it, and our base class of
+    torch networks. It is part of the identity of the method's results: a change there makes them
+    stale.
 
     Returns:
         16 hex digits; None where the method's plugin could not be imported.
@@ -682,7 +696,21 @@ def source_digest(card: Card) -> str | None:
     path = source_file(card)
     if path is None or card.factory is None:
         return None
-    return code_digest(card.factory.__module__, path)
+    module = card.factory.__module__
+    own = code_digest(module, path, plugins.folder_of(module, path))
+    further = [code_digest(plugins.file_module(file), file, file.parent) for file in card.code]
+    further += [code_digest(base.__module__, file) for base, file in _lent(card.factory)]
+    return value_digest(own, *further) if further else own
+
+
+def _lent(factory: Callable[..., Denoiser]) -> Iterator[tuple[type, Path]]:
+    """Yield our classes that a method of another package builds on, with their files."""
+    for base in inspect.getmro(typing.cast("type", factory))[1:]:
+        file = (
+            inspect.getsourcefile(base) if base.__module__.startswith(f"{__package__}.") else None
+        )
+        if file is not None and not factory.__module__.startswith(f"{__package__}."):
+            yield base, Path(file)
 
 
 def weights_digest(card: Card) -> str | None:
