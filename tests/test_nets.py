@@ -172,3 +172,14 @@ def test_ircnn_takes_the_network_of_the_next_sigma() -> None:
     assert [networks.level(float(torch.tensor(s / 255))) for s in (0.5, 2, 3, 26, 50, 75)] == [
         *(0, 0, 1, 12, 24, 24)
     ]
+
+
+def test_ircnn_is_the_stack_of_dilated_convolutions_that_the_paper_draws() -> None:
+    network = IRCNN(3, 8, 1).eval().requires_grad_(False)
+    weights = network.state_dict()
+    noisy = image = torch.rand(1, 3, 40, 40)
+    for number, dilation in enumerate((1, 2, 3, 4, 3, 2, 1)):
+        kernel, bias = (weights[f"0.model.{2 * number}.{part}"] for part in ("weight", "bias"))
+        image = torch.conv2d(image, kernel, bias, padding=dilation, dilation=dilation)
+        image = image.relu() if number < 6 else image
+    assert torch.allclose(network(noisy, torch.tensor([0.1])), noisy - image, atol=1e-6)
