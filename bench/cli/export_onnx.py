@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @shared.plugins
 @shared.torch
 @shared.checkpoints
+@shared.weights
 def export_onnx_command(
     method: str,
     out: Path | None,
@@ -56,6 +57,7 @@ def export_onnx_command(
     plugins: tuple[Path, ...],
     torch: tuple[str, ...],
     checkpoints: tuple[Path, ...],
+    weights: tuple[str, ...],
 ) -> None:
     """Write the network of METHOD as ONNX, for batches of frames of any height and width.
 
@@ -73,6 +75,7 @@ def export_onnx_command(
     from denoisebench.plugins import lacking
 
     registry.load_files(plugins)
+    registry.use_weights(weights)
     torch_model.load_models(torch, checkpoints)
     [chosen] = _chosen(method)
     if (problem := chosen.card.unavailable or lacking(("onnx", "onnxruntime"))) is not None:
@@ -83,7 +86,7 @@ def export_onnx_command(
     told = chosen.card.told(sigma)
     try:
         network = denoiser.choice(int(channels), told)
-        name = chosen.spec if network is None else f"{chosen.spec}-{network}"
+        name = f"{chosen.spec}-{network:g}" if isinstance(network, float | int) else chosen.spec
         out = out or Path(re.sub(r"[^A-Za-z0-9.=_-]+", "_", name) + ".onnx")
         made = export_onnx(denoiser, out, told, int(channels), opset)
     except (UsageError, ValueError) as error:  # it has no network for these frames

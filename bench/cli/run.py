@@ -156,13 +156,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 @shared.plugins
 @shared.torch
 @shared.checkpoints
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="METHOD=FILE",
-    help="File with weights for a method of `bench weights list`, in place of its own; may be "
-    "repeated.",
-)
+@shared.weights
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

@@ -58,6 +58,13 @@ checkpoints = click.option(
     multiple=True,
     help="File of the network's weights, one for each --torch.",
 )
+weights = click.option(
+    "--weights",
+    multiple=True,
+    metavar="METHOD=FILE",
+    help="File with weights for a method of `bench weights list`, in place of its own; may be "
+    "repeated.",
+)
 resume_launches = click.option(
     "--resume",
     is_flag=True,
