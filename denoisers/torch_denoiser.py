@@ -36,7 +36,8 @@ class TorchDenoiser:
         conditioning: the form in which the network gets sigma: not at all (``blind``), as a last
             ``channel`` of its input, or as a second argument: a ``map`` (N, 1, H, W) or a
             ``vector`` (N,).
-        value_range: values of black and white at the network's input; sigma is on the same scale.
+        black: value of black at the network's input and output.
+        white: value of white there; sigma is on the same scale.
         residual: True if the network returns the noise, which is then subtracted.
         multiple: factor of both sides of a frame that the network takes. Frames are padded by
             reflection at the bottom and right, and cropped back.
@@ -66,7 +67,8 @@ class TorchDenoiser:
 
     channels: ClassVar[int | None] = 3
     conditioning: ClassVar[Literal["blind", "channel", "map", "vector"]] = "blind"
-    value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    black: ClassVar[float] = 0.0
+    white: ClassVar[float] = 1.0
     residual: ClassVar[bool] = False
     multiple: ClassVar[int] = 1
     overlap: ClassVar[int] = 64
@@ -109,7 +111,8 @@ class TorchDenoiser:
 
         Args:
             network: the network.
-            image: (N, C, H, W), values in `value_range`, sides multiples of `multiple`.
+            image: (N, C, H, W), clean values from `black` to `white`, sides multiples of
+                `multiple`.
             sigma: (N,), on the same scale; nan for a blind method.
 
         Returns:
@@ -161,10 +164,8 @@ class TorchDenoiser:
         if sigma == 0:
             return noisy.clone()
         channels = noisy.shape[1]
-        name, device = self.choice(channels, sigma), noisy.device.type
-        if (device, name) not in self._loaded:
-            self.load(device)
-        run = partial(self._run, self._loaded[device, name], self.told(channels, sigma))
+        network = self.loaded(noisy.device.type, self.choice(channels, sigma))
+        run = partial(self._run, network, self.told(channels, sigma))
         tiled = partial(by_tiles, run, tile=self.tile, overlap=self._whole_overlap)
         with torch.no_grad():
             image = self._fitted(noisy)
@@ -173,6 +174,17 @@ class TorchDenoiser:
                 return estimate.mean(1, keepdim=True)
             return estimate.reshape(noisy.shape)
 
+    def loaded(self, device: str, name: Hashable = None) -> torch.nn.Module:
+        """Return a network on a device; all are loaded when the first is asked for.
+
+        Args:
+            device: ``cpu`` or ``cuda``.
+            name: its key in `networks`.
+        """
+        if (device, name) not in self._loaded:
+            self.load(device)
+        return self._loaded[device, name]
+
     # A frozen dataclass may cache a property: it is kept beside the fields, and not compared.
     @cached_property
     def _loaded(self) -> dict[tuple[str, Hashable], torch.nn.Module]:
@@ -180,8 +192,11 @@ class TorchDenoiser:
         return {}
 
     def _prepared(self, network: torch.nn.Module, device: str) -> Any:
-        """Make a network ready for inference on a device."""
+        """Make a network ready for inference on a device; leave that of another engine as it is."""
         import torch
+
+        if not isinstance(network, torch.nn.Module):
+            return network
 
         network = network.to(device).requires_grad_(False).eval()
         if self.channels_last:
@@ -205,31 +220,44 @@ class TorchDenoiser:
         """`overlap`, rounded up so that tiles begin where `multiple` divides the frame."""
         return -(-self.overlap // self.multiple) * self.multiple
 
-    def _run(self, network: torch.nn.Module, sigma: float, image: torch.Tensor) -> torch.Tensor:
-        """Denoise images (N, C, H, W) of any size in one forward pass.
+    def forward(
+        self, network: torch.nn.Module, image: torch.Tensor, sigma: torch.Tensor
+    ) -> torch.Tensor:
+        """Estimate clean images by one forward pass.
+
+        Args:
+            network: the network.
+            image: (N, C, H, W), clean values in [0, 1], sides multiples of `multiple`.
+            sigma: (N,), on the same scale; nan for a blind method.
 
         Raises:
-            ValueError: what the network returns has another shape.
+            ValueError: the network returns no tensor of the image's shape.
         """
+        span, is_scaled = self.white - self.black, (self.black, self.white) != (0, 1)
+        given = image * span + self.black if is_scaled else image
+        output = self.call(network, given, sigma * span if is_scaled else sigma)
+        shape = getattr(output, "shape", None)
+        if shape != image.shape:
+            found = f"shape {tuple(shape)}" if shape is not None else type(output).__name__
+            raise ValueError(f"the network returned {found}, not shape {tuple(image.shape)}")
+        estimate = given - output if self.residual else output.float()
+        return (estimate - self.black) / span if is_scaled else estimate
+
+    def _run(self, network: torch.nn.Module, sigma: float, image: torch.Tensor) -> torch.Tensor:
+        """Denoise images (N, C, H, W) of any size in one forward pass, in `precision`."""
         import torch
 
-        black, white = self.value_range
         precision = getattr(torch, self.precision)
 
-        def run(padded: torch.Tensor) -> Any:
-            told = padded.new_full((len(padded),), sigma * (white - black))
+        def run(padded: torch.Tensor) -> torch.Tensor:
+            told = padded.new_full((len(padded),), sigma)
             with torch.autocast(padded.device.type, precision, enabled=self.precision != "float32"):
-                return self.call(network, padded, told)
+                return self.forward(network, padded, told)
 
-        if (black, white) != (0, 1):
-            image = image * (white - black) + black
-        estimate = on_padded(run, image, self.multiple).float()
-        if self.residual:
-            estimate = image - estimate
-        return estimate if (black, white) == (0, 1) else (estimate - black) / (white - black)
+        return on_padded(run, image, self.multiple)
 
 
-def on_padded(run: Callable[[torch.Tensor], Any], image: torch.Tensor, multiple: int) -> Any:
+def on_padded(run: Run, image: torch.Tensor, multiple: int) -> torch.Tensor:
     """Call a network on an image padded to sides of a multiple, and crop what it returns.
 
     Args:
@@ -237,9 +265,6 @@ def on_padded(run: Callable[[torch.Tensor], Any], image: torch.Tensor, multiple:
         image: (N, C, H, W) of any size; padded at the bottom and right by reflection, repeated
             where a side is shorter than what is added.
         multiple: factor of both sides of what ``run`` gets.
-
-    Raises:
-        ValueError: ``run`` returns no tensor of the shape that it was given.
 
     Examples:
         >>> import torch
@@ -256,12 +281,7 @@ def on_padded(run: Callable[[torch.Tensor], Any], image: torch.Tensor, multiple:
     if height % multiple or width % multiple:
         rows, columns = (_reflected(side, -side % multiple, image) for side in (height, width))
         padded = image.index_select(2, rows).index_select(3, columns)
-    output = run(padded)
-    if getattr(output, "shape", None) != padded.shape:
-        found = getattr(output, "shape", None)
-        returned = f"shape {tuple(found)}" if found is not None else type(output).__name__
-        raise ValueError(f"the network returned {returned}, not shape {tuple(padded.shape)}")
-    return output[..., :height, :width]
+    return run(padded)[..., :height, :width]
 
 
 def _reflected(side: int, added: int, like: torch.Tensor) -> torch.Tensor:

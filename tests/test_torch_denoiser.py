@@ -92,16 +92,16 @@ def test_sigma_is_a_last_channel() -> None:
 
 
 def test_frames_and_sigma_are_on_the_networks_scale() -> None:
-    method = kind(conditioning="vector", value_range=(-1.0, 1.0))()
+    method = kind(conditioning="vector", black=-1.0)()
     [[given, sigma]] = calls(method, frame())
     torch.testing.assert_close(given, 2 * frame() - 1)
     torch.testing.assert_close(sigma, torch.tensor([0.2]))
 
 
-@pytest.mark.parametrize("value_range", [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)])
-def test_estimated_noise_is_subtracted_in_every_range(value_range: tuple[float, float]) -> None:
-    noise = torch.full((1, 3, 12, 20), 0.25 * (value_range[1] - value_range[0]))
-    method = kind(value_range=value_range, residual=True, call=lambda *_: noise)()
+@pytest.mark.parametrize(("black", "white"), [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)])
+def test_estimated_noise_is_subtracted_in_every_range(black: float, white: float) -> None:
+    noise = torch.full((1, 3, 12, 20), 0.25 * (white - black))
+    method = kind(black=black, white=white, residual=True, call=lambda *_: noise)()
     torch.testing.assert_close(method.denoise(frame(), math.nan), frame() - 0.25)
 
 

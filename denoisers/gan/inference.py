@@ -106,4 +106,4 @@ def load_generator(weights: Path) -> torch.nn.Module:
     with safe_open(weights, framework="pt") as file:
         network = generator_from(json.loads(file.metadata()["generator"]))
         network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    return network
+    return network.eval()

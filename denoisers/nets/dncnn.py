@@ -31,7 +31,7 @@ class DnCNN(nn.Module):
         width: channels of every layer but the last.
         depth: number of convolutions, at least 2.
         batch_norm: normalise the layers between the first and the last, as the paper trains it.
-            The authors' files have it folded into the convolutions, as `layers.folded` does.
+            The authors' files have it folded into the convolutions: `layers.fold_batch_norm`.
 
     Examples:
         >>> network = DnCNN(channels=1, width=8, depth=4)
@@ -43,6 +43,7 @@ class DnCNN(nn.Module):
         self, channels: int = 1, width: int = 64, depth: int = 17, batch_norm: bool = False
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.model = conv_stack(channels, channels, width, depth, batch_norm)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -68,6 +69,7 @@ class FDnCNN(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 64, depth: int = 20) -> None:
         super().__init__()
+        self.channels = channels
         self.model = conv_stack(channels + 1, channels, width, depth)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

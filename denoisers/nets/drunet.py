@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from denoisebench.denoisers.nets.layers import on_padded, with_sigma_map
+from denoisebench.denoisers.nets.layers import with_sigma_map
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,7 @@ class DRUNet(nn.Module):
     ) -> None:
         super().__init__()
         w1, w2, w3, w4 = widths
+        self.channels = channels
         self.m_head = nn.Conv2d(channels + 1, w1, 3, padding=1, bias=False)
         self.m_down1 = nn.Sequential(*_residual(w1, blocks), _halving(w1, w2))
         self.m_down2 = nn.Sequential(*_residual(w2, blocks), _halving(w2, w3))
@@ -52,10 +55,10 @@ class DRUNet(nn.Module):
         self.m_tail = nn.Conv2d(w1, channels, 3, padding=1, bias=False)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        return on_padded(self._estimate, with_sigma_map(noisy, sigma), 8)
+        return on_padded(partial(self._estimate, sigma), noisy, 8)
 
-    def _estimate(self, x: torch.Tensor) -> torch.Tensor:
-        x1 = self.m_head(x)
+    def _estimate(self, sigma: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        x1 = self.m_head(with_sigma_map(x, sigma))
         x2 = self.m_down1(x1)
         x3 = self.m_down2(x2)
         x4 = self.m_down3(x3)

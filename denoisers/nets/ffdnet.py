@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from denoisebench.denoisers.nets.layers import conv_stack, on_padded, with_sigma_map
+from denoisebench.denoisers.nets.layers import conv_stack, with_sigma_map
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 __all__ = ["FFDNet"]
 
@@ -27,7 +28,7 @@ class FFDNet(nn.Module):
         width: channels of every layer but the last.
         depth: number of convolutions, at least 2.
         batch_norm: normalise the layers between the first and the last, as the paper trains it;
-            see `layers.folded`.
+            see `layers.fold_batch_norm`.
 
     Examples:
         >>> network = FFDNet(channels=3, width=8, depth=4)
@@ -39,6 +40,7 @@ class FFDNet(nn.Module):
         self, channels: int = 1, width: int = 64, depth: int = 15, batch_norm: bool = False
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.model = conv_stack(4 * channels + 1, 4 * channels, width, depth, batch_norm)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

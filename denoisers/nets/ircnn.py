@@ -38,6 +38,7 @@ class IRCNN(nn.ModuleList):
 
     def __init__(self, channels: int = 1, width: int = 64, levels: int = 25) -> None:
         super().__init__(_DilatedCnn(channels, width) for _ in range(levels))
+        self.channels = channels
 
     def level(self, sigma: float) -> int:
         """Return the number of the network for a sigma on the [0, 1] scale."""

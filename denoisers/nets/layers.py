@@ -1,4 +1,4 @@
-"""Parts that several networks share: the plain stack of convolutions, noise-level map, padding."""
+"""Parts that several networks share: the plain stack of convolutions, noise-level map."""
 
 # torch is not type-checked, hence its classes are of type Any.
 # mypy: disallow-subclassing-any=False
@@ -6,17 +6,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["conv_stack", "folded", "on_padded", "parameter_count", "with_sigma_map"]
+__all__ = ["conv_stack", "fold_batch_norm", "parameter_count", "with_sigma_map"]
 
 
 def conv_stack(
@@ -54,7 +49,7 @@ def _conv(inputs: int, outputs: int) -> nn.Module:
     return conv
 
 
-def folded(stack: nn.Sequential) -> nn.Sequential:
+def fold_batch_norm(stack: nn.Sequential) -> nn.Sequential:
     """Return the same function as a `conv_stack` has in evaluation, without normalisation.
 
     Each normalisation by the running statistics is an affine map of a channel, and is taken into
@@ -62,7 +57,7 @@ def folded(stack: nn.Sequential) -> nn.Sequential:
 
     Examples:
         >>> stack, image = conv_stack(1, 1, 8, 4, batch_norm=True).eval(), torch.rand(1, 1, 8, 8)
-        >>> bool((stack(image) - folded(stack)(image)).abs().max() < 1e-5)
+        >>> bool((stack(image) - fold_batch_norm(stack)(image)).abs().max() < 1e-5)
         True
     """
     layers: list[nn.Module] = []
@@ -91,29 +86,6 @@ def with_sigma_map(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     n, _, height, width = images.shape
     level = sigma.to(images).view(n, 1, 1, 1).expand(n, 1, height, width)
     return torch.cat([images, level], dim=1)
-
-
-def on_padded(
-    network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, multiple: int
-) -> torch.Tensor:
-    """Call a network that needs sides of a multiple, and crop its output to the images' size.
-
-    Args:
-        network: takes and returns (N, C, H, W), H and W multiples of ``multiple``.
-        images: (N, C, H, W) of any size; padded at the bottom and the right by reflection.
-        multiple: of the sides, in pixels.
-
-    Examples:
-        >>> on_padded(lambda padded: padded + padded.shape[2], torch.zeros(1, 1, 3, 5), 4).max()
-        tensor(4.)
-    """
-    height, width = images.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    if bottom or right:
-        # A side can be reflected only if it is longer than the part that is added to it.
-        mode = "reflect" if bottom < height and right < width else "replicate"
-        images = functional.pad(images, (0, right, 0, bottom), mode=mode)
-    return network(images)[..., :height, :width]
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from denoisebench.denoisers.nets.layers import on_padded, with_sigma_map
+from denoisebench.denoisers.nets.layers import with_sigma_map
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +108,7 @@ class NAFNet(nn.Module):
         super().__init__()
         widths = [width << level for level in range(len(encoder) + 1)]  # full resolution first
         below = list(reversed(widths[1:]))
+        self.channels = channels
         self.sigma_map = sigma_map
         self.intro = nn.Conv2d(channels + sigma_map, width, 3, padding=1)
         self.encoders = nn.ModuleList(map(_blocks, widths, encoder))
@@ -120,11 +123,11 @@ class NAFNet(nn.Module):
         self.ending = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        image = with_sigma_map(noisy, sigma) if self.sigma_map else noisy
-        return noisy + on_padded(self._residual, image, 1 << len(self.encoders))
+        run = partial(self._residual, sigma)
+        return noisy + on_padded(run, noisy, 1 << len(self.encoders))
 
-    def _residual(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.intro(x)
+    def _residual(self, sigma: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        x = self.intro(with_sigma_map(x, sigma) if self.sigma_map else x)
         kept = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             kept.append(encoder(x))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from denoisebench.denoisers.nets.layers import on_padded
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,7 @@ class Restormer(nn.Module):
         super().__init__()
         w1, w2, w3, w4 = (width << level for level in range(4))
         (n1, n2, n3, n4), (h1, h2, h3, h4) = blocks, heads
+        self.channels = channels
         self.patch_embed = nn.ModuleDict({"proj": _conv(channels, w1, 3)})
         self.encoder_level1 = _transformers(w1, h1, n1)
         self.down1_2 = _halving(w1)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from denoisebench.denoisers.nets import windows
-from denoisebench.denoisers.nets.layers import on_padded
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 __all__ = ["SCUNet"]
 
@@ -38,6 +38,7 @@ class SCUNet(nn.Module):
     def __init__(self, channels: int = 3, width: int = 64, blocks: int = 4) -> None:
         super().__init__()
         w1, w2, w3, w4 = (width << level for level in range(4))
+        self.channels = channels
         self.m_head = nn.Sequential(nn.Conv2d(channels, w1, 3, padding=1, bias=False))
         self.m_down1 = nn.Sequential(*_blocks(w1, blocks), _halving(w1))
         self.m_down2 = nn.Sequential(*_blocks(w2, blocks), _halving(w2))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from denoisebench.denoisers.nets import windows
-from denoisebench.denoisers.nets.layers import on_padded
+from denoisebench.denoisers.torch_denoiser import on_padded
 
 __all__ = ["SwinIR"]
 
@@ -48,6 +48,7 @@ class SwinIR(nn.Module):
         expansion: int = 2,
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.window = window
         mean = torch.tensor(_MEAN) if channels == len(_MEAN) else torch.zeros(channels)
         self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
