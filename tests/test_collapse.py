@@ -56,8 +56,8 @@ from denoisebench.cli import main
 from denoisebench.denoisers.gan import collapse, training
 collapse.FAIR_ITERATIONS = 20
 
-def dead(self, *arguments, init=training.Trainer.__init__):
-    init(self, *arguments)
+def dead(self, *arguments, init=training.Trainer.__init__, **options):
+    init(self, *arguments, **options)
     if self.seed == 0:
         with torch.no_grad():
             for weight in (*self.generator.parameters(), *self.averaged.parameters()):
