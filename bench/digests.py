@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
 __all__ = ["code_digest", "value_digest"]
@@ -18,6 +18,7 @@ __all__ = ["code_digest", "value_digest"]
 # Every plugin imports these modules, and no result depends on them.
 _NOT_BEHIND = {
     "denoisebench.denoisers",
+    "denoisebench.denoisers.nets.public_weights",
     "denoisebench.denoisers.registry",
     "denoisebench.digests",
     "denoisebench.errors",
@@ -41,32 +42,59 @@ def value_digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def code_digest(module: str, path: Path) -> str:
+def code_digest(module: str, path: Path, folder: Path | None = None) -> str:
     """Return the digest of a module's file and of the modules of its package that it imports.
 
     Args:
         module: the module's absolute name.
         path: the module's file.
+        folder: folder of further modules that it may import by their names; None for none.
 
     Returns:
         The first 16 hex digits of the sha256 of the files.
     """
     files: dict[str, Path] = {}
-    _collect(module, path, files)
+    _collect(module, path, folder, files)
     code = b"".join(files[name].read_bytes() for name in sorted(files))
     return hashlib.sha256(code).hexdigest()[:16]
 
 
-def _collect(module: str, path: Path, files: dict[str, Path]) -> None:
-    """Enter a module's file and, in turn, those of its own top-level package that it imports."""
+def _collect(module: str, path: Path, folder: Path | None, files: dict[str, Path]) -> None:
+    """Enter a module's file and, in turn, those of its package or of a folder that it imports."""
     files[module] = path
-    package = module.rpartition(".")[0]
-    for name in _imports(ast.parse(path.read_bytes()), package):
-        if name in files or name in _NOT_BEHIND or name.split(".")[0] != module.split(".")[0]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names = _imports(_parsed(path), package)
+    for name in names if folder is None else _with_parents(names):
+        if name in files or name in _NOT_BEHIND:
             continue
-        spec = _spec(name)
-        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
-            _collect(name, Path(spec.origin), files)
+        found = folder and _file_in(folder, name)
+        if not found and name.split(".")[0] == module.split(".")[0]:
+            spec = _spec(name)
+            found = Path(spec.origin) if spec is not None and spec.origin is not None else None
+        if found and found.suffix == ".py":
+            _collect(name, found, folder, files)
+
+
+def _with_parents(names: Iterable[str]) -> Iterator[str]:
+    """Yield the packages around each module before it, for their code runs first."""
+    for name in names:
+        parts = name.split(".")
+        yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _parsed(path: Path) -> ast.AST:
+    """Parse a file of code; one that is not valid Python counts as empty."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # such as a helper that is imported under a condition
+        return ast.Module([], [])
+
+
+def _file_in(folder: Path, name: str) -> Path | None:
+    """Find the file of a module, or of a package, by its dotted name below a folder."""
+    place = folder.joinpath(*name.split("."))
+    files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
 
 
 def _spec(name: str) -> ModuleSpec | None:

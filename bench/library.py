@@ -464,12 +464,13 @@ def _numbers(numbers: float | Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, given))
 
 
+def _paths(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    return tuple(map(Path, [paths] if isinstance(paths, str | Path) else paths))
+
+
 _FORMS: dict[Any, Callable[[Any], Any]] = {
     "tuple[str, ...]": _names,
     "tuple[float, ...]": _numbers,
+    "tuple[Path, ...]": _paths,
 }
 """Readers of arguments by the type that `RunOptions` declares."""
-
-
-def _paths(paths: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
-    return tuple(map(Path, [paths] if isinstance(paths, str | Path) else paths))

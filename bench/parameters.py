@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import inspect
 import math
 import re
 import typing
@@ -120,11 +121,21 @@ def overrides(name: str, factory: Callable[..., Any] | None, arguments: str) -> 
             raise UsageError(f"{name}: cannot read {argument!r}; write param=value")
         if key not in known:
             raise UsageError(f"{name}: {unknown('parameter', key, known)}")
-        given[key] = _value(name, key, text, typing.get_type_hints(factory)[key])
+        given[key] = _value(name, key, text, _type_of(factory, key))
     chosen = tuple(sorted((k, v) for k, v in given.items() if v != known[k]))
     if factory is not None and chosen:
         _check(name, factory, chosen)
     return chosen
+
+
+def _type_of(factory: Callable[..., Any] | None, key: str) -> Any:
+    """Return the type of a dataclass's field; those of its other annotations need not resolve."""
+    owner = next(c for c in inspect.getmro(factory) if key in inspect.get_annotations(c))  # type: ignore[arg-type]
+    text = inspect.get_annotations(owner)[key]
+    alone = type(
+        owner.__name__, (), {"__annotations__": {key: text}, "__module__": owner.__module__}
+    )
+    return typing.get_type_hints(alone)[key]
 
 
 def _check(name: str, factory: Callable[..., Any], chosen: Overrides) -> None:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +25,9 @@ from denoisebench.streams import output_to
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 _REHEARSED = 113
 """Exit code of a rehearsal that came to its end; few programs use it."""
@@ -196,15 +199,62 @@ def file_module(path: Path) -> str:
     return f"denoisebench_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
 
 
-def import_file(path: str | Path) -> None:
-    """Import a Python file under a module name that no other file has."""
+def folder_of(module: str, path: Path) -> Path | None:
+    """Return the folder whose modules a plugin file may import; None for any other module."""
+    return path.parent if module == file_module(path) else None
+
+
+def import_file(path: str | Path) -> ModuleType:
+    """Import a Python file under a module name that no other file has.
+
+    It may import the modules beside it, now or when it is called. Installed modules of the same
+    names come first.
+
+    Returns:
+        The module.
+    """
     name = file_module(Path(path))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
+    _open_folder(Path(path).parent)
     spec.loader.exec_module(module)
+    return module
+
+
+_folders: list[str] = []
+"""Folders of the plugin files that were imported, the last one first."""
+
+
+class _BesidePlugins:
+    """Finder of the modules beside plugin files, asked after all others.
+
+    The folders are not put on ``sys.path``: processes that are started would get those of all
+    plugins by it.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module that is in no package."""
+        return PathFinder.find_spec(name, _folders) if path is None else None
+
+
+def _open_folder(folder: Path) -> None:
+    """Let the modules of a folder be imported by their names, before those of other plugins."""
+    for name, module in list(sys.modules.items()):
+        file = vars(module).get("__file__") or ""
+        top = folder / name.partition(".")[0]
+        taken = top.is_dir() or top.with_name(f"{top.name}.py").is_file()
+        if taken and any(Path(file).is_relative_to(known) for known in _folders):
+            del sys.modules[name]
+    _folders[:] = [str(folder), *(known for known in _folders if known != str(folder))]
+    if _BesidePlugins not in sys.meta_path:
+        sys.meta_path.append(_BesidePlugins)
+    importlib.invalidate_caches()
 
 
 def lacking(requires: Iterable[str]) -> str | None:

@@ -12,19 +12,20 @@ import logging
 import math
 import re
 import typing
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from denoisebench import parameters, plugins
-from denoisebench.digests import code_digest
+from denoisebench.denoisers.nets import public_weights
+from denoisebench.digests import code_digest, value_digest
 from denoisebench.errors import UsageError, unknown
 from denoisebench.parameters import matching
 from denoisebench.text import plain
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
 
@@ -86,6 +87,11 @@ class Card:
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
         note: a remark that readers of its results need.
         weights: the files of its trained weights.
+        code: further files of code that it runs, beside its own module.
+        published: its name among the public weights (`nets.public_weights`), which are used where
+            they are on disk; empty if it has none there.
+        verified: False for a network that was never run with its authors' weights: only shapes and
+            numbers of parameters are known to be right.
         sigmas: noise levels that it is made for, on the 8-bit scale (see `serves`); empty for a
             method that works at any.
         cost: seconds that it takes for a megapixel of RGB on one core, roughly, of a slow method:
@@ -115,6 +121,9 @@ class Card:
     sees_clean: bool = False
     note: str = ""
     weights: tuple[Path, ...] = ()
+    code: tuple[Path, ...] = ()
+    published: str = ""
+    verified: bool = True
     sigmas: tuple[float, ...] = ()
     cost: float = 0.0
     omitted: str = ""
@@ -128,6 +137,8 @@ class Card:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
             return f"its weights are missing: {', '.join(lost)}"
+        if self.published and (problem := public_weights.without_weights(self.published)):
+            return problem
         return plugins.lacking(self.requires)
 
     def unfit(self, sigma: float) -> str | None:
@@ -243,7 +254,7 @@ class Method:
 
 
 _cards: dict[str, Card] = {}
-_loaded_files: dict[Path, str] = {}  # digests of their content
+_loaded_files: dict[Path, str] = {}  # digests of their code
 _broken_files: dict[Path, str] = {}  # names that they are listed under
 
 
@@ -296,11 +307,12 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note", "omitted"),
+        ("reference", "licence", "colour", "note", "omitted", "published"),
         ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(
-        ("blind", "deterministic", "sees_clean"), ("True or False", lambda v: isinstance(v, bool))
+        ("blind", "deterministic", "sees_clean", "verified"),
+        ("True or False", lambda v: isinstance(v, bool)),
     ),
     "devices": ("('cpu',), ('cuda',) or both", lambda v: v != () and _holds(v, _is_device)),
     "array": ("'numpy', 'torch' or 'by device'", lambda v: v in ("numpy", "torch", "by device")),
@@ -308,7 +320,10 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("requires", "uses"),
         ("a tuple of import names", lambda v: _holds(v, lambda one: isinstance(one, str))),
     ),
-    "weights": ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
+    **dict.fromkeys(
+        ("weights", "code"),
+        ("a tuple of paths", lambda v: _holds(v, lambda one: isinstance(one, Path))),
+    ),
     "sigmas": ("a tuple of numbers from 0 to 255", lambda v: _holds(v, _is_sigma)),
     "cost": ("seconds", lambda v: isinstance(v, int | float) and 0 <= v < math.inf),
 }
@@ -376,7 +391,7 @@ a .py file
 
 
 def _read_file(path: Path) -> tuple[Path, str]:
-    """Return the resolved path of a plugin file, and the digest of its content.
+    """Return the resolved path of a plugin file, and the digest of it and of what it imports.
 
     Raises:
         UsageError: there is no such Python file.
@@ -386,7 +401,7 @@ def _read_file(path: Path) -> tuple[Path, str]:
         path = path.resolve()
         if path.suffix != ".py" or not path.is_file():  # a pipe would block
             raise UsageError(problem)
-        return path, hashlib.sha256(path.read_bytes()).hexdigest()
+        return path, code_digest(plugins.file_module(path), path, path.parent)
     except (OSError, ValueError, RuntimeError) as error:  # a link to itself is a RuntimeError
         raise UsageError(problem) from error
 
@@ -478,11 +493,86 @@ def _forget_file(path: Path) -> None:
     _loaded_files.pop(path, None)
 
 
+def forget(base: type) -> None:
+    """Take the methods whose classes are of a base class out of the registry.
+
+    Examples:
+        >>> forget(type("Mine", (), {}))  # no method is of this class
+    """
+    for name, card in list(_cards.items()):
+        if isinstance(card.factory, type) and issubclass(card.factory, base):
+            del _cards[name]
+
+
 def _list_broken(name: str, problem: str) -> str:
     """List a plugin that failed to import as unavailable, with the reason; return its name."""
     listed = f"{name} (plugin)" if name in _cards else name  # hide neither behind the other
     _cards[listed] = Card(name=listed, title=listed, family="?", problem=problem)
     return listed
+
+
+_without_given: dict[str, Card] = {}
+"""Cards, by name, of the methods whose weights the user gave, as they were before."""
+
+
+def use_weights(given: Iterable[str]) -> None:
+    """Let files of the user's take the place of the public weights of methods.
+
+    The files are read, so that one that does not fit is told before anything runs.
+
+    Args:
+        given: ``METHOD=FILE`` each; a method may have a file for grey frames and one for colour.
+            Those of an earlier call are forgotten.
+
+    Raises:
+        UsageError: there is no such method or file, or the file does not fit the method.
+
+    Examples:
+        >>> use_weights(["median=net.pth"])
+        Traceback (most recent call last):
+            ...
+        denoisebench.errors.UsageError: --weights median=net.pth: median takes no weights; those \
+that do: dncnn, dncnn-blind, drunet, fdncnn, ffdnet, ircnn, nafnet, restormer, restormer-blind, \
+scunet, swinir
+    """
+    _cards.update(_without_given)
+    _without_given.clear()
+    public_weights.give(())
+    files = [_given_file(text) for text in given]
+    for name in dict.fromkeys(file.method for file in files):
+        _without_given[name] = card = _cards[name]
+        theirs = [file for file in files if file.method == name]
+        _cards[name] = replace(
+            card,
+            title=f"{card.title} ({', '.join(plain(file.name) for file in theirs)})",
+            licence=f"{card.licence.partition(';')[0]}; weights not known",
+            note="With weights that the user gave; nothing is known of their training.",
+            sigmas=(),
+            verified=True,
+        )
+    public_weights.give(files)
+
+
+def _given_file(text: str) -> public_weights.WeightsFile:
+    """Read ``METHOD=FILE``.
+
+    Raises:
+        UsageError: it has another form, there is no such method, or the file does not fit it.
+    """
+    name, _, path = text.partition("=")
+    known = cards()
+    if not path:
+        raise UsageError(f"--weights {text}: write METHOD=FILE")
+    if name not in known:
+        raise UsageError(f"--weights {text}: {unknown('method', name, known)}")
+    if not known[name].published:
+        those = ", ".join(card.name for card in known.values() if card.published)
+        raise UsageError(f"--weights {text}: {name} takes no weights; those that do: {those}")
+    try:
+        factory: Any = known[name].factory
+        return public_weights.given_file(name, Path(path), factory.channels_of(Path(path)))
+    except UsageError as error:
+        raise UsageError(f"--weights {plain(text)}: {error}") from error
 
 
 def cards() -> dict[str, Card]:
@@ -540,13 +630,13 @@ def without(methods: Iterable[Method], expressions: Iterable[str]) -> list[Metho
 
 
 def split_expressions(text: str) -> list[str]:
-    """Split a list of expressions at the commas outside brackets.
+    """Split a list of expressions at the commas outside brackets and parentheses.
 
     Examples:
         >>> split_expressions("median, nlm-skimage[h=0.7,patch_size=7]")
         ['median', 'nlm-skimage[h=0.7,patch_size=7]']
     """
-    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+    return [part.strip() for part in re.split(r",(?![^\[]*\])(?![^(]*\))", text) if part.strip()]
 
 
 def is_pattern(expression: str) -> bool:
@@ -592,9 +682,11 @@ def source_file(card: Card) -> Path | None:
 
 
 def source_digest(card: Card) -> str | None:
-    """Digest the code behind a method: its file, and the modules of its package that it imports.
+    """Digest the code behind a method: its file, and the modules that it imports.
 
-    It is part of the identity of the method's results: a change there makes them stale.
+    Those are the modules of its package or, for a plugin file, beside it, and our base class of
+    torch networks. It is part of the identity of the method's results: a change there makes them
+    stale.
 
     Returns:
         16 hex digits; None where the method's plugin could not be imported.
@@ -608,7 +700,21 @@ def source_digest(card: Card) -> str | None:
     path = source_file(card)
     if path is None or card.factory is None:
         return None
-    return code_digest(card.factory.__module__, path)
+    module = card.factory.__module__
+    own = code_digest(module, path, plugins.folder_of(module, path))
+    further = [code_digest(plugins.file_module(file), file, file.parent) for file in card.code]
+    further += [code_digest(base.__module__, file) for base, file in _lent(card.factory)]
+    return value_digest(own, *further) if further else own
+
+
+def _lent(factory: Callable[..., Denoiser]) -> Iterator[tuple[type, Path]]:
+    """Yield our classes that a method of another package builds on, with their files."""
+    for base in inspect.getmro(typing.cast("type", factory))[1:]:
+        file = (
+            inspect.getsourcefile(base) if base.__module__.startswith(f"{__package__}.") else None
+        )
+        if file is not None and not factory.__module__.startswith(f"{__package__}."):
+            yield base, Path(file)
 
 
 def weights_digest(card: Card) -> str | None:
@@ -621,6 +727,9 @@ def weights_digest(card: Card) -> str | None:
         >>> weights_digest(cards()["median"]) is None
         True
     """
-    if not card.weights or card.unavailable is not None:
+    if not (card.weights or card.published) or card.unavailable is not None:
         return None
-    return hashlib.sha256(b"".join(file.read_bytes() for file in card.weights)).hexdigest()
+    files = list(card.weights)
+    if card.published:
+        files += [file.path for file in public_weights.in_use(card.published)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from denoisebench import metrics, protocol
 from denoisebench.denoisers import registry
 from denoisebench.machine import environment
 from denoisebench.protocol.shift import NOTICEABLE, estimate_shift
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _takes_any_sigma(card: registry.Card) -> bool:
@@ -71,11 +75,22 @@ def denoise(
 
     batch = torch.from_numpy(np.ascontiguousarray(noisy.transpose(2, 0, 1)))[None]
     before = batch.clone()
-    with torch.no_grad():
+    with torch.no_grad(), skipped_without_weights():
         output = denoiser.denoise(batch.to(device), sigma / 255)
     assert torch.equal(batch, before)
     assert output.device.type == device
     return output[0].cpu().numpy().transpose(1, 2, 0)
+
+
+@contextmanager
+def skipped_without_weights() -> Iterator[None]:
+    """Skip the test on frames of a kind for which public weights are not on disk."""
+    try:
+        yield
+    except ValueError as error:
+        if "bench weights fetch" in str(error):
+            pytest.skip(str(error))
+        raise
 
 
 def psnr(clean: np.ndarray, estimate: np.ndarray) -> float:
@@ -146,8 +161,9 @@ def test_little_noise_changes_little(name: str, sigma: float) -> None:
     clean = photograph(3, 33, 40)
     noisy = noised(clean, sigma)
     output = denoise(name, noisy, clean, sigma)
-    # What was learned at 25 is not forgotten at 0.1: networks get twice the room.
-    limit = (1.0 if registry.cards()[name].family == "learned" else 0.5) / 255
+    card = registry.cards()[name]
+    # What was learned at 25 is not forgotten at 0.1: networks get twice the room, others' thrice.
+    limit = (1.5 if card.published else 1.0 if card.family == "learned" else 0.5) / 255
     assert np.sqrt(np.mean((output - noisy) ** 2)) < (limit if sigma else 1e-6)
 
 

@@ -6,19 +6,22 @@ import pkgutil
 import re
 import runpy
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from test_house import FLOORS, MODULES, room
 
 from denoisebench.cells import Status
 from denoisebench.columns import FRAMES_COLUMNS, TABLE1_COLUMNS
 from denoisebench.datasets import Published, catalogue
-from denoisebench.denoisers import registry
+from denoisebench.denoisers import TorchDenoiser, registry
 from denoisebench.denoisers.classic.bm3d_stages import PROFILES
+from denoisebench.denoisers.torch_model import NetworkUse
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -60,6 +63,36 @@ def test_the_method_that_contributing_adds_has_a_centre_whatever_its_width(tmp_p
     for sigma in (0, 5, 10, 15, 25, 33, 42, 50, 100):
         estimate = box(width=3.0).denoise(frame, sigma / 255)[..., 0]
         assert np.allclose(estimate, estimate[::-1, ::-1]), sigma
+
+
+def test_the_networks_of_the_guide_run_as_it_says(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "your-model.md").read_text(encoding="utf-8")
+    network, method = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my_net.py").write_text(network)
+    (tmp_path / "my_method.py").write_text(method)
+    [config] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "bench.toml").write_text(config)
+    build = runpy.run_path(str(tmp_path / "my_net.py"))["MyNet"]
+    torch.save(build().state_dict(), tmp_path / "my.pth")
+    torch.save({"model": build(width=32).state_dict()}, tmp_path / "wide.pth")
+    [command] = re.findall(r"^bench run --plugin my_method.py .*$", text, re.MULTILINE)
+    words = [*shlex.split(command)[1:], "--config", "bench.toml", "--frames", "1"]
+    words[words.index("--methods") + 1] += ",wide,my_net"
+    result = bench(*words, "--dataset", f"folder:{photos}", "--sigma", "25", "--out", "out")
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method")
+    assert set(table.index) == {
+        *("mine", "mine[strength=0.5]", "mine[precision=bfloat16]", "wide", "my_net"),
+    }
+    assert table.psnr_mean.notna().all()
+
+
+def test_the_guide_to_networks_knows_all_that_describes_and_sets_them() -> None:
+    text = (ROOT / "docs" / "your-model.md").read_text(encoding="utf-8")
+    for kind in (NetworkUse, TorchDenoiser):
+        assert [f.name for f in fields(kind) if f"`{f.name}`" not in text] == []
 
 
 def test_the_table_in_the_readme_and_the_published_one_follow_from_the_run(

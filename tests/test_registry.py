@@ -121,6 +121,10 @@ def test_a_spec_names_its_method_again(overrides: dict[str, float]) -> None:
     assert method.build() == card.factory(**overrides)  # type: ignore[misc]
 
 
+def test_a_parameter_is_read_whatever_else_its_class_is_annotated_with() -> None:
+    assert specs("unet-mse[precision=bfloat16]") == ["unet-mse[precision=bfloat16]"]
+
+
 def test_truth_is_written_as_in_python_or_in_toml() -> None:
     [plain] = select(["tv-chambolle[opponent=false]"])
     assert plain.spec == "tv-chambolle[opponent=False]"

@@ -38,7 +38,10 @@ BM3D_ON_SET12 = PUBLISHED[0]
 STAND_INS = '''
 from dataclasses import dataclass
 import numpy as np
-from denoisebench.denoisers import register
+from denoisebench.denoisers import register, registry
+
+for taken in ("dncnn", "ffdnet"):
+    registry._cards.pop(taken, None)
 
 
 def at(psnr, clean, noisy, sigma):
@@ -68,7 +71,9 @@ class Off:
 SLOW = """
 import time
 from dataclasses import dataclass
-from denoisebench.denoisers import register
+from denoisebench.denoisers import register, registry
+
+registry._cards.pop("dncnn", None)
 
 
 @register("dncnn", title="D", family="local")
@@ -152,12 +157,15 @@ def test_a_method_under_a_published_name_is_compared_and_the_exit_code_says_how(
     assert failed.returncode == 3
 
 
-def test_what_is_not_installed_is_not_comparable(bench: Bench, tmp_path: Path) -> None:
+def test_what_has_no_weights_is_not_comparable_and_says_how_to_have_them(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DENOISEBENCH_WEIGHTS", str(tmp_path))
     result = bench("verify", "--methods", "dncnn", "--out", "out")
     assert result.returncode == 0
-    assert result.stdout.count("not comparable: the method is not in this installation") == 6
+    assert result.stdout.count("not comparable: `bench weights fetch dncnn`") == 9
     assert {r["verdict"] for r in records(tmp_path / "out")} == {"not comparable"}
-    assert "6 not comparable" in result.stderr
+    assert "9 not comparable" in result.stderr
     # Where no print can be compared, that is the reason, whatever is installed.
     unprinted = bench("verify", "--methods", "ksvd", "--out", "ksvd")
     assert "not comparable: its authors print single images" in unprinted.stdout

@@ -23,6 +23,7 @@ _VERBS = (
     "schema",
     "list",
     "data",
+    "weights",
     "tune",
     "train",
     "study",
@@ -33,6 +34,7 @@ _VERBS = (
     "calibrate",
     "history",
     "export",
+    "export-onnx",
 )
 
 
@@ -45,8 +47,9 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
             return None
-        module = importlib.import_module(f"denoisebench.cli.{name}")
-        command: click.Command = getattr(module, f"{name}_command")
+        word = name.replace("-", "_")
+        module = importlib.import_module(f"denoisebench.cli.{word}")
+        command: click.Command = getattr(module, f"{word}_command")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -31,7 +31,8 @@ def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
     """List the methods: their families, licences and devices, and if they can run here.
 
     A blind method ignores sigma. A deterministic one gives the same bits for the same input, on
-    one machine.
+    one machine. One that is not verified was never run with its authors' weights: only the shapes
+    and numbers of its parameters are known to be right.
 
     With --metrics: the metrics, their best values, units and ranges, and if they can be computed
     here.
@@ -60,6 +61,7 @@ def _row(card: Card) -> dict[str, str]:
         "blind": _yes_or_no(card.blind),
         "deterministic": _yes_or_no(card.deterministic),
         "available": _answer(card.unavailable),
+        "verified": "yes" if card.verified else "not verified",
     }
 
 

@@ -154,6 +154,9 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     "same processor and number of cores count as one, and their times are compared.",
 )
 @shared.plugins
+@shared.torch
+@shared.checkpoints
+@shared.weights
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

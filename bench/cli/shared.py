@@ -44,6 +44,27 @@ plugins = click.option(
     multiple=True,
     help="Python file with further methods or metrics; may be repeated.",
 )
+torch = click.option(
+    "--torch",
+    multiple=True,
+    metavar="FILE.py:CLASS",
+    help="Network of yours: a class of a Python file, with arguments in parentheses and its use in "
+    "brackets, as in 'my_net.py:MyNet(depth=17)[conditioning=map]'; may be repeated.",
+)
+checkpoints = click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="File of the network's weights, one for each --torch.",
+)
+weights = click.option(
+    "--weights",
+    multiple=True,
+    metavar="METHOD=FILE",
+    help="File with weights for a method of `bench weights list`, in place of its own; may be "
+    "repeated.",
+)
 resume_launches = click.option(
     "--resume",
     is_flag=True,

@@ -116,10 +116,10 @@ class Metric:
         from denoisebench.machine import environment
 
         assert self.function is not None
-        source = Path(inspect.getfile(self.function))
+        module, source = self.function.__module__, Path(inspect.getfile(self.function))
         return value_digest(
             self.name,
-            code_digest(self.function.__module__, source),
+            code_digest(module, source, plugins.folder_of(module, source)),
             environment.versions(("numpy", *self.requires)),
             [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.weights()],
         )

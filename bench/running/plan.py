@@ -13,7 +13,7 @@ from denoisebench import protocol
 from denoisebench.cells import LARGEST_SIGMA, MOST_SEEDS, NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
-from denoisebench.denoisers import registry
+from denoisebench.denoisers import registry, torch_model
 from denoisebench.denoisers.registry import Method
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, threads
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from denoisebench.protocol.observation import Observation
 
 _log = logging.getLogger("denoisebench")
+
+_FLAGS = {"sigmas": "--sigma", "plugins": "--plugin", "checkpoints": "--checkpoint"}
+"""Flags that are not called as their options."""
 
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
@@ -60,6 +63,9 @@ class RunOptions:
             what is free.
         threads: number of threads of every library; None takes the number of cores.
         plugins: Python files with further methods.
+        torch: expressions that name networks of the user's, see `torch_model.read_model`.
+        checkpoints: files of these networks' weights, in the same order; empty for none.
+        weights: files of the user's, each ``METHOD=FILE``, see `registry.use_weights`.
         force: expressions that name methods to measure again.
         keep_images: number of frames, spread evenly, whose crops are kept for the report.
         out: the run's folder; None takes one in ``results``, see `Plan.default_name`.
@@ -87,6 +93,9 @@ class RunOptions:
     memory_limit: float | None = None
     threads: int | None = None
     plugins: tuple[Path, ...] = ()
+    torch: tuple[str, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
+    weights: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     keep_images: int = 4
     out: Path | None = None
@@ -102,11 +111,9 @@ class RunOptions:
             implied = value == option.default and option.name != "methods"
             if implied or option.name in ("fresh", "force"):
                 continue
-            flag = {"sigmas": "--sigma", "plugins": "--plugin"}.get(
-                option.name, f"--{option.name.replace('_', '-')}"
-            )
-            if option.name == "plugins":
-                words += [word for path in value for word in (flag, str(path))]
+            flag = _FLAGS.get(option.name, f"--{option.name.replace('_', '-')}")
+            if option.name in ("plugins", "torch", "checkpoints", "weights"):
+                words += [word for item in value for word in (flag, str(item))]
             elif isinstance(value, tuple):
                 words += [flag, ",".join(map(_word, value))]
             else:
@@ -129,6 +136,9 @@ class FurtherOptions(TypedDict, total=False):
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.
         threads: for every library; None is the number of cores.
+        torch: networks of yours, ``FILE.py:CLASS``, see docs/your-model.md.
+        checkpoints: files of their weights, one for each.
+        weights: files in place of the public weights of methods, each ``METHOD=FILE``.
         force: methods to measure again, as ``methods``.
         keep_images: number of frames whose crops are kept for the report.
         fresh: set aside what the folder holds.
@@ -146,6 +156,9 @@ class FurtherOptions(TypedDict, total=False):
     timeout: float
     memory_limit: float | None
     threads: int | None
+    torch: str | Sequence[str]
+    checkpoints: str | Path | Sequence[str | Path]
+    weights: str | Sequence[str]
     force: str | Sequence[str]
     keep_images: int
     fresh: bool
@@ -251,7 +264,9 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
     _check_numbers(options)
     _check_machine(options.machine)
     registry.load_files(options.plugins, options.timeout)
+    registry.use_weights(options.weights)
     _check_plugins(options)
+    torch_model.load_models(options.torch, options.checkpoints, options.timeout)
     rows, lacking = _able(_rows(options))
     metrics = select_metrics(options.metrics)
     model = None if options.noise is None else noise.select_noise(options.noise)

@@ -16,7 +16,7 @@ import numpy as np
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.datasets.base import spread
-from denoisebench.denoisers import registry
+from denoisebench.denoisers import registry, torch_model
 from denoisebench.machine import memory
 from denoisebench.protocol.shift import estimate_shift
 from denoisebench.running.evaluation import NoEstimate, evaluate
@@ -298,6 +298,8 @@ class _RowRun:
             method.module,
             method.source,
             method.trained,
+            torch_model.model_behind(method),
+            tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
         )
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._session = self._folder.store.begin_session(method.spec, device, started)

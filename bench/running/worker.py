@@ -24,7 +24,7 @@ import numpy as np
 
 from denoisebench import plugins
 from denoisebench.cells import Status
-from denoisebench.denoisers import registry
+from denoisebench.denoisers import registry, torch_model
 from denoisebench.denoisers.classic import COMPILING
 from denoisebench.machine import processes, threads
 from denoisebench.machine.timing import measure, reference_times
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.denoisers.registry import Card, Denoiser
+    from denoisebench.denoisers.torch_model import TorchModel
     from denoisebench.machine.timing import Samples, TimingRules
 
 
@@ -55,6 +56,8 @@ class Task:
             announces it.
         source: `registry.source_digest` of the method, as its results will carry it.
         weights: `registry.weights_digest`, likewise.
+        model: the user's network around which the method is made; None for any other method.
+        given: files of the user's for it, see `registry.use_weights`.
     """
 
     method: str
@@ -66,6 +69,8 @@ class Task:
     module: str | None = None
     source: str | None = None
     weights: str | None = None
+    model: TorchModel | None = None
+    given: tuple[str, ...] = ()
 
 
 class SharedFrames:
@@ -243,8 +248,11 @@ def load_method(task: Task) -> tuple[Denoiser, Card, str]:
     """
     for plugin in task.plugins:
         registry.load_file(plugin)
+    if task.model is not None:
+        torch_model.enter(task.model)
     if task.module is not None and task.method.partition("[")[0] not in registry.cards():
         importlib.import_module(task.module)
+    registry.use_weights(task.given)
     [method] = registry.select([task.method])
     for module in method.card.requires:
         importlib.import_module(module)

@@ -6,8 +6,10 @@ crops. ``tflops`` in the extra information is what was done of what `FlopCounter
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from denoisebench.denoisers.gan import losses, recipe
 from denoisebench.denoisers.gan.data import Crops
 from denoisebench.denoisers.gan.networks import build_critic, build_generator
 from denoisebench.denoisers.gan.training import Trainer
+from denoisebench.denoisers.onnx_file import OnnxNetwork, export_onnx
 from denoisebench.denoisers.wgan_gp_unet_best import WganGpUNetBest
 from denoisebench.machine import environment
 
@@ -29,6 +32,17 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.gan.recipe import Recipe
 
 DEVICE = torch.device("cuda" if environment.has_cuda() else "cpu")
+
+
+@dataclass(frozen=True)
+class OnnxUNetBest(WganGpUNetBest):
+    """The same network as an ONNX file, run by onnxruntime."""
+
+    def network(self) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "best.onnx")
+            export_onnx(WganGpUNetBest(), file, 25 / 255, 3, 17)
+            return OnnxNetwork(file.read_bytes())
 
 
 def frames() -> list[np.ndarray]:
@@ -127,6 +141,7 @@ def test_training_step(benchmark: BenchmarkFixture, name: str, version: str) -> 
     timed(benchmark, step, flops, rounds=20 if DEVICE.type == "cuda" else 4)
 
 
+@pytest.mark.parametrize("turn", range(3))
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize(
     "method",
@@ -135,14 +150,22 @@ def test_training_step(benchmark: BenchmarkFixture, name: str, version: str) -> 
         WganGpUNetBest(compiled=True),
         WganGpUNetBest(precision="bfloat16"),
         WganGpUNetBest(precision="bfloat16", compiled=True),
+        OnnxUNetBest(),
     ],
-    ids=["float32", "float32 compiled", "bfloat16", "bfloat16 compiled"],
+    ids=["float32", "float32 compiled", "bfloat16", "bfloat16 compiled", "float32 onnxruntime"],
 )
-def test_inference(benchmark: BenchmarkFixture, method: WganGpUNetBest, batch: int) -> None:
-    """Frames of 480 × 320; the first version is the eager one that the others are held to."""
+def test_inference(
+    benchmark: BenchmarkFixture, method: WganGpUNetBest, batch: int, turn: int
+) -> None:
+    """Frames of 480 × 320; the first version is the eager one that the others are held to.
+
+    The versions take turns, so that other work on the machine affects all.
+    """
     if method.compiled and not benchmark.enabled:
         pytest.skip("compiling takes a minute and is tested elsewhere")
-    benchmark.group = f"inference in batches of {batch} on {DEVICE.type}"
+    if isinstance(method, OnnxUNetBest) and DEVICE.type == "cuda":
+        pytest.skip("onnxruntime is used on the CPU alone")
+    benchmark.group = f"inference in batches of {batch} on {DEVICE.type}, turn {turn}"
     height, width = (320, 480) if benchmark.enabled else (32, 48)
     noisy = torch.rand(batch, 3, height, width, device=DEVICE)
     with torch.no_grad():
