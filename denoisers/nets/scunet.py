@@ -117,11 +117,12 @@ class _WindowAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[1:3]
         bias = self.relative_position_params.flatten(1)[:, windows.relative_index(_WINDOW)]
+        mask = None
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
-            bias = bias + windows.shift_mask(height, width, _WINDOW, x.device)
+            mask = windows.shift_mask(height, width, _WINDOW, x.device)
         parts = self.embedding_layer(windows.partition(x, _WINDOW))
-        parts = self.linear(windows.attend(parts, self.heads, bias))
+        parts = self.linear(windows.attend(parts, self.heads, bias, mask))
         return windows.merge(parts, _WINDOW, height, width).roll((self.shift, self.shift), (1, 2))
 
 

@@ -126,9 +126,11 @@ class _BiasedAttention(nn.Module):
         height, width = x.shape[1:3]
         bias = self.relative_position_bias_table[windows.relative_index(self.window)]
         bias = bias.movedim(-1, 0)
+        mask = None
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
-            bias = bias + windows.shift_mask(height, width, self.window, x.device)
-        parts = windows.attend(self.qkv(windows.partition(x, self.window)), self.heads, bias)
+            mask = windows.shift_mask(height, width, self.window, x.device)
+        qkv = self.qkv(windows.partition(x, self.window))
+        parts = windows.attend(qkv, self.heads, bias, mask)
         x = windows.merge(self.proj(parts), self.window, height, width)
         return x.roll((self.shift, self.shift), (1, 2))

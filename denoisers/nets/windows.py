@@ -10,6 +10,8 @@ from torch.nn import functional
 
 __all__ = ["attend", "merge", "partition", "relative_index", "shift_mask"]
 
+_AT_ONCE = 1024  # windows
+
 
 def partition(x: torch.Tensor, window: int) -> torch.Tensor:
     """Cut features (N, H, W, C) into windows (N, n, w², C); sides are multiples of w.
@@ -36,13 +38,16 @@ def merge(windows: torch.Tensor, window: int, height: int, width: int) -> torch.
     return x.transpose(2, 3).reshape(n, height, width, channels)
 
 
-def attend(qkv: torch.Tensor, heads: int, bias: torch.Tensor) -> torch.Tensor:
+def attend(
+    qkv: torch.Tensor, heads: int, bias: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
     """Let the pixels of each window attend to each other: softmax(QKᵀ/√d + B) V.
 
     Args:
         qkv: (N, n, w², 3C): queries, keys and values, each of all heads.
         heads: number of heads, d = C / heads.
-        bias: B, (heads, w², w²) or (n, heads, w², w²).
+        bias: B, (heads, w², w²).
+        mask: added to B, (n, 1, w², w²), as `shift_mask` makes it; None for none.
 
     Returns:
         (N, n, w², C).
@@ -51,10 +56,19 @@ def attend(qkv: torch.Tensor, heads: int, bias: torch.Tensor) -> torch.Tensor:
         >>> attend(torch.zeros(1, 2, 16, 12), heads=2, bias=torch.zeros(2, 16, 16)).shape
         torch.Size([1, 2, 16, 4])
     """
+    parts = qkv.split(_AT_ONCE, dim=1)  # products of all windows together would fill the memory
+    masks = [None] * len(parts) if mask is None else mask.split(_AT_ONCE)
+    found = [
+        _attend(part, heads, bias if one is None else bias + one)
+        for part, one in zip(parts, masks, strict=True)
+    ]
+    return torch.cat(found, dim=1)
+
+
+def _attend(qkv: torch.Tensor, heads: int, bias: torch.Tensor) -> torch.Tensor:
     q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 1, 4, 2, 5)
-    out = functional.scaled_dot_product_attention(
-        q, k, v, attn_mask=bias.to(q.dtype).expand(q.shape[0], q.shape[1], -1, -1, -1)
-    )
+    mask = bias.to(q.dtype).expand(*q.shape[:2], -1, -1, -1)
+    out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return out.transpose(2, 3).flatten(3)
 
 
@@ -62,7 +76,7 @@ def shift_mask(height: int, width: int, window: int, device: torch.device) -> to
     """Mark the pairs of pixels that only a cyclic shift by half a window brings together.
 
     Returns:
-        (n, 1, w², w²): -inf for those pairs, else 0; to add to the bias of `attend`.
+        (n, 1, w², w²): -inf for those pairs, else 0.
 
     Examples:
         >>> mask = shift_mask(8, 8, 4, torch.device("cpu"))
