@@ -230,6 +230,7 @@ def _held_folder(options: TrainingOptions) -> Iterator[None]:
         if options.fresh:
             names = [*RESULT_FILES, *attempts.attempt_files(options.folder)]
             files.set_aside(options.folder, names)
+        attempts.failed_attempts(options.folder)  # completes a move, before the others look
         yield
 
 
