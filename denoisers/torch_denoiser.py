@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TorchDenoiser", "by_symmetries", "by_tiles", "on_padded"]
 
+_COMPILED_SHAPES = 64
+"""Shapes of frames that a network is compiled for; torch then falls back on the eager one."""
+
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -201,7 +204,11 @@ class TorchDenoiser:
         network = network.to(device).requires_grad_(False).eval()
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)
-        return torch.compile(network, dynamic=False) if self.compiled else network
+        if not self.compiled:
+            return network
+        limits = torch._dynamo.config
+        limits.cache_size_limit = max(limits.cache_size_limit, _COMPILED_SHAPES)
+        return torch.compile(network, dynamic=False)
 
     def _repeats(self, channels: int) -> bool:
         """Tell whether frames of so many channels are repeated to three."""

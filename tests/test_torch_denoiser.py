@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from denoisebench.denoisers import TorchDenoiser
 from denoisebench.denoisers.torch_denoiser import by_tiles, on_padded
@@ -185,6 +186,17 @@ def test_weights_are_stored_channels_last() -> None:
     method.load("cpu")
     [network] = method._loaded.values()
     assert network.weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[union-attr, operator]
+
+
+def test_a_compiled_network_serves_frames_of_many_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default, torch runs the eager network from the ninth shape on."""
+    counter = CompileCounter()
+    build = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda net, **k: build(net, backend=counter, **k))
+    method = Conv(compiled=True)
+    for width in range(5, 17):
+        method.denoise(frame(width=width), math.nan)
+    assert counter.frame_count == 12
 
 
 def test_the_network_is_chosen_for_each_frame() -> None:
