@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -151,13 +151,14 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
         return Interval(mean, mean, mean)
     from scipy import stats
 
+    drawn: Any = SimpleNamespace(bootstrap_distribution=_resampled_means(values))
     found = stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=0,
         confidence_level=level,
         method="BCa",
-        bootstrap_result=SimpleNamespace(bootstrap_distribution=_resampled_means(values)),
+        bootstrap_result=drawn,
     ).confidence_interval
     return Interval(mean, float(found.low), float(found.high))
 
