@@ -158,7 +158,7 @@ def test_recorded_noise_and_told_sigmas_have_names_of_their_own(results: Results
     assert "bm3d cpu recorded noise" in bencher_of(run)
     assert len(json.loads(export.github_action_benchmark(run)["bigger-is-better.json"])) > 0
     assert "bm3d cpu recorded noise" in export.pytest_benchmark(run)["pytest-benchmark.json"]
-    [course] = [c for c in courses([HistoryPoint("a", run)], "psnr") if c.name.startswith("bm3d")]
+    [course] = [c for c in courses([HistoryPoint("a", run)], "psnr") if c.name.startswith("bm3d ")]
     assert course.name == "bm3d cpu recorded noise"
 
 
@@ -306,7 +306,7 @@ def test_a_drop_is_marked_in_the_table_and_the_drawing_never_changes() -> None:
     labels = [r.label for r in runs]
     assert {tuple(c.changes) for c in found if not c.name.startswith("oracle")} == {(4,)}
     markdown = history_markdown(found, labels, "psnr")
-    [line] = [line for line in markdown.splitlines() if "bm3d cpu sigma 25 " in line]
+    [line] = [line for line in markdown.splitlines() if " bm3d cpu sigma 25 " in line]
     assert "████▁▁" in line
     assert "▼ c4: −0.100" in line
     drawn = history_svg(found, labels, "psnr")

@@ -71,7 +71,7 @@ def test_cc15_is_as_noisy_as_its_source_says(real_root: Path) -> None:
 
 # --- the manifests ----------------------------------------------------------------------------
 
-NAMES = [name for name in catalogue.NAMED if ":" in name]
+NAMES = [n for n in catalogue.NAMED if ":" in n and not n.startswith("train:")]
 
 
 @pytest.mark.parametrize("name", NAMES)

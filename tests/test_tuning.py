@@ -246,8 +246,23 @@ def test_the_command_refuses_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+# Their defaults are others on purpose: within 0.01 dB of the best on val, and better elsewhere.
+KEPT = {
+    "bm3d-native": "a lower threshold loses up to 0.13 dB on single grey textures",
+    "nl-bayes": "reach is that of the authors' program",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_default_that_was_kept_is_as_good_as_the_recorded_best(name: str) -> None:
+    table = rows(RECORDS / f"{name}.csv")
+    wanted = {"bm3d-native": ("2.9", "0.45"), "nl-bayes": ("1.05", "4.0")}[name]
+    [kept] = [row for row in table if tuple(row.values())[:2] == wanted]
+    assert float(kept["mean"]) > max(float(row["mean"]) for row in table) - 0.01
+
+
 @pytest.mark.parametrize(
-    "name", [n for n, card in CARDS.items() if hasattr(card.factory, "search")]
+    "name", [n for n, card in CARDS.items() if hasattr(card.factory, "search") and n not in KEPT]
 )
 def test_the_defaults_are_what_the_recorded_search_chose(name: str) -> None:
     content = tomllib.loads((RECORDS / f"{name}.toml").read_text())
