@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denoisebench.cli import shared
 from denoisebench.cli.extract import extract_command
 
 if TYPE_CHECKING:
@@ -41,14 +42,7 @@ data_command.add_command(extract_command)
 
 
 @data_command.command("list")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Format of the list.",
-)
+@shared.list_format
 def _list(form: str) -> None:
     """List the data sets: their splits, whether they are on disk, their licences."""
     from denoisebench.datasets import catalogue

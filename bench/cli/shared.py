@@ -12,6 +12,7 @@ import click
 
 from denoisebench.cli import EXIT_INTERRUPTED
 from denoisebench.cli.types import THREAD_COUNT, FiniteRange
+from denoisebench.machine.signals import answered_by
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ weights = click.option(
     help="File with weights for a method of `bench weights list`, in place of its own; may be "
     "repeated.",
 )
+list_format = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Format of the list.",
+)
 resume_launches = click.option(
     "--resume",
     is_flag=True,
@@ -96,12 +105,8 @@ def terminated_as_interrupted() -> Iterator[None]:
     requests = [signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         requests.append(signal.SIGHUP)
-    previous = {number: signal.signal(number, interrupt) for number in requests}
-    try:
+    with answered_by(interrupt, requests):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

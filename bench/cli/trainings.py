@@ -12,6 +12,7 @@ import click
 
 from denoisebench.cli import shared
 from denoisebench.cli.types import THREAD_COUNT, FiniteRange, Setting
+from denoisebench.machine.signals import answered_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,9 +117,5 @@ def _stop_asked() -> Iterator[Callable[[], bool]]:
             # Not by way of sys.stderr: in the middle of a line of its own it lets nobody else in.
             os.write(2, b"\nStopping after this iteration; again to stop at once\n")
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with answered_by(ask, (signal.SIGINT, signal.SIGTERM)):
         yield lambda: bool(asked)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -28,14 +28,7 @@ def weights_command() -> None:
 
 @weights_command.command("list")
 @_names
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Format of the list.",
-)
+@shared.list_format
 def _list(names: tuple[str, ...], form: str) -> None:
     """List the files of weights: method, frames, sigma, size, licence, whether on disk."""
     from denoisebench.denoisers.nets import public_weights

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from denoisebench.machine.signals import answered_by
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -157,9 +159,5 @@ def _interruptions() -> Iterator[list[int]]:
     def ask(number: int, _: object) -> None:
         asked.append(number)
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with answered_by(ask, (signal.SIGINT, signal.SIGTERM)):
         yield asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

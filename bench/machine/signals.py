@@ -1,0 +1,34 @@
+"""Signals to this process, answered in a way of one's own for a while."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["answered_by"]
+
+
+@contextmanager
+def answered_by(handler: Callable[[int, object], None], numbers: Iterable[int]) -> Iterator[None]:
+    """Have signals call a function inside the block, and their former handlers after it.
+
+    Args:
+        handler: called with the signal's number.
+        numbers: of the signals.
+
+    Examples:
+        >>> import os
+        >>> with answered_by(lambda number, frame: print("asked"), [signal.SIGTERM]):
+        ...     os.kill(os.getpid(), signal.SIGTERM)
+        asked
+    """
+    previous = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in previous.items():
+            signal.signal(number, former)
