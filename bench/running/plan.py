@@ -446,11 +446,12 @@ def _able(rows: list[PlannedRow]) -> tuple[list[PlannedRow], dict[str, str]]:
         UsageError: no row is left.
     """
     lacking = {
-        row.method.card.name: row.method.card.unavailable or ""
+        row.method.card.name: reason
         for row in rows
-        if not row.asked_by_name and row.method.card.problem is None
+        if not row.asked_by_name
+        and row.method.card.problem is None
+        and (reason := row.method.card.unavailable)
     }
-    lacking = {name: reason for name, reason in lacking.items() if reason}
     able = [row for row in rows if row.asked_by_name or row.method.card.name not in lacking]
     if not able:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in lacking.items())
