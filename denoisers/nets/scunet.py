@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from denoisebench.denoisers.nets import windows
+from denoisebench.denoisers.nets.trunk import FourScales
 from denoisebench.denoisers.torch_denoiser import on_padded
 
 __all__ = ["SCUNet"]
@@ -17,7 +18,7 @@ _WINDOW = 8
 _HEAD = 32  # channels of an attention head
 
 
-class SCUNet(nn.Module):
+class SCUNet(FourScales):
     """A U-Net whose blocks convolve half of the channels and let the others attend in windows.
 
     It is not told sigma: there are networks for some. It returns the image itself. With the
@@ -36,31 +37,16 @@ class SCUNet(nn.Module):
     """
 
     def __init__(self, channels: int = 3, width: int = 64, blocks: int = 4) -> None:
-        super().__init__()
-        w1, w2, w3, w4 = (width << level for level in range(4))
+        super().__init__(
+            nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False)),
+            [width << level for level in range(4)],
+            lambda wide: [_SwinConvBlock(wide, index % 2 == 1) for index in range(blocks)],
+            nn.Sequential(nn.Conv2d(width, channels, 3, padding=1, bias=False)),
+        )
         self.channels = channels
-        self.m_head = nn.Sequential(nn.Conv2d(channels, w1, 3, padding=1, bias=False))
-        self.m_down1 = nn.Sequential(*_blocks(w1, blocks), _halving(w1))
-        self.m_down2 = nn.Sequential(*_blocks(w2, blocks), _halving(w2))
-        self.m_down3 = nn.Sequential(*_blocks(w3, blocks), _halving(w3))
-        self.m_body = nn.Sequential(*_blocks(w4, blocks))
-        self.m_up3 = nn.Sequential(_doubling(w4), *_blocks(w3, blocks))
-        self.m_up2 = nn.Sequential(_doubling(w3), *_blocks(w2, blocks))
-        self.m_up1 = nn.Sequential(_doubling(w2), *_blocks(w1, blocks))
-        self.m_tail = nn.Sequential(nn.Conv2d(w1, channels, 3, padding=1, bias=False))
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        return on_padded(self._estimate, noisy, 8 * _WINDOW)
-
-    def _estimate(self, x: torch.Tensor) -> torch.Tensor:
-        x1 = self.m_head(x)
-        x2 = self.m_down1(x1)
-        x3 = self.m_down2(x2)
-        x4 = self.m_down3(x3)
-        x = self.m_up3(self.m_body(x4) + x4)
-        x = self.m_up2(x + x3)
-        x = self.m_up1(x + x2)
-        return self.m_tail(x + x1)
+        return on_padded(self.through_scales, noisy, 8 * _WINDOW)
 
 
 class _SwinConvBlock(nn.Module):
@@ -124,15 +110,3 @@ class _WindowAttention(nn.Module):
         parts = self.embedding_layer(windows.partition(x, _WINDOW))
         parts = self.linear(windows.attend(parts, self.heads, bias, mask))
         return windows.merge(parts, _WINDOW, height, width).roll((self.shift, self.shift), (1, 2))
-
-
-def _blocks(channels: int, number: int) -> list[nn.Module]:
-    return [_SwinConvBlock(channels, shifted=index % 2 == 1) for index in range(number)]
-
-
-def _halving(channels: int) -> nn.Module:
-    return nn.Conv2d(channels, 2 * channels, 2, stride=2, bias=False)
-
-
-def _doubling(channels: int) -> nn.Module:
-    return nn.ConvTranspose2d(channels, channels // 2, 2, stride=2, bias=False)
