@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
-__all__ = ["code_digest", "value_digest"]
+__all__ = ["code_digest", "modules_behind", "value_digest"]
 
-# Every plugin imports these modules, and no result depends on them.
+# Every plugin imports these modules, and no result depends on them. The package itself names all of
+# the harness: what a plugin takes from it is followed by its own name.
 _NOT_BEHIND = {
+    "denoisebench",
     "denoisebench.denoisers",
     "denoisebench.denoisers.nets.public_weights",
     "denoisebench.denoisers.registry",
@@ -53,10 +55,25 @@ def code_digest(module: str, path: Path, folder: Path | None = None) -> str:
     Returns:
         The first 16 hex digits of the sha256 of the files.
     """
-    files: dict[str, Path] = {}
-    _collect(module, path, folder, files)
+    files = modules_behind(module, path, folder)
     code = b"".join(files[name].read_bytes() for name in sorted(files))
     return hashlib.sha256(code).hexdigest()[:16]
+
+
+def modules_behind(module: str, path: Path, folder: Path | None = None) -> dict[str, Path]:
+    """Return the files on which a module's results depend: its own and those that it imports.
+
+    Args:
+        module: the module's absolute name.
+        path: the module's file.
+        folder: folder of further modules that it may import by their names; None for none.
+
+    Returns:
+        The files by the names of their modules.
+    """
+    files: dict[str, Path] = {}
+    _collect(module, path, folder, files)
+    return files
 
 
 def _collect(module: str, path: Path, folder: Path | None, files: dict[str, Path]) -> None:
