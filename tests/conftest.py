@@ -57,6 +57,18 @@ def megapixels(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture
+def one_torch_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Networks this small are trained sooner by one thread than by several, here and elsewhere."""
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def documentary_root(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Name the folder of the real ``documentary`` frames to the package, as a user does.
 

@@ -26,10 +26,11 @@ from denoisebench.denoisers.gan import log, recipe
 from denoisebench.training import data, results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Bench
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 CHANGES = {
     "width = 64": "width = 8",
@@ -40,16 +41,6 @@ CHANGES = {
     "iterations = 60000": "iterations = 6",
     "validate_every = 2000": "validate_every = 3",
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks this small are trained sooner by one thread than by several, here and elsewhere."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
 from denoisebench.denoisers.gan import collapse
 from denoisebench.denoisers.gan.collapse import Validation
 from denoisebench.training import attempts, results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Bench
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 NOISY = {25.0: 20.2}
 
@@ -66,15 +66,6 @@ def dead(self, *arguments, init=training.Trainer.__init__, **options):
 training.Trainer.__init__ = dead
 main()
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

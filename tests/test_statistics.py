@@ -71,6 +71,21 @@ def test_the_interval_is_efrons() -> None:
     assert [found.low, found.high] == pytest.approx(np.quantile(means, shares), abs=0.05)
 
 
+@pytest.mark.parametrize("frames", [2, 20, 333, 2100])
+def test_the_interval_is_that_of_scipys_own_resamples(frames: int) -> None:
+    """The draws come by blocks, and are kept for few frames: either way they are the same draws."""
+    values = np.random.default_rng(frames).gamma(2.0, size=frames)
+    expected = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=statistics._RESAMPLES,
+        method="BCa",
+        rng=np.random.default_rng(statistics._SEED),
+    ).confidence_interval
+    found = statistics.mean_interval(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
 def test_seeds_of_a_frame_are_no_further_frames() -> None:
     one_draw = np.random.default_rng(3).normal(0, 1, (8, 1))
     alike = np.repeat(one_draw, 5, axis=1)  # five noise draws that say the same

@@ -18,7 +18,6 @@ from filelock import FileLock
 
 from conftest import COMMAND
 from denoisebench.denoisers.gan import recipe
-from denoisebench.denoisers.gan.log import read_log
 from denoisebench.denoisers.gan.study import load_study, study_names
 from denoisebench.errors import UsageError
 from denoisebench.machine import processes, threads
@@ -209,16 +208,13 @@ class Study:
             text=True,
         )
 
-    def wait_until_both_have(self, validations: int) -> None:
-        """Wait for checkpoints of both, while both are at work."""
-        while not all(self.validations(name) >= validations for name in ("one-25", "other-15")):
+    def wait_until_both_are_saved(self) -> None:
+        """Wait for a checkpoint of each, while both are at work."""
+        saved = [self.folder / name / "checkpoint.pt" for name in ("one-25", "other-15")]
+        while not all(path.exists() for path in saved):
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.05)
         assert len(self.at_work()) == 2
-
-    def validations(self, name: str) -> int:
-        rows = read_log(self.folder / name / "log.csv")
-        return sum(any(key.startswith("psnr") for key in row) for row in rows)
 
     def at_work(self) -> dict[str, int]:
         """Return the trainings' processes by name."""
@@ -229,7 +225,7 @@ class Study:
 
 def test_a_training_that_is_killed_leaves_the_other_alone(photos: Path, tmp_path: Path) -> None:
     study = Study(tmp_path, photos, 400)
-    study.wait_until_both_have(1)
+    study.wait_until_both_are_saved()
     os.kill(study.at_work()["one-25"], signal.SIGKILL)
     stdout, stderr = study.process.communicate(timeout=100)
     assert study.process.returncode == 3, stderr
@@ -256,7 +252,7 @@ def test_an_interrupt_ends_all_trainings_which_save_their_work(
     photos: Path, tmp_path: Path
 ) -> None:
     study = Study(tmp_path, photos, 100_000)
-    study.wait_until_both_have(1)
+    study.wait_until_both_are_saved()
     at_work = study.at_work()
     study.process.send_signal(signal.SIGINT)
     stdout, stderr = study.process.communicate(timeout=60)
@@ -271,7 +267,7 @@ def test_an_interrupt_ends_all_trainings_which_save_their_work(
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is needed")
 def test_trainings_end_with_a_study_that_is_killed(photos: Path, tmp_path: Path) -> None:
     study = Study(tmp_path, photos, 100_000)
-    study.wait_until_both_have(1)
+    study.wait_until_both_are_saved()
     at_work = study.at_work().values()
     study.process.kill()
     study.process.communicate()
