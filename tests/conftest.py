@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from loopback import Server
 from PIL import Image
+from warm import WarmCommand
 
 from denoisebench.cli import main
 
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 COMMAND = Path(sys.executable).with_name("bench")
 
-# A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start and
-# interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell ignores Ctrl-C for what it starts in the background, and nohup a closed terminal. So would
+# all that tests start and end in these ways.
+for _number, _handler in {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGHUP: signal.SIG_DFL,
+}.items():
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # How long an example takes says how busy the machine is; whatever hangs has pytest-timeout.
 hypothesis.settings.register_profile("denoisebench", deadline=None)
@@ -117,19 +121,18 @@ class Bench(Protocol):
     def __call__(self, *words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]: ...
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmCommand]:
+    with WarmCommand() as command:
+        yield command
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """Run the installed command in a folder of the test's own, as a user does."""
+def bench(tmp_path: Path, warm: WarmCommand) -> Bench:
+    """Run the command in a process and a folder of its own, as a user does."""
 
     def run(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *map(str, words)],
-            cwd=cwd or tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return warm.run([str(word) for word in words], cwd or tmp_path, timeout=120)
 
     return run
 
