@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from loopback import Server
 from PIL import Image
-from warm import WarmCommand
+from warm import WarmCommand, hurry
 
 from denoisebench.cli import main
 
@@ -37,6 +37,9 @@ for _number, _handler in {
 # How long an example takes says how busy the machine is; whatever hangs has pytest-timeout.
 hypothesis.settings.register_profile("denoisebench", deadline=None)
 hypothesis.settings.load_profile("denoisebench")
+
+
+hurry()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
