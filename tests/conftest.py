@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).with_name("bench")
+HURRIED = (sys.executable, Path(__file__).with_name("warm.py"))
+"""The same command, with the short times of `hurry`; what one has timed serves the other not."""
 
 # A shell ignores Ctrl-C for what it starts in the background, and nohup a closed terminal. So would
 # all that tests start and end in these ways.

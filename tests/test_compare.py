@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import row
 
-from conftest import COMMAND
+from conftest import COMMAND, HURRIED
 from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.comparing import ab, decision
 from denoisebench.comparing.calibration import calibrate
@@ -573,7 +573,7 @@ def stored(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a real run of two fast methods."""
     folder = tmp_path_factory.mktemp("compare")
     words = ["--methods", "gaussian,median", "--dataset", f"folder:{photos}", "--sigma", "25"]
-    subprocess.run([COMMAND, "run", *words, "--out", folder / "run"], check=True, cwd=folder)
+    subprocess.run([*HURRIED, "run", *words, "--out", folder / "run"], check=True, cwd=folder)
     return folder / "run"
 
 

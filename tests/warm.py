@@ -107,7 +107,10 @@ def serve(connection: Connection[Any, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    if sys.argv[1].isdigit():
+        serve(Connection(int(sys.argv[1])))
+    else:
+        hurry()
     sys.argv[0] = "bench"
     from denoisebench.__main__ import start
 
