@@ -45,11 +45,11 @@ hurry()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--flips", type=int, default=5, help="Number of bits that the fuzz flips.")
+    parser.addoption("--flips", type=int, default=20, help="Number of bits that the fuzz flips.")
     parser.addoption(
         "--megapixels", type=int, default=0, help="Size of the frames on which memory is measured."
     )
-    parser.addoption("--lines", type=int, default=5, help="Number of random command lines.")
+    parser.addoption("--lines", type=int, default=20, help="Number of random command lines.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
