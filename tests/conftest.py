@@ -29,12 +29,10 @@ HURRIED = (sys.executable, Path(__file__).with_name("warm.py"))
 
 # A shell ignores Ctrl-C for what it starts in the background, and nohup a closed terminal. So would
 # all that tests start and end in these ways.
-for _number, _handler in {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGHUP: signal.SIG_DFL,
-}.items():
-    if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, _handler)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says how busy the machine is; whatever hangs has pytest-timeout.
 hypothesis.settings.register_profile("denoisebench", deadline=None)
@@ -42,6 +40,9 @@ hypothesis.settings.load_profile("denoisebench")
 
 
 hurry()
+
+LONG = {"test_classic", "test_verify", "test_study", "test_compare", "test_weights", "test_docs"}
+"""Files with tests of ten seconds and more."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +58,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, option in {"flip": "--flips", "random_line": "--lines"}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, range(metafunc.config.getoption(option)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long tests first, so that processes which share the tests end at the same time."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     bench: Bench, ask: Bench, listed: Path, photos: Path, tmp_path: Path
 ) -> None:
     words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
-    words += ["--iterations", "1", "--seed", "7", "--set", "data.patch=20"]
+    words += ["--iterations", "1", "--seed", "7", "--set", "data.patch=32"]
     (tmp_path / "out" / "with-7.5").mkdir(parents=True)
     with FileLock(tmp_path / "out" / "with-7.5" / "run.lock"):
         held = bench(*words)
@@ -169,7 +169,7 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     }
     for name, card in cards.items():  # the options hold for all
         assert (card["iterations"], card["seed"]) == (1, 7)
-        assert card["recipe"]["data"]["patch"] == 20
+        assert card["recipe"]["data"]["patch"] == 32
         assert f"--sigma {name.partition('-')[2]} --iterations 1 --seed 7" in card["command"]
     card = cards["without-25"]
     assert card["changes"]["adversary"] == ""
