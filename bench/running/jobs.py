@@ -59,6 +59,11 @@ class Job:
         assert self.known is not None
         return not self.timed or self.known.timing_key == self.timing_key
 
+    def ends_with(self, measurement: Measurement) -> bool:
+        """Return True if a measurement leaves nothing to do; it may be scored and not yet timed."""
+        has_failed = measurement.status is not Status.OK
+        return has_failed or not self.timed or measurement.timing_key == self.timing_key
+
     def outcome(self, status: Status, reason: str = "") -> Measurement:
         """Return a measurement of this cell without scores and times."""
         return Measurement(
@@ -100,7 +105,7 @@ def pending(
 
     return {
         row: [j for j in jobs(row) if row.method.spec in plan.forced or not j.is_done(scorer)]
-        for row in sorted(plan.rows, key=_cost)
+        for row in sorted(plan.rows, key=row_cost)
     }
 
 
@@ -108,7 +113,7 @@ _COSTS = {"bm3d": 127.0}
 """Costs as in `denoisers.registry.Card`, of methods whose files stored results depend on."""
 
 
-def _cost(row: PlannedRow) -> float:
+def row_cost(row: PlannedRow) -> float:
     """Return a row's seconds for a megapixel of RGB on one core; 0 if they are not known."""
     card = row.method.card
     return _COSTS.get(card.name, card.cost) if row.device == "cpu" else 0.0
@@ -126,4 +131,4 @@ def expected_seconds(row: PlannedRow, jobs: Sequence[Job], threads: int) -> floa
     """
     shapes = [job.frame.shape for job in jobs]
     values = sum(map(math.prod, (*shapes, *set(shapes))))
-    return _cost(row) * values / 3e6 / threads
+    return row_cost(row) * values / 3e6 / threads

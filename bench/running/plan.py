@@ -21,6 +21,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
+from denoisebench.running.budget import within_budget
 from denoisebench.text import command_line, plain
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class RunOptions:
             estimate; empty for none.
         seeds: number of noise draws for each frame and sigma.
         frames: number of frames, spread evenly over the split; None takes all.
+        budget: seconds within which the run should end, see `running.budget`; None for no limit.
         metrics: expressions that name the metrics to score and show, see `select_metrics`.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: time limit of a cell, and of loading a method, in seconds.
@@ -97,6 +99,7 @@ class RunOptions:
     told: tuple[float, ...] = ()
     seeds: int = 1
     frames: int | None = None
+    budget: float | None = None
     metrics: tuple[str, ...] = PROTOCOL
     device: str = "auto"
     timeout: float = 600.0
@@ -143,6 +146,7 @@ class FurtherOptions(TypedDict, total=False):
         told: sigmas that methods are told in place of the true one, on the 8-bit scale.
         seeds: number of noise draws for each frame.
         frames: number of frames, evenly spread; None takes all.
+        budget: seconds within which the run should end.
         metrics: ``all``, names or globs, as ``methods``.
         device: ``auto``, ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
@@ -165,6 +169,7 @@ class FurtherOptions(TypedDict, total=False):
     told: float | Sequence[float]
     seeds: int
     frames: int | None
+    budget: float | None
     metrics: str | Sequence[str]
     device: str
     timeout: float
@@ -331,7 +336,28 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         _timed(options, frames, jobs),
         _left_out(options, rows, lacking),
     )
-    return plan, line
+    return _affordable(plan), line
+
+
+def _affordable(plan: Plan) -> Plan:
+    """Return the part of a plan for which its budget suffices.
+
+    Raises:
+        UsageError: it suffices for nothing.
+    """
+    options = plan.options
+    if options.budget is None:
+        return plan
+    draws = len(plan.levels) * options.seeds
+    rows, count, left = within_budget(plan.rows, plan.frames, draws, options.budget, plan.threads)
+    frames = spread(plan.frames, count)
+    return replace(
+        plan,
+        rows=rows,
+        frames=frames,
+        timed=_timed(options, frames, plan.jobs),
+        left_out=(*plan.left_out, *filter(None, [left])),
+    )
 
 
 def _check_numbers(options: RunOptions) -> None:
@@ -350,7 +376,7 @@ def _check_numbers(options: RunOptions) -> None:
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
     if options.seeds > MOST_SEEDS:
         raise UsageError(f"seeds is {options.seeds}: give at most {MOST_SEEDS}")
-    for name in ("timeout", "memory_limit"):
+    for name in ("timeout", "memory_limit", "budget"):
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}: give a number above 0")
