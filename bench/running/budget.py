@@ -1,25 +1,40 @@
-"""Choice of methods and frames for a run of limited time."""
+"""Times that methods take, roughly, and what a run of limited time can do."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
-
-from denoisebench.errors import UsageError
-from denoisebench.running.jobs import row_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from denoisebench.datasets import Frame
-    from denoisebench.running.plan import PlannedRow
+    from denoisebench.denoisers.registry import Card
 
-__all__ = ["Affordable", "within_budget"]
+__all__ = ["Affordable", "affordable", "cost", "seconds_a_cell"]
 
-_LOAD_S = 4.0
-"""Seconds to start a method's process, load the method and score its first frame, roughly."""
-_LEAST_FRAME_S = 0.05
+_COSTS = {"bm3d": 127.0}
+"""Costs as in `denoisers.registry.Card`, of methods whose files stored results depend on."""
+
+LOAD_S = 4.0
+"""Seconds to start a method's process and to load the method, roughly."""
+_LEAST_S = 0.05
 """Seconds that a cell of a cheap method takes, roughly: noise, calls and scores."""
+
+
+def cost(card: Card, device: str) -> float:
+    """Return a method's seconds for a megapixel of RGB on one core; 0 if they are not known."""
+    return _COSTS.get(card.name, card.cost) if device == "cpu" else 0.0
+
+
+def seconds_a_cell(card: Card, device: str, megapixels: float, threads: int) -> float:
+    """Return the seconds that a method takes for a cell, roughly.
+
+    Args:
+        card: the method's card.
+        device: its device.
+        megapixels: size of the frame, as if it had three channels.
+        threads: number of threads, which are taken to share the work evenly.
+    """
+    return max(_LEAST_S, cost(card, device) * megapixels / threads)
 
 
 class Affordable(NamedTuple):
@@ -34,42 +49,6 @@ class Affordable(NamedTuple):
     rows: int
     frames: int
     seconds: float
-
-
-def within_budget(
-    rows: Sequence[PlannedRow], frames: Sequence[Frame], draws: int, seconds: float, threads: int
-) -> tuple[list[PlannedRow], int, str]:
-    """Choose the rows and the number of frames that tell most methods apart in a given time.
-
-    Args:
-        rows: the rows of the whole run.
-        frames: its frames.
-        draws: number of noisy frames of each frame.
-        seconds: the time.
-        threads: number of threads, which are taken to share the work evenly.
-
-    Returns:
-        The rows in their order, the number of frames for all of them, and a sentence on what is
-        left out; '' for nothing.
-
-    Raises:
-        UsageError: the time does not suffice for one frame by the cheapest method.
-    """
-    megapixels = sum(math.prod(frame.shape) for frame in frames) / len(frames) / 3e6
-    by_cost = sorted(rows, key=row_cost)
-    costs = [draws * max(_LEAST_FRAME_S, row_cost(row) * megapixels / threads) for row in by_cost]
-    chosen = affordable(costs, len(frames), seconds)
-    if chosen is None:
-        raise UsageError(
-            f"--budget: {seconds:g} s do not suffice for one frame; a method takes some "
-            f"{_LOAD_S + costs[0]:.0f} s"
-        )
-    kept = by_cost[: chosen.rows]
-    return (
-        [row for row in rows if row in kept],
-        chosen.frames,
-        _left(by_cost, costs, chosen, frames),
-    )
 
 
 def affordable(costs: Sequence[float], frames: int, seconds: float) -> Affordable | None:
@@ -96,31 +75,9 @@ def affordable(costs: Sequence[float], frames: int, seconds: float) -> Affordabl
     """
     found, most = None, 0
     for rows in range(1, len(costs) + 1):
-        a_frame, load = sum(costs[:rows]), rows * _LOAD_S
+        a_frame, load = sum(costs[:rows]), rows * LOAD_S
         count = min(frames, int((seconds - load) / a_frame))
         comparisons = count * max(1, rows * (rows - 1) // 2)
         if count > 0 and comparisons >= most:
             found, most = Affordable(rows, count, load + count * a_frame), comparisons
     return found
-
-
-def _left(
-    rows: Sequence[PlannedRow],
-    costs: Sequence[float],
-    chosen: Affordable,
-    frames: Sequence[Frame],
-) -> str:
-    """Say what is left out, and how long it would take."""
-    told = []
-    if chosen.frames < len(frames):
-        told.append(f"{len(frames) - chosen.frames} of {len(frames)} frames")
-    told += [
-        f"{row.method.title} ({_about(cost * chosen.frames + _LOAD_S)})"
-        for row, cost in zip(rows[chosen.rows :], costs[chosen.rows :], strict=True)
-    ]
-    return f"Left out by --budget: {'; '.join(told)}." if told else ""
-
-
-def _about(seconds: float) -> str:
-    """Write a time, roughly."""
-    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.running.budget import cost
 from denoisebench.running.identity import Identities
 
 if TYPE_CHECKING:
@@ -105,18 +106,13 @@ def pending(
 
     return {
         row: [j for j in jobs(row) if row.method.spec in plan.forced or not j.is_done(scorer)]
-        for row in sorted(plan.rows, key=row_cost)
+        for row in sorted(plan.rows, key=_cost)
     }
 
 
-_COSTS = {"bm3d": 127.0}
-"""Costs as in `denoisers.registry.Card`, of methods whose files stored results depend on."""
-
-
-def row_cost(row: PlannedRow) -> float:
+def _cost(row: PlannedRow) -> float:
     """Return a row's seconds for a megapixel of RGB on one core; 0 if they are not known."""
-    card = row.method.card
-    return _COSTS.get(card.name, card.cost) if row.device == "cpu" else 0.0
+    return cost(row.method.card, row.device)
 
 
 def expected_seconds(row: PlannedRow, jobs: Sequence[Job], threads: int) -> float:
@@ -131,4 +127,4 @@ def expected_seconds(row: PlannedRow, jobs: Sequence[Job], threads: int) -> floa
     """
     shapes = [job.frame.shape for job in jobs]
     values = sum(map(math.prod, (*shapes, *set(shapes))))
-    return row_cost(row) * values / 3e6 / threads
+    return _cost(row) * values / 3e6 / threads

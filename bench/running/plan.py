@@ -21,7 +21,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
-from denoisebench.running.budget import within_budget
+from denoisebench.running.budget import LOAD_S, affordable, seconds_a_cell
 from denoisebench.text import command_line, plain
 
 if TYPE_CHECKING:
@@ -345,19 +345,41 @@ def _affordable(plan: Plan) -> Plan:
     Raises:
         UsageError: it suffices for nothing.
     """
-    options = plan.options
+    options, frames = plan.options, plan.frames
     if options.budget is None:
         return plan
+    megapixels = sum(math.prod(frame.shape) for frame in frames) / len(frames) / 3e6
     draws = len(plan.levels) * options.seeds
-    rows, count, left = within_budget(plan.rows, plan.frames, draws, options.budget, plan.threads)
-    frames = spread(plan.frames, count)
+    costs = {
+        row: draws * seconds_a_cell(row.method.card, row.device, megapixels, plan.threads)
+        for row in plan.rows
+    }
+    by_cost = sorted(plan.rows, key=costs.__getitem__)
+    chosen = affordable([costs[row] for row in by_cost], len(frames), options.budget)
+    if chosen is None:
+        raise UsageError(
+            f"--budget: {options.budget:g} s do not suffice for one frame; a method takes some "
+            f"{LOAD_S + costs[by_cost[0]]:.0f} s"
+        )
+    less = len(frames) - chosen.frames
+    left = [f"{less} of {len(frames)} frames"] if less else []
+    left += [
+        f"{row.method.title} ({_about(LOAD_S + costs[row] * chosen.frames)})"
+        for row in by_cost[chosen.rows :]
+    ]
+    kept = spread(frames, chosen.frames)
     return replace(
         plan,
-        rows=rows,
-        frames=frames,
-        timed=_timed(options, frames, plan.jobs),
-        left_out=(*plan.left_out, *filter(None, [left])),
+        rows=[row for row in plan.rows if row in by_cost[: chosen.rows]],
+        frames=kept,
+        timed=_timed(options, kept, plan.jobs),
+        left_out=(*plan.left_out, *([f"Left out by --budget: {'; '.join(left)}."] if left else [])),
     )
+
+
+def _about(seconds: float) -> str:
+    """Write a time, roughly."""
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
 
 
 def _check_numbers(options: RunOptions) -> None:
