@@ -181,6 +181,12 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     assert wrong.stderr.startswith("Usage: main study [OPTIONS] STUDY")
 
 
+def test_a_study_itself_needs_no_torch() -> None:
+    code = "import sys, denoisebench.training.series; print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
+
+
 LONG = """
 [cpu]
 "generator.width" = 2
