@@ -27,6 +27,14 @@ def converts(matrix: int) -> bool:
     return matrix in _UNSAID or matrix in _MATRICES
 
 
+def colour_matrix(frame: Any) -> Colorspace:
+    """Return the colour matrix of a frame, or the usual one of films of its size if it has none."""
+    matrix = frame.colorspace
+    if matrix in _UNSAID:
+        matrix = 1 if frame.height > _HD_LINES else 5
+    return Colorspace(_MATRICES[matrix])
+
+
 class Converters:
     """swscale's contexts, one for each use: setting one up takes longer than using it.
 
@@ -60,10 +68,7 @@ class AvPicture:
         self.interlaced = bool(frame.interlaced_frame)
         self._frame = converters.field(frame) if self.interlaced else frame
         self.transfer = _TRANSFERS.get(frame.color_trc, "")
-        matrix = frame.colorspace
-        if matrix in _UNSAID:
-            matrix = 1 if frame.height > _HD_LINES else 5
-        self._matrix = Colorspace(_MATRICES[matrix])
+        self._matrix = colour_matrix(frame)
         self._display = _display_matrix(frame)
         self._converters = converters
 

@@ -1,0 +1,163 @@
+"""A supervised process that denoises what it is given, method after method."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from denoisebench.cells import Status
+from denoisebench.denoisers import registry
+from denoisebench.machine import environment, memory
+from denoisebench.machine.timing import TimingRules
+from denoisebench.running.evaluation import NoEstimate
+from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
+from denoisebench.running.worker import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from denoisebench.denoisers.registry import Method
+
+_ONCE = TimingRules(warmup_s=0, min_rounds=1, max_rounds=1, budget_s=0)
+
+TALKING = threading.Lock()
+"""Held while a process is started, which redirects this one's output, and while a line is said."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Limits and resources of an engine.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, or ``auto`` for the best that a method supports here.
+        threads: of every library.
+        timeout: seconds for a window, and for loading a method.
+        memory: bytes that the process may take.
+        plugins: Python files with further methods.
+        weights: files of the user's, ``METHOD=FILE`` each.
+        log: file for what methods print.
+    """
+
+    device: str
+    threads: int
+    timeout: float
+    memory: float
+    plugins: Sequence[Path]
+    weights: Sequence[str]
+    log: Path
+
+
+class Engine:
+    """Denoiser of pictures, in one process for as long as the method stays the same.
+
+    Args:
+        options: limits and resources.
+    """
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self._worker: Worker | None = None
+        self._method: Method | None = None
+        self._size = 0
+        self._stopped = False
+
+    def denoise(self, method: Method, noisy: np.ndarray, sigma: float) -> np.ndarray:
+        """Denoise a picture.
+
+        Args:
+            method: the method.
+            noisy: float32 (H, W, C) in [0, 1].
+            sigma: on the 8-bit scale.
+
+        Returns:
+            The estimate, float32 (H, W, C); the next call overwrites it.
+
+        Raises:
+            NoEstimate: the method failed, or reached a limit.
+        """
+        worker = self._loaded(method, noisy.size)
+        worker.frame("noisy", noisy.shape)[:] = noisy  # type: ignore[arg-type]
+        try:
+            reply = worker.denoise(noisy.shape, method.card.told(sigma))  # type: ignore[arg-type]
+        except WorkerLost:
+            self.close()
+            raise
+        if reply.status is not Status.OK:
+            raise NoEstimate(reply.status, reply.reason)
+        estimate = worker.frame("estimate", noisy.shape)  # type: ignore[arg-type]
+        if not np.isfinite(estimate).all():
+            raise NoEstimate(Status.INVALID_OUTPUT, "returned values that are not finite")
+        return estimate
+
+    def stop(self) -> None:
+        """End the process for good; another thread may call this while it is at work."""
+        self._stopped = True
+        self.close()
+
+    def close(self) -> None:
+        """End the process; the next picture starts another one."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
+
+    def _loaded(self, method: Method, size: int) -> Worker:
+        """Return a process with a method, and room for a picture of so many values.
+
+        Raises:
+            NoEstimate: the method cannot be loaded.
+        """
+        if self._worker is None or method != self._method or size > self._size:
+            self.close()
+            _refuse_lack(size)
+            self._worker, self._method, self._size = self._start(method, size), method, size
+        worker = self._worker
+        if self._stopped or worker is None:
+            self.close()
+            raise NoEstimate(Status.KILLED, "interrupted")
+        if worker.ready.problem is not None:
+            raise NoEstimate(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
+        return worker
+
+    def _start(self, method: Method, size: int) -> Worker:
+        options = self._options
+        task = Task(
+            method.spec,
+            device_for(method, options.device),
+            registry.files_behind(method, options.plugins),
+            options.threads,
+            _ONCE,
+            options.log,
+            method.module,
+            method.source,
+            method.trained,
+            given=tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
+        )
+        with TALKING:
+            return Worker(task, WorkerLimits(options.timeout, options.memory), size, lambda: None)
+
+
+def _refuse_lack(size: int) -> None:
+    """Refuse a picture of so many values that does not fit into memory.
+
+    Raises:
+        NoEstimate: it and its estimate, in float32 here and in the process, need more than is free.
+    """
+    free = memory.available_memory()
+    if 4 * 4 * size > free:
+        raise NoEstimate(
+            Status.UNAVAILABLE,
+            f"the method takes a picture in one piece, and {free / 1e9:.2g} GB of free memory are "
+            "too few for this one; choose a method that works by tiles, such as dct",
+        )
+
+
+def device_for(method: Method, wanted: str) -> str:
+    """Return the device on which a method runs here, ``cpu`` or ``cuda``."""
+    if wanted == "auto":
+        cuda = "cuda" in method.card.devices and environment.has_cuda()
+        return "cuda" if cuda or method.card.devices == ("cuda",) else "cpu"
+    return wanted

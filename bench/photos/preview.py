@@ -1,0 +1,78 @@
+"""Before and after, side by side: a strip, and a page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from denoisebench.files import write_bytes, write_text
+from denoisebench.reporting.figures.strip import draw_strip
+from denoisebench.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from denoisebench.photos.session import Denoised
+
+
+def write_preview(outcomes: Sequence[Denoised], folder: Path) -> Path:
+    """Write ``preview.png`` and ``preview.html``: the middle of each picture, before and after.
+
+    Args:
+        outcomes: files that were denoised.
+        folder: folder for both.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UsageError: they cannot be written.
+    """
+    names = [str(outcome.source) for outcome in outcomes]
+    columns: list[tuple[str, dict[str, Any]]] = [
+        (title, dict(zip(names, pictures, strict=True)))
+        for title, pictures in (
+            ("before", [outcome.before for outcome in outcomes]),
+            ("after", [outcome.after for outcome in outcomes]),
+        )
+    ]
+    write_bytes(folder / "preview.png", draw_strip(names, columns))
+    write_text(folder / "preview.html", _page(outcomes))
+    return folder / "preview.html"
+
+
+def _page(outcomes: Sequence[Denoised]) -> str:
+    import jinja2
+
+    template = (resources.files("denoisebench.photos") / "preview.html").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    pictures = [
+        {
+            "name": one_line(outcome.source.name),
+            "facts": one_line(
+                "; ".join(
+                    filter(None, [outcome.about, outcome.noise, outcome.why or outcome.method])
+                )
+            ),
+            "before": _uri(outcome.before),
+            "after": _uri(outcome.after),
+            "width": 0 if outcome.before is None else outcome.before.shape[1],
+        }
+        for outcome in outcomes
+    ]
+    return environment.from_string(template).render(pictures=pictures)
+
+
+def _uri(pixels: np.ndarray | None) -> str:
+    """Return a picture as an address that holds it."""
+    from PIL import Image
+
+    assert pixels is not None
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
