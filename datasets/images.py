@@ -10,7 +10,7 @@ import io
 import os
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def _read_other(data: bytes) -> tuple[np.ndarray, list[str]]:
 
 
 @contextmanager
-def opened_image(data: bytes, large: str = "error") -> Iterator[Image]:
+def opened_image(data: bytes, large: Literal["error", "ignore"] = "error") -> Iterator[Image]:
     """Open a PNG, JPEG, WebP or BMP; its pixels are decoded when they are asked for.
 
     Args:

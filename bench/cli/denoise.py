@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from denoisebench.cells import LARGEST_SIGMA
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import FiniteRange
-from denoisebench.text import plain
-
-if TYPE_CHECKING:
-    from denoisebench.photos.session import Denoised
-
-_HEARTBEAT_S = 30
 
 
 class _Sigma(FiniteRange):
@@ -70,7 +61,9 @@ class _Sigma(FiniteRange):
     help="Seconds that auto's method may take for a megapixel, as that run measured.",
 )
 @click.option(
-    "--preview", is_flag=True, help="Write preview.png and preview.html: before and after."
+    "--preview",
+    is_flag=True,
+    help="Write preview-denoised.png and .html: the middle of each picture, before and after.",
 )
 @click.option(
     "--jobs",
@@ -105,10 +98,11 @@ def denoise_command(preview: bool, **choices: Any) -> None:
     code 0: all done; 2: the request cannot be carried out; 3: some files failed; 130: interrupted.
     """
     from denoisebench.photos.preview import write_preview
+    from denoisebench.photos.progress import on_stderr
     from denoisebench.photos.session import DenoiseInterrupted, DenoiseOptions, denoise_files
 
     options = DenoiseOptions(**choices)
-    progress = _Bars() if sys.stderr.isatty() else _Lines()
+    progress = on_stderr()
     with shared.terminated_as_interrupted():
         try:
             outcomes = denoise_files(options, progress, progress.say)
@@ -129,67 +123,3 @@ def denoise_command(preview: bool, **choices: Any) -> None:
             f"{len(outcomes) - len(done)} of {len(outcomes)} files failed; they are named above"
         )
         raise SystemExit(EXIT_CELLS_FAILED)
-
-
-class _Lines:
-    """A line a file, and a sign of life now and then."""
-
-    def __init__(self) -> None:
-        self._spoke = time.monotonic()
-
-    def part(self, path: Path, done: int, total: int) -> None:
-        if time.monotonic() - self._spoke > _HEARTBEAT_S:
-            self.say(f"{plain(path.name)}: {done} of {total}")
-
-    def file(self, outcome: Denoised) -> None:
-        self.say(described(outcome))
-
-    def say(self, line: str) -> None:
-        from denoisebench.photos.engine import TALKING
-
-        with TALKING:
-            click.echo(line, err=True)
-        self._spoke = time.monotonic()
-
-    def end(self) -> None: ...
-
-
-class _Bars:
-    """A bar for each file at work."""
-
-    def __init__(self) -> None:
-        from denoisebench.running.progress import live_bar
-
-        self._bar = live_bar()
-        self._tasks: dict[Path, Any] = {}
-        self._lock = threading.Lock()
-        self._bar.start()
-
-    def part(self, path: Path, done: int, total: int) -> None:
-        with self._lock:
-            if path not in self._tasks:
-                self._tasks[path] = self._bar.add_task(plain(path.name))
-            self._bar.update(self._tasks[path], completed=done, total=total)
-
-    def file(self, outcome: Denoised) -> None:
-        with self._lock:
-            if outcome.source in self._tasks:
-                self._bar.remove_task(self._tasks.pop(outcome.source))
-        self.say(described(outcome))
-
-    def say(self, line: str) -> None:
-        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def end(self) -> None:
-        self._bar.stop()
-
-
-def described(outcome: Denoised) -> str:
-    """Write a line on a file."""
-    name = plain(str(outcome.source))
-    if outcome.problem:
-        return f"{name}: failed: {plain(outcome.problem)}"
-    parts = [outcome.about, outcome.noise, outcome.why or outcome.method]
-    if outcome.seam is not None:
-        parts.append(f"seams of tiles {outcome.seam:.1e}")
-    return f"{name}: {'; '.join([*parts, f'{outcome.seconds:.3g} s', *outcome.notes])}"

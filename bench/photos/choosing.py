@@ -1,4 +1,4 @@
-"""The choice of a method for a photograph, by the Pareto front of a run: its quality and its time."""
+"""Choice of a method for a photograph: the best that a run has within a budget of time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from denoisebench.store.tables import table1
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -141,7 +141,7 @@ def _shipped() -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-def _rated(line: dict[str, object]) -> Rated | None:
+def _rated(line: Mapping[Hashable, object]) -> Rated | None:
     """Make an one of a line of `table1`; None if the method cannot or must not be chosen."""
     try:
         [method] = registry.select([str(line["method"])])

@@ -80,15 +80,15 @@ class Engine:
             NoEstimate: the method failed, or reached a limit.
         """
         worker = self._loaded(method, noisy.size)
-        worker.frame("noisy", noisy.shape)[:] = noisy  # type: ignore[arg-type]
+        worker.frame("noisy", noisy.shape)[:] = noisy
         try:
-            reply = worker.denoise(noisy.shape, method.card.told(sigma))  # type: ignore[arg-type]
+            reply = worker.denoise(noisy.shape, method.card.told(sigma))
         except WorkerLost:
             self.close()
             raise
         if reply.status is not Status.OK:
             raise NoEstimate(reply.status, reply.reason)
-        estimate = worker.frame("estimate", noisy.shape)  # type: ignore[arg-type]
+        estimate = worker.frame("estimate", noisy.shape)
         if not np.isfinite(estimate).all():
             raise NoEstimate(Status.INVALID_OUTPUT, "returned values that are not finite")
         return estimate

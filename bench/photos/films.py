@@ -19,7 +19,11 @@ FILM_FORMATS = {
     **dict.fromkeys((".mp4", ".m4v"), "mp4"),
     **dict.fromkeys((".ts", ".mts", ".m2ts"), "mpegts"),
     **dict.fromkeys((".mpg", ".mpeg"), "mpeg"),
-    **{".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi", ".wmv": "asf"},
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+    ".wmv": "asf",
 }
 """FFmpeg's names of containers, by the suffixes that a film is known by."""
 

@@ -1,4 +1,4 @@
-"""What to denoise, and where each result goes: never over an input, never two into one file."""
+"""Files to denoise and places of their results: never an input's, never one for two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ENDING = "-denoised"
-"""What follows the name of a file that is written beside its input."""
+"""Ending of the name of a file that is written beside its input."""
 
 
 @dataclass(frozen=True)

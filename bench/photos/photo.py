@@ -57,7 +57,8 @@ class Photo:
     def rounded(self, estimate: np.ndarray) -> np.ndarray:
         """Round an estimate on the [0, 1] scale to samples of the photograph's depth."""
         scaled = np.clip(estimate, 0, 1) * np.float32(self.white)
-        return np.floor(scaled + np.float32(0.5)).astype(self.samples.dtype)
+        samples: np.ndarray = np.floor(scaled + np.float32(0.5)).astype(self.samples.dtype)
+        return samples
 
     def shown(self, samples: np.ndarray) -> np.ndarray:
         """Return samples of its depth as a screen shows them: uint8 (H, W, 3), upright."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write_preview(outcomes: Sequence[Denoised], folder: Path) -> Path:
-    """Write ``preview.png`` and ``preview.html``: the middle of each picture, before and after.
+    """Write ``preview-denoised.png`` and ``.html``: the middle of each picture, before and after.
 
     Args:
         outcomes: files that were denoised.
@@ -41,9 +41,9 @@ def write_preview(outcomes: Sequence[Denoised], folder: Path) -> Path:
             ("after", [outcome.after for outcome in outcomes]),
         )
     ]
-    write_bytes(folder / "preview.png", draw_strip(names, columns))
-    write_text(folder / "preview.html", _page(outcomes))
-    return folder / "preview.html"
+    write_bytes(folder / "preview-denoised.png", draw_strip(names, columns))
+    write_text(folder / "preview-denoised.html", _page(outcomes))
+    return folder / "preview-denoised.html"
 
 
 def _page(outcomes: Sequence[Denoised]) -> str:

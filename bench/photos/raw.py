@@ -43,7 +43,7 @@ _PRIMARIES = {
 
 
 def read_raw(path: Path) -> Photo:
-    """Develop a raw file to 16-bit linear RGB with sRGB's primaries; a TIFF is written in its place.
+    """Develop a raw file to 16-bit linear RGB with sRGB's primaries; the result is a TIFF.
 
     The camera's white balance is applied, and the picture turned upright; nothing is brightened,
     sharpened or denoised.

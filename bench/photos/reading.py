@@ -130,7 +130,7 @@ def _png(samples: np.ndarray, alpha: np.ndarray, kept: bytes) -> bytes:
     """Encode a PNG with parts of another one."""
     import imagecodecs
 
-    content: bytes = imagecodecs.png_encode(_joined(samples, alpha), level=_PNG_LEVEL)
+    content = bytes(imagecodecs.png_encode(_joined(samples, alpha), level=_PNG_LEVEL))
     return content[:_HEADER_END] + kept + content[_HEADER_END:]
 
 

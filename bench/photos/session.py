@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from denoisebench.datasets.base import DataError
 from denoisebench.datasets.pixels import ImageError
@@ -43,7 +43,7 @@ _MOST_JOBS = 4  # by default: each holds a picture in memory
 
 @dataclass(frozen=True)
 class DenoiseOptions:
-    """What to denoise, and how.
+    """Request to denoise files.
 
     Attributes:
         inputs: photographs, folders of photographs, and films.
@@ -76,6 +76,20 @@ class DenoiseOptions:
     memory_limit: float | None = None
     plugins: tuple[Path, ...] = ()
     weights: tuple[str, ...] = ()
+
+
+class FurtherDenoiseOptions(TypedDict, total=False):
+    """Further options of `library.denoise`, named as in `DenoiseOptions`."""
+
+    run: Path | None
+    budget: float
+    jobs: int | None
+    device: str
+    threads: int | None
+    timeout: float
+    memory_limit: float | None
+    plugins: tuple[Path, ...]
+    weights: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,8 @@ def denoise_files(
         UsageError: the request cannot be carried out, or all results are there.
         DenoiseInterrupted: by Ctrl-C.
     """
+    if not options.inputs:
+        raise UsageError("no file is given; write bench denoise FILE…")
     registry.load_files(options.plugins, options.timeout)
     registry.use_weights(options.weights)
     method = None if options.method == "auto" else named_method([options.method])

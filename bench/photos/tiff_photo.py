@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from denoisebench.datasets.pixels import ImageError, to_8_bit
-from denoisebench.datasets.tiff import GREY, PALETTE, PREMULTIPLIED, RGB, YCBCR
-from denoisebench.datasets.tiff import checked_picture, colours_of_palette, samples_of
+from denoisebench.datasets.tiff import (
+    PALETTE,
+    PREMULTIPLIED,
+    RGB,
+    YCBCR,
+    checked_picture,
+    colours_of_palette,
+    samples_of,
+)
 from denoisebench.photos.photo import Photo
 from denoisebench.photos.tiff_tags import LONG, SHORT, Tag, read_tags, tags_bytes
 
@@ -137,8 +144,7 @@ def _strip(rows: np.ndarray, order: str, compressed: bool) -> bytes:
 
     if compressed:
         rows = np.concatenate([rows[:, :1], np.diff(rows, axis=1)], axis=1)  # modulo 2**bits
-    content = np.ascontiguousarray(rows.astype(rows.dtype.newbyteorder(order))).tobytes()
+    content = rows.astype(f"{order}u{rows.dtype.itemsize}").tobytes()
     if not compressed:
         return content
-    packed: bytes = imagecodecs.deflate_encode(content, level=_LEVEL, raw=False)
-    return packed
+    return bytes(imagecodecs.deflate_encode(content, level=_LEVEL, raw=False))

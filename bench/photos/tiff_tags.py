@@ -94,7 +94,7 @@ def _read(
 
 
 def tags_bytes(tags: Directory, place: int, order: str) -> bytes:
-    """Write a directory, and what it points to, for a place in a TIFF file.
+    r"""Write a directory, and what it points to, for a place in a TIFF file.
 
     Args:
         tags: the tags.
@@ -102,8 +102,8 @@ def tags_bytes(tags: Directory, place: int, order: str) -> bytes:
         order: byte order of the file, ``<`` or ``>``.
 
     Examples:
-        >>> tags_bytes({271: Tag(2, b"Me\\0")}, 8, "<")[:8]
-        b'\\x01\\x00\\x0f\\x01\\x02\\x00\\x03\\x00'
+        >>> tags_bytes({271: Tag(2, b"Me\0")}, 8, "<")[:8]
+        b'\x01\x00\x0f\x01\x02\x00\x03\x00'
     """
     entries, behind = [struct.pack(f"{order}H", len(tags))], b""
     end = place + 2 + 12 * len(tags) + 4
