@@ -12,10 +12,8 @@ from denoisebench.protocol.estimation import estimate_sigma, of_white_noise
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_SIDE = 64
-"""Side of a block in pixels."""
-
-_MOST = 256  # blocks of a picture
+_SIDE = 96  # of a block in pixels
+_MOST = 144  # blocks of a picture
 _SMOOTH = 25  # percentile: the smoothest quarter of the blocks has the least texture
 _INTERVAL = (16, 84)  # percentiles: as far as one standard deviation, where values are normal
 _WHITE = 1.25  # largest ratio of the two estimators in the smoothest quarter, if noise is white
@@ -50,7 +48,7 @@ class NoiseEstimate:
 def blocks_of(
     shape: Sequence[int], read: Callable[[slice, slice], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Yield at most 256 blocks, spread evenly over a picture.
+    """Yield at most 144 blocks, spread evenly over a picture.
 
     Args:
         shape: the picture's, (H, W, C).
