@@ -30,7 +30,7 @@ FILM_FORMATS = {
 _SAMPLED = 16  # frames of which the noise is estimated
 _QUALITY = {
     "libx264": {"crf": "16", "preset": "medium"},
-    "libx265": {"crf": "18", "preset": "medium"},
+    "libx265": {"crf": "18", "preset": "medium", "x265-params": "log-level=error"},
     "libvpx-vp9": {"crf": "20", "b": "0"},
     "libsvtav1": {"crf": "20"},
 }
@@ -182,7 +182,7 @@ def _denoised(frame: Any, denoise: Callable[[np.ndarray], np.ndarray]) -> Any:
     """Return a denoised frame, of the same format and time."""
     import av
 
-    from denoisebench.datasets.film.pyav_picture import colour_matrix
+    from denoisebench.datasets.film.pyav_picture import EXACT_COLOURS, colour_matrix
 
     estimate = np.clip(denoise(floats_of(_pixels(frame))), 0, 1)
     pixels = np.floor(estimate * np.float32(_WHITE) + np.float32(0.5)).astype(np.uint16)
@@ -191,7 +191,7 @@ def _denoised(frame: Any, denoise: Callable[[np.ndarray], np.ndarray]) -> Any:
         src_color_range="JPEG",
         dst_colorspace=colour_matrix(frame),
         dst_color_range=_range(frame),
-        interpolation="BICUBIC",
+        interpolation=EXACT_COLOURS,
     )
     coded.pts, coded.time_base = frame.pts, frame.time_base
     for name in _LIKE:
@@ -205,7 +205,7 @@ def _pixels(frame: Any) -> np.ndarray:
     Raises:
         DataError: it is interlaced, has alpha, or colours of an unknown matrix.
     """
-    from denoisebench.datasets.film.pyav_picture import colour_matrix, converts
+    from denoisebench.datasets.film.pyav_picture import EXACT_COLOURS, colour_matrix, converts
 
     if frame.interlaced_frame:
         raise DataError("it is interlaced; deinterlace it first")
@@ -220,7 +220,7 @@ def _pixels(frame: Any) -> np.ndarray:
         src_colorspace=colour_matrix(frame),
         src_color_range=_range(frame),
         dst_color_range="JPEG",
-        interpolation="BICUBIC",
+        interpolation=EXACT_COLOURS,
     )
     pixels: np.ndarray = converted.to_ndarray()
     return pixels

@@ -299,7 +299,7 @@ class _Work:
             item.source,
             item.target,
             "",
-            f"{count} frames, {photo.kind}",
+            f"{count} frames, {frame.shape[1]}×{frame.shape[0]}",
             noise,
             method.spec,
             why,

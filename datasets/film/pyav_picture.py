@@ -14,7 +14,7 @@ from denoisebench.datasets.film.tone import HLG, PQ, to_sdr
 
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 _SHRINK = Interpolation.AREA | _EXACT
-_CONVERT = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | _EXACT
+EXACT_COLOURS = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | _EXACT
 _HD_LINES = 576  # above them, an untagged film is taken to have the colours of HD
 # Numbers of ITU-T H.273, and their names in swscale.
 _UNSAID = (0, 2)  # RGB, which has no matrix, and unspecified
@@ -97,7 +97,7 @@ class AvPicture:
             format="rgb48le" if deep else "rgb24",
             src_colorspace=self._matrix,
             dst_color_range=ColorRange.JPEG,
-            interpolation=_CONVERT,
+            interpolation=EXACT_COLOURS,
             threads=1,
         ).to_ndarray()
         if self.transfer:
