@@ -69,20 +69,22 @@ def test_codec_times_colours_and_rotation_of_a_film_are_kept(
 
 def test_sound_and_title_are_kept(ask: Bench, tmp_path: Path) -> None:
     write_film(tmp_path / "silent.mp4", noisy_frames())
-    with av.open(str(tmp_path / "silent.mp4")) as source:
-        with av.open(str(tmp_path / "film.mp4"), "w") as container:
-            container.metadata["title"] = "Reef"
-            video = container.add_stream_from_template(template=source.streams.video[0])
-            sound = container.add_stream("aac", rate=44100, layout="mono")
-            for packet in source.demux(source.streams.video[0]):
-                if packet.dts is not None:
-                    packet.stream = video
-                    container.mux(packet)
-            wave = np.sin(np.arange(22050, dtype=np.float32) / 10)[np.newaxis]
-            tone = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            tone.rate, tone.pts = 44100, 0
-            container.mux(sound.encode(tone))
-            container.mux(sound.encode(None))
+    with (
+        av.open(str(tmp_path / "silent.mp4")) as source,
+        av.open(str(tmp_path / "film.mp4"), "w") as container,
+    ):
+        container.metadata["title"] = "Reef"
+        video = container.add_stream_from_template(template=source.streams.video[0])
+        sound = container.add_stream("aac", rate=44100, layout="mono")
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = video
+                container.mux(packet)
+        wave = np.sin(np.arange(22050, dtype=np.float32) / 10)[np.newaxis]
+        tone = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        tone.rate, tone.pts = 44100, 0
+        container.mux(sound.encode(tone))
+        container.mux(sound.encode(None))
     assert ask("denoise", "film.mp4", "--method", "median").returncode == 0
     packets = []
     for name in ("film.mp4", "film-denoised.mp4"):
