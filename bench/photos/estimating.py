@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SIDE = 96  # of a block in pixels
 _MOST = 144  # blocks of a picture
 _SMOOTH = 25  # percentile: the smoothest quarter of the blocks has the least texture
-_INTERVAL = (16, 84)  # percentiles: as far as one standard deviation, where values are normal
+_SHOWN = (16, _SMOOTH, 84)  # percentiles: the outer ones are a standard deviation from the median
 _WHITE = 1.25  # largest ratio of the two estimators in the smoothest quarter, if noise is white
 
 
@@ -69,9 +69,9 @@ def estimate_noise(blocks: Iterator[np.ndarray]) -> NoiseEstimate:
 
     Two estimators look at each block: one takes neighbouring pixels' noise for independent, the
     other (`protocol.estimation.estimate_sigma`) does not, and takes more of the texture for noise.
-    Where both agree in the smoothest quarter of the blocks, the noise is white, and the first one's
-    value there is the estimate. Else it is the median of the second one. Neither knows that noise
-    may grow with brightness: it is the noise of the typical block.
+    Where both agree in the smoothest quarter of the blocks, the noise is white, and the first one
+    is right, else the second. Its value there, where texture is least, is the estimate. Neither
+    knows that noise may grow with brightness.
 
     Args:
         blocks: float32 (h, w, C) in [0, 1] each.
@@ -90,10 +90,9 @@ def estimate_noise(blocks: Iterator[np.ndarray]) -> NoiseEstimate:
     if not len(found):
         return NoiseEstimate(0.0, 0.0, 0.0, white=True)
     independent, any_noise = found.T
-    smooth = np.percentile(independent, _SMOOTH)
-    white = bool(np.percentile(any_noise, _SMOOTH) < _WHITE * smooth)
-    sigma = smooth if white else np.median(any_noise)
-    low, high = np.percentile(independent if white else any_noise, _INTERVAL)
+    smooth, smooth_of_any = np.percentile(found, _SMOOTH, axis=0)
+    white = bool(smooth_of_any < _WHITE * smooth)
+    low, sigma, high = np.percentile(independent if white else any_noise, _SHOWN)
     return NoiseEstimate(float(sigma), float(low), float(high), white)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
+from denoisebench.cells import Status
 from denoisebench.datasets.base import DataError
 from denoisebench.datasets.pixels import ImageError
 from denoisebench.denoisers import registry
@@ -212,6 +213,7 @@ class _Work:
         self._progress = progress
         self._engines: list[Engine] = []
         self._mine = threading.local()
+        self._stopped = False
 
     def all(self, items: list[Item]) -> list[Denoised]:
         """Denoise all files; return their outcomes in order.
@@ -236,6 +238,8 @@ class _Work:
         return [outcomes[item] for item in items]
 
     def _close(self) -> None:
+        """End all processes, and start no more."""
+        self._stopped = True
         for engine in self._engines:
             engine.stop()
 
@@ -309,6 +313,8 @@ class _Work:
 
     def _engine(self) -> Engine:
         """Return the engine of this thread."""
+        if self._stopped:
+            raise NoEstimate(Status.KILLED, "interrupted")
         if not hasattr(self._mine, "engine"):
             options = self._options
             cores = options.threads or threads.available_cores()
