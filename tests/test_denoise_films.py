@@ -102,6 +102,6 @@ def test_what_is_no_film_or_cut_is_named(ask: Bench, tmp_path: Path) -> None:
         "denoise", "text.mp4", "cut.mp4", "whole.mp4", "--method", "median", "--out", "out"
     )
     assert result.returncode == 3
-    assert "text.mp4: failed: damaged, or of an unknown kind" in result.stderr
+    assert "text.mp4: failed: it cannot be read" in result.stderr
     assert "cut.mp4: failed: " in result.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole.mp4"]

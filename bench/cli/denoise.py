@@ -77,7 +77,13 @@ class _Sigma(FiniteRange):
     show_default=True,
     help="Device; auto takes CUDA where the method and this machine have it.",
 )
-@shared.timeout
+@click.option(
+    "--timeout",
+    type=FiniteRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Time limit in seconds for a megapixel, and for loading a method.",
+)
 @click.option(
     "--memory-limit",
     type=FiniteRange(0, min_open=True),
@@ -99,14 +105,14 @@ def denoise_command(preview: bool, **choices: Any) -> None:
     """
     from denoisebench.photos.preview import write_preview
     from denoisebench.photos.progress import on_stderr
-    from denoisebench.photos.session import DenoiseInterrupted, DenoiseOptions, denoise_files
+    from denoisebench.photos.session import DenoiseOptions, denoise_files
 
     options = DenoiseOptions(**choices)
     progress = on_stderr()
     with shared.terminated_as_interrupted():
         try:
             outcomes = denoise_files(options, progress, progress.say)
-        except DenoiseInterrupted:
+        except KeyboardInterrupt:
             progress.end()
             shared.say("Interrupted. The same command goes on with the files left.")
             raise SystemExit(EXIT_INTERRUPTED) from None

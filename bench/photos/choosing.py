@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from denoisebench.cells import Level
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.machine import memory
@@ -16,7 +17,7 @@ from denoisebench.store.tables import table1
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -39,13 +40,13 @@ class Rated:
 
     Attributes:
         method: the method.
-        sigma: the noise level.
+        sigma: the noise level; None for recorded noise.
         psnr: mean PSNR in dB.
         seconds: for a megapixel.
     """
 
     method: Method
-    sigma: float
+    sigma: float | None
     psnr: float
     seconds: float
 
@@ -94,15 +95,16 @@ class Choices:
             )
         best = max(affordable, key=lambda one: (one.psnr, -one.seconds))
         return best.method, (
-            f"{best.method.card.title}: {best.psnr:.2f} dB at sigma {level:g} and "
+            f"{best.method.card.title}: {best.psnr:.2f} dB at {Level(level)} and "
             f"{best.seconds:.2g} s a megapixel, the best of the {len(affordable)} methods that "
             f"take at most {self.budget:g} s in {self.source}"
         )
 
 
-def _nearest(levels: set[float], sigma: float) -> float:
-    """Return the level nearest to a sigma, as their ratio tells."""
-    return min(levels, key=lambda level: abs(math.log(level / max(sigma, 0.1))))
+def _nearest(levels: set[float | None], sigma: float) -> float | None:
+    """Return the level nearest to a sigma, as their ratio tells; None of recorded noise alone."""
+    drawn = [level for level in levels if level is not None]
+    return min(drawn, key=lambda level: abs(math.log(level / max(sigma, 0.1))), default=None)
 
 
 def _serves(method: Method, sigma: float, photo: np.ndarray) -> bool:
@@ -114,12 +116,13 @@ def _serves(method: Method, sigma: float, photo: np.ndarray) -> bool:
     return tiled or 4 * photo.size * _COPIES < memory.available_memory()
 
 
-def read_choices(run: Path | None, budget: float) -> Choices:
+def read_choices(run: Path | None, budget: float, devices: Collection[str]) -> Choices:
     """Read the methods of a run that can run here, and that everybody may use.
 
     Args:
         run: folder of the run; None takes the published one.
         budget: seconds that a megapixel may take.
+        devices: devices that methods may use.
 
     Raises:
         UsageError: the folder holds no run, or none that tells PSNR and time of a usable method.
@@ -128,7 +131,7 @@ def read_choices(run: Path | None, budget: float) -> Choices:
         table, source = _shipped(), "the published run (white noise on documentary, two cores)"
     else:
         table, source = table1(load_run(run)), f"the run {plain(str(run))}"
-    rated = tuple(one for line in table.to_dict("records") if (one := _rated(line)))
+    rated = tuple(one for line in table.to_dict("records") if (one := _rated(line, devices)))
     if not rated:
         raise UsageError(f"{source} has no method with PSNR and time at a sigma that can run here")
     return Choices(rated, source, budget)
@@ -141,31 +144,36 @@ def _shipped() -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-def _rated(line: Mapping[Hashable, object]) -> Rated | None:
+def _rated(line: Mapping[Hashable, Any], devices: Collection[str]) -> Rated | None:
     """Make an one of a line of `table1`; None if the method cannot or must not be chosen."""
     try:
         [method] = registry.select([str(line["method"])])
     except UsageError:  # a plugin of that run
         return None
     card = method.card
-    numbers = [line[name] for name in ("sigma", "psnr_mean", "ms_per_megapixel")]
-    known = all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
-    closed = "non-commercial" in card.licence
-    if not known or line["status"] != "ok" or line["device"] != "cpu":
+    sigma, psnr, milliseconds = (
+        float(line[name]) for name in ("sigma", "psnr_mean", "ms_per_megapixel")
+    )
+    if line["status"] != "ok" or line["device"] not in devices or sigma == 0:
         return None
-    if card.family == "control" or closed or card.unavailable is not None:
+    if card.family == "control" or "non-commercial" in card.licence or card.unavailable is not None:
         return None
-    sigma, psnr, milliseconds = (float(str(number)) for number in numbers)
-    return Rated(method, sigma, psnr, milliseconds / 1000)
+    if not (math.isfinite(psnr) and math.isfinite(milliseconds)):
+        return None
+    return Rated(method, None if math.isnan(sigma) else sigma, psnr, milliseconds / 1000)
 
 
-def named_method(expressions: Sequence[str]) -> Method:
+def named_method(expression: str, devices: Collection[str]) -> Method:
     """Return the one method that the user names.
+
+    Args:
+        expression: its name, with or without parameters.
+        devices: devices that it may use.
 
     Raises:
         UsageError: there is none, there are several, or it cannot run here.
     """
-    methods = registry.select(expressions)
+    methods = registry.select([expression])
     if len(methods) != 1:
         raise UsageError("--method: name one method, or auto")
     [method] = methods
@@ -173,4 +181,7 @@ def named_method(expressions: Sequence[str]) -> Method:
         raise UsageError(f"--method {method.card.name}: nobody knows the clean picture")
     if (problem := method.card.unavailable) is not None:
         raise UsageError(f"--method {method.card.name}: it cannot run here: {problem}")
+    if not set(devices) & set(method.card.devices):
+        runs_on = ", ".join(method.card.devices)
+        raise UsageError(f"--method {method.card.name}: it runs on {runs_on} only")
     return method

@@ -10,6 +10,7 @@ import numpy as np
 
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
+from denoisebench.errors import UsageError
 from denoisebench.machine import environment, memory
 from denoisebench.machine.timing import TimingRules
 from denoisebench.running.evaluation import NoEstimate
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ONCE = TimingRules(warmup_s=0, min_rounds=1, max_rounds=1, budget_s=0)
 
+_MEGAPIXEL = 3e6  # values
+
 TALKING = threading.Lock()
 """Held while a process is started, which redirects this one's output, and while a line is said."""
 
@@ -33,16 +36,16 @@ class EngineOptions:
     """Limits and resources of an engine.
 
     Attributes:
-        device: ``cpu``, ``cuda``, or ``auto`` for the best that a method supports here.
+        devices: those that methods may use, the fastest first; each method supports one of them.
         threads: of every library.
-        timeout: seconds for a window, and for loading a method.
+        timeout: seconds for a megapixel, at least one, and for loading a method.
         memory: bytes that the process may take.
         plugins: Python files with further methods.
         weights: files of the user's, ``METHOD=FILE`` each.
         log: file for what methods print.
     """
 
-    device: str
+    devices: tuple[str, ...]
     threads: int
     timeout: float
     memory: float
@@ -126,7 +129,7 @@ class Engine:
         options = self._options
         task = Task(
             method.spec,
-            device_for(method, options.device),
+            next(device for device in options.devices if device in method.card.devices),
             registry.files_behind(method, options.plugins),
             options.threads,
             _ONCE,
@@ -136,8 +139,9 @@ class Engine:
             method.trained,
             given=tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
         )
+        seconds = options.timeout * max(1.0, size / _MEGAPIXEL)
         with TALKING:
-            return Worker(task, WorkerLimits(options.timeout, options.memory), size, lambda: None)
+            return Worker(task, WorkerLimits(seconds, options.memory), size, lambda: None)
 
 
 def _refuse_lack(size: int) -> None:
@@ -155,9 +159,21 @@ def _refuse_lack(size: int) -> None:
         )
 
 
-def device_for(method: Method, wanted: str) -> str:
-    """Return the device on which a method runs here, ``cpu`` or ``cuda``."""
-    if wanted == "auto":
-        cuda = "cuda" in method.card.devices and environment.has_cuda()
-        return "cuda" if cuda or method.card.devices == ("cuda",) else "cpu"
-    return wanted
+def devices_for(wanted: str) -> tuple[str, ...]:
+    """Return the devices that methods may use here, the fastest first.
+
+    Args:
+        wanted: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: CUDA is wanted, and not there.
+
+    Examples:
+        >>> devices_for("cpu")
+        ('cpu',)
+    """
+    if wanted == "cpu" or (wanted == "auto" and not environment.has_cuda()):
+        return ("cpu",)
+    if not environment.has_cuda():
+        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return ("cuda",) if wanted == "cuda" else ("cuda", "cpu")

@@ -27,7 +27,7 @@ FILM_FORMATS = {
 }
 """FFmpeg's names of containers, by the suffixes that a film is known by."""
 
-_SAMPLED = 16  # frames of which the noise is estimated
+_SAMPLED = 8  # frames of which the noise is estimated
 _QUALITY = {
     "libx264": {"crf": "16", "preset": "medium"},
     "libx265": {"crf": "18", "preset": "medium", "x265-params": "log-level=error"},
@@ -141,7 +141,7 @@ def _opened(path: Path) -> Any:
                 stream.thread_type = "AUTO"
                 yield container, stream
         except (av.error.FFmpegError, ValueError) as error:
-            raise DataError(f"damaged, or of an unknown kind ({error})") from None
+            raise DataError(f"it cannot be read, or not be coded again ({error})") from None
 
     return opened()
 

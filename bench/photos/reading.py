@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import warnings
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -113,9 +116,6 @@ def _deep_pixels(image: Image, data: bytes) -> np.ndarray:
 
 def _kept_chunks(data: bytes) -> bytes:
     """Return the parts of a PNG that another one of its size and meaning needs, each once."""
-    import struct
-    import zlib
-
     return b"".join(
         struct.pack(">I", len(content))
         + kind
@@ -149,14 +149,23 @@ def _options(image: Image, data: bytes) -> dict[str, Any]:
         options["subsampling"] = JpegImagePlugin.get_sampling(image)
         options["progressive"] = bool(image.info.get("progressive"))
     elif options["format"] == "WEBP":
-        options |= {"lossless": b"VP8L" in data[:4096], "exact": True}
+        options |= {"lossless": _is_lossless_webp(data), "exact": True}
     return options
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    """Return True if the picture among a WebP's parts is of the lossless kind."""
+    place = 12  # bytes of the head
+    while place + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sL", data, place)
+        if kind in (b"VP8L", b"VP8 "):
+            return bool(kind == b"VP8L")
+        place += 8 + size + size % 2
+    return False
 
 
 def _by_pillow(samples: np.ndarray, alpha: np.ndarray, options: dict[str, Any]) -> bytes:
     """Encode a JPEG, WebP or BMP."""
-    import io
-
     from PIL import Image
 
     content = io.BytesIO()

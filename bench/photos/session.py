@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 import time
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
-from denoisebench.cells import Status
+from denoisebench.cells import LARGEST_SIGMA, Status
 from denoisebench.datasets.base import DataError
 from denoisebench.datasets.pixels import ImageError
 from denoisebench.denoisers import registry
@@ -19,7 +20,7 @@ from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, replacing
 from denoisebench.machine import memory, threads
 from denoisebench.photos.choosing import EIGHT_BIT, named_method, read_choices
-from denoisebench.photos.engine import Engine, EngineOptions
+from denoisebench.photos.engine import Engine, EngineOptions, devices_for
 from denoisebench.photos.estimating import blocks_of, estimate_noise
 from denoisebench.photos.films import denoise_film, sample_film
 from denoisebench.photos.inputs import items_of
@@ -27,6 +28,7 @@ from denoisebench.photos.photo import Photo
 from denoisebench.photos.reading import read_photo
 from denoisebench.photos.tiling import SeamError, denoise_by_windows, reach_of
 from denoisebench.running.evaluation import NoEstimate
+from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +59,7 @@ class DenoiseOptions:
         jobs: number of files at a time; None for one by core, at most 4.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: number of threads of all jobs together; None for the number of cores.
-        timeout: seconds for a picture or a tile of it.
+        timeout: seconds that a method may take for a megapixel.
         memory_limit: gigabytes that the methods' processes may take; None for 80 % of what is free.
         plugins: Python files with further methods.
         weights: files of weights, ``METHOD=FILE`` each.
@@ -138,10 +140,6 @@ class DenoiseProgress(Protocol):
         ...
 
 
-class DenoiseInterrupted(KeyboardInterrupt):
-    """Interruption of a session; finished files are there."""
-
-
 def denoise_files(
     options: DenoiseOptions, progress: DenoiseProgress, say: Callable[[str], None]
 ) -> list[Denoised]:
@@ -160,14 +158,13 @@ def denoise_files(
 
     Raises:
         UsageError: the request cannot be carried out, or all results are there.
-        DenoiseInterrupted: by Ctrl-C.
+        KeyboardInterrupt: by Ctrl-C; finished files are there.
     """
-    if not options.inputs:
-        raise UsageError("no file is given; write bench denoise FILE…")
-    registry.load_files(options.plugins, options.timeout)
-    registry.use_weights(options.weights)
-    method = None if options.method == "auto" else named_method([options.method])
-    choices = None if method else read_choices(options.run, options.budget)
+    _check(options)
+    _load_methods(options)
+    devices = devices_for(options.device)
+    method = None if options.method == "auto" else named_method(options.method, devices)
+    choices = None if method else read_choices(options.run, options.budget, devices)
     items = _missing(items_of(options.inputs, options.out), options.overwrite, say)
     for folder in {item.target.parent for item in items}:
         make_folder(folder)
@@ -175,6 +172,27 @@ def denoise_files(
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         work = _Work(options, method, choices, jobs, Path(scratch), progress)
         return work.all(items)
+
+
+def _check(options: DenoiseOptions) -> None:
+    """Raise UsageError if no file is given, or a number is out of its range."""
+    if not options.inputs:
+        raise UsageError("no file is given; write bench denoise FILE…")
+    if options.sigma is not None and not 0 <= options.sigma <= LARGEST_SIGMA:
+        raise UsageError(f"sigma {options.sigma:g} is not between 0 and 255, on the 8-bit scale")
+    for name in ("budget", "jobs", "threads", "timeout", "memory_limit"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{name} is {value!r}: give a number above 0")
+
+
+def _load_methods(options: DenoiseOptions) -> None:
+    """Load plugins and weights of the user's; raise UsageError if one cannot be loaded."""
+    registry.load_files(options.plugins, options.timeout)
+    for path in options.plugins:
+        if (broken := registry.broken_file(path)) is not None:
+            raise UsageError(f"--plugin {plain(path.name)}: {broken.problem}")
+    registry.use_weights(options.weights)
 
 
 def _missing(items: list[Item], overwrite: bool, say: Callable[[str], None]) -> list[Item]:
@@ -216,11 +234,7 @@ class _Work:
         self._stopped = False
 
     def all(self, items: list[Item]) -> list[Denoised]:
-        """Denoise all files; return their outcomes in order.
-
-        Raises:
-            DenoiseInterrupted: by Ctrl-C.
-        """
+        """Denoise all files; return their outcomes in order."""
         outcomes: dict[Item, Denoised] = {}
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
@@ -228,13 +242,11 @@ class _Work:
                 for task in as_completed(tasks):
                     outcomes[tasks[task]] = task.result()
                     self._progress.file(task.result())
-            except BaseException as error:
+            except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
-                self._close()
-                if isinstance(error, KeyboardInterrupt):
-                    raise DenoiseInterrupted from None
                 raise
-        self._close()
+            finally:
+                self._close()
         return [outcomes[item] for item in items]
 
     def _close(self) -> None:
@@ -266,18 +278,18 @@ class _Work:
         denoise = partial(self._engine().denoise, method, sigma=sigma)
         parts = partial(self._progress.part, item.source)
         samples, seam = denoise_by_windows(photo, denoise, reach_of(method), parts)
+        content = _encoded(photo, samples)
         with replacing(item.target) as file:
-            file.write(photo.encode(samples))
+            file.write(content)
         deep = photo.samples.dtype.itemsize > 1 and method.card.name in EIGHT_BIT
-        shown = central(photo.samples)
+        shown = _central(photo.samples)
         return Denoised(
             item.source,
             item.target,
-            "",
-            photo.kind,
-            noise,
-            method.spec,
-            why,
+            about=photo.kind,
+            noise=noise,
+            method=method.spec,
+            why=why,
             seam=seam,
             notes=(*photo.notes, *["the method sees 8 of its 16 bits"] * deep),
             before=photo.shown(photo.samples[shown]),
@@ -298,15 +310,14 @@ class _Work:
         with replacing(item.target) as file:
             parts = partial(self._progress.part, item.source)
             count = denoise_film(item.source, file, denoise, parts)
-        shown = central(frame)
+        shown = _central(frame)
         return Denoised(
             item.source,
             item.target,
-            "",
-            f"{count} frames, {frame.shape[1]}×{frame.shape[0]}",
-            noise,
-            method.spec,
-            why,
+            about=f"{count} frames, {frame.shape[1]}×{frame.shape[0]}",
+            noise=noise,
+            method=method.spec,
+            why=why,
             before=photo.shown(frame[shown]),
             after=photo.shown(after[shown]),
         )
@@ -322,7 +333,7 @@ class _Work:
             limit = free if options.memory_limit is None else options.memory_limit * 1e9
             self._mine.engine = Engine(
                 EngineOptions(
-                    options.device,
+                    devices_for(options.device),
                     max(1, cores // self._jobs),
                     options.timeout,
                     limit / self._jobs,
@@ -350,7 +361,19 @@ class _Work:
         return self._choices.best(sigma, samples)
 
 
-def central(samples: np.ndarray) -> tuple[slice, slice]:
+def _encoded(photo: Photo, samples: np.ndarray) -> bytes:
+    """Encode a denoised photograph.
+
+    Raises:
+        DataError: its encoder refuses; it might take no EXIF of this length, say.
+    """
+    try:
+        return photo.encode(samples)
+    except (ValueError, OSError) as error:
+        raise DataError(f"cannot be written in its own format ({error})") from error
+
+
+def _central(samples: np.ndarray) -> tuple[slice, slice]:
     """Return rows and columns of a picture's central part, for a preview."""
     rows, columns = (
         slice(max(0, size // 2 - _PREVIEW // 2), size // 2 + _PREVIEW // 2)
