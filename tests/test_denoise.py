@@ -393,6 +393,48 @@ def test_raw_files_are_refused_by_a_clear_line_or_read_by_rawpy(
     assert "no raw file that LibRaw" in result.stderr
 
 
+def save_dng(path: Path, light: np.ndarray) -> None:
+    """Write linear RGB, (H, W, 3) in [0, 1], as a camera whose green is twice its red would."""
+    seen = light * [0.5, 1, 0.7]
+    mosaic = seen[..., 1].copy()
+    mosaic[::2, ::2], mosaic[1::2, 1::2] = seen[::2, ::2, 0], seen[1::2, 1::2, 2]
+    matrix = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.204, 1.057)
+
+    def rationals(*values: float) -> list[int]:
+        return [number for value in values for number in (round(value * 10000), 10000)]
+
+    tifffile.imwrite(
+        path,
+        (mosaic * 16383).round().astype(np.uint16),
+        photometric=32803,
+        metadata=None,
+        extratags=[
+            (50706, 1, 4, (1, 4, 0, 0), True),
+            (50708, 2, 0, "Test", True),
+            (33421, 3, 2, (2, 2), True),
+            (33422, 1, 4, (0, 1, 1, 2), True),
+            (50721, 10, 9, rationals(*matrix), True),
+            (50728, 5, 3, rationals(0.5, 1, 0.7), True),
+            (50717, 4, 1, 16383, True),
+        ],
+    )
+
+
+def test_a_raw_file_is_developed_linearly(ask: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("rawpy", reason="rawpy is not installed: pip install 'denoisebench[raw]'")
+    light = np.full((64, 96, 3), 0.2)
+    light[:, 48:] = 0.4
+    save_dng(tmp_path / "photo.dng", light)
+    assert ask("denoise", "photo.dng", "--method", "median").returncode == 0
+    with tifffile.TiffFile(tmp_path / "photo-denoised.tif") as file:
+        developed, profile = file.asarray(), file.pages.first.tags[34675].value
+    assert profile == linear_profile()
+    assert developed.dtype == np.uint16
+    dark, bright = developed[:, 8:40].mean((0, 1)), developed[:, 56:88].mean((0, 1))
+    assert np.allclose(bright / dark, 2, rtol=0.01)
+    assert np.ptp(dark) < 0.02 * dark.mean()  # grey, by the camera's white balance
+
+
 def test_the_profile_of_a_developed_raw_file_is_linear() -> None:
     profile = ImageCms.ImageCmsProfile(io.BytesIO(linear_profile()))
     assert ImageCms.getProfileDescription(profile).strip() == "Linear sRGB"

@@ -95,7 +95,8 @@ class Choices:
             )
         best = max(affordable, key=lambda one: (one.psnr, -one.seconds))
         return best.method, (
-            f"{best.method.card.title}: {best.psnr:.2f} dB at {Level(level)} and "
+            f"{best.method.card.title}: {best.psnr:.2f} dB "
+            f"{'on' if level is None else 'at'} {Level(level)} and "
             f"{best.seconds:.2g} s a megapixel, the best of the {len(affordable)} methods that "
             f"take at most {self.budget:g} s in {self.source}"
         )
