@@ -213,6 +213,14 @@ def test_requests_that_cannot_be_carried_out_are_refused(ask: Bench, tmp_path: P
         assert line in result.stderr
 
 
+def test_a_picture_may_be_one_pixel_high(ask: Bench, tmp_path: Path) -> None:
+    shapes = {"a.jpg": gradient(3, np.uint8, (1, 9)), "b.webp": noisy(9, (7, 1, 3))}
+    for name, pixels in shapes.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+    save_png16(tmp_path / "c.png", gradient(1, shape=(1, 1)))
+    assert ask("denoise", tmp_path, "--method", "median").returncode == 0
+
+
 def test_sigma_of_white_noise_is_estimated_and_told_with_its_range(
     ask: Bench, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_sound_and_title_are_kept(ask: Bench, tmp_path: Path) -> None:
             assert container.metadata["title"] == "Reef"
             packets.append([bytes(packet) for packet in container.demux(audio=0)])
     assert packets[0] == packets[1]
+
+
+def test_without_pyav_a_film_is_refused_by_a_clear_line(
+    ask: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_film(tmp_path / "film.mp4", noisy_frames())
+    monkeypatch.setitem(sys.modules, "av", None)
+    result = ask("denoise", "film.mp4", "--method", "median")
+    assert result.returncode == 3
+    assert "film.mp4: failed: a film: pip install 'denoisebench[video]' (PyAV)" in result.stderr
 
 
 def test_what_is_no_film_or_cut_is_named(ask: Bench, tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def _by_pillow(samples: np.ndarray, alpha: np.ndarray, options: dict[str, Any]) 
     """Encode a JPEG, WebP or BMP."""
     from PIL import Image
 
+    pixels = _joined(samples, alpha)
     content = io.BytesIO()
-    Image.fromarray(_joined(samples, alpha).squeeze()).save(content, **options)
+    Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[..., 0]).save(content, **options)
     return content.getvalue()

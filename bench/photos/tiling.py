@@ -27,7 +27,7 @@ LARGEST_WINDOW = 1024
 LARGEST_SEAM = 1 / 65535
 """Largest difference between tiles and one piece, on the [0, 1] scale: a step of 16 bits."""
 
-_GRID = 64  # windows begin at multiples of it, which is one of all networks' own grids
+_GRID = 16  # pixels, of which most networks' own grids are parts
 _REACHES: dict[str, Callable[[dict[str, object]], float]] = {
     "noisy": lambda p: 0,
     "median": lambda p: _number(p["size"]) / 2,
@@ -53,20 +53,22 @@ class Reach:
     Attributes:
         pixels: the distance.
         window: side of the largest picture to denoise at once.
+        grid: windows begin at its multiples.
     """
 
     pixels: float
     window: int = LARGEST_WINDOW
+    grid: int = _GRID
 
     @property
     def margin(self) -> int:
         """Pixels around a tile that are denoised and thrown away."""
-        return math.ceil(self.pixels / _GRID) * _GRID
+        return math.ceil(self.pixels / self.grid) * self.grid
 
     @property
     def tile(self) -> int:
         """Side of a tile."""
-        return max(_GRID, (self.window - 2 * self.margin) // _GRID * _GRID)
+        return max(self.grid, (self.window - 2 * self.margin) // self.grid * self.grid)
 
 
 def reach_of(method: Method) -> Reach | None:
@@ -75,11 +77,11 @@ def reach_of(method: Method) -> Reach | None:
     Examples:
         >>> from denoisebench.denoisers.registry import select
         >>> [reach_of(method) for method in select(["dct", "tv-chambolle"])]
-        [Reach(pixels=14, window=1024), None]
+        [Reach(pixels=14, window=1024, grid=16), None]
     """
     denoiser = method.build()
     if isinstance(denoiser, TorchDenoiser):
-        return Reach(denoiser.overlap, denoiser.tile)
+        return Reach(denoiser.overlap, denoiser.tile, math.lcm(_GRID, denoiser.multiple))
     known = _REACHES.get(method.card.name)
     return None if known is None else Reach(known(method.parameters))
 
@@ -114,7 +116,7 @@ def windows(height: int, width: int, reach: Reach) -> list[Window]:
 
     Examples:
         >>> [window.kept[1] for window in windows(900, 1100, Reach(48))]
-        [slice(0, 896, None), slice(896, 1100, None), slice(0, 896, None), slice(896, 1100, None)]
+        [slice(0, 928, None), slice(928, 1100, None)]
         >>> len(windows(1024, 1024, Reach(48)))
         1
     """
@@ -182,7 +184,7 @@ class SeamProbe:
 def _around_seam(size: int, reach: Reach) -> tuple[slice, slice]:
     """Return what is seen and what is compared around the first seam of an axis, if it has one."""
     seam = reach.tile if size > reach.tile else size // 2
-    start = max(0, seam - reach.window // 2) // _GRID * _GRID
+    start = max(0, seam - reach.window // 2) // reach.grid * reach.grid
     stop = min(size, start + reach.window)
     kept_start = start and start + reach.margin
     kept_stop = stop if stop == size else stop - reach.margin
