@@ -66,7 +66,7 @@ class _FileBars(FileLines):
     def part(self, path: Path, done: int, total: int) -> None:
         with self._lock:
             if path not in self._tasks:
-                self._tasks[path] = self._bar.add_task(plain(path.name))
+                self._tasks[path] = self._bar.add_task(plain(path.name), total=total)
             self._bar.update(self._tasks[path], completed=done, total=total)
 
     def file(self, outcome: Denoised) -> None:
