@@ -9,7 +9,14 @@ import click
 
 from denoisebench.cells import MOST_SEEDS
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
-from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
+from denoisebench.cli.types import (
+    DURATION,
+    METHODS,
+    METRICS,
+    SIGMA_LIST,
+    CommaList,
+    FiniteRange,
+)
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
 from denoisebench.text import shell_word
@@ -108,6 +115,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
 )
 @click.option(
+    "--budget",
+    type=DURATION,
+    help="Time for the whole run, such as 90s, 10m or 2h: it gets the methods and the number of "
+    "frames that allow most comparisons, and says what is left out.  [default: no limit]",
+)
+@click.option(
     "--metrics",
     type=METRICS,
     default="psnr,ssim",
@@ -128,6 +141,18 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     help="Memory limit of a method's process in GB.  [default: 80 % of the free memory]",
 )
 @shared.threads
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Number of processes that score frames side by side; times are taken afterwards, each "
+    "method alone.  [default: one a physical core, from four cores on; else 1]",
+)
+@click.option(
+    "--timed-frames",
+    type=click.IntRange(0),
+    help="Number of frames, evenly spread, on which methods are timed.  [default: all; 3 of more "
+    "than 6 that are scored side by side]",
+)
 @click.option(
     "--keep-images",
     type=click.IntRange(0),

@@ -12,7 +12,6 @@ from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, memory
-from denoisebench.machine.timing import TimingRules
 from denoisebench.running.evaluation import NoEstimate
 from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
 from denoisebench.running.worker import Task
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.denoisers.registry import Method
-
-_ONCE = TimingRules(warmup_s=0, min_rounds=1, max_rounds=1, budget_s=0)
 
 _MEGAPIXEL = 3e6  # values
 
@@ -132,7 +129,7 @@ class Engine:
             next(device for device in options.devices if device in method.card.devices),
             registry.files_behind(method, options.plugins),
             options.threads,
-            _ONCE,
+            None,  # nothing is timed
             options.log,
             method.module,
             method.source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from denoisebench.cells import Status
 from denoisebench.reporting.formatting import counted
 from denoisebench.store.manifest import BUSY_PERCENT
 
@@ -50,7 +51,7 @@ def _data(results: Results) -> str:
         + ("" if manifest.is_recorded else f", {draws}"),
         manifest.noise.words,
     ]
-    return "; ".join([*words, *_told(results)]) + f". {_means(results)}."
+    return "; ".join([*words, *_told(results)]) + f". {_means(results)}.{_timed(results)}"
 
 
 def _means(results: Results) -> str:
@@ -63,6 +64,19 @@ def _means(results: Results) -> str:
         for level in results.levels
     ]
     return f"Means over the frames that all methods have ({', '.join(counts)})"
+
+
+def _timed(results: Results) -> str:
+    """Say on which frames methods were timed, where others were scored alone; '' for all."""
+    scored = {m.cell.frame for m in results.measurements.values() if m.status is Status.OK}
+    if scored <= results.timed_frames:
+        return ""
+    if not results.timed_frames:
+        return " No method was timed."
+    return (
+        f" Times are those of {counted(len(results.timed_frames), 'frame')}, each method alone on "
+        "the machine; the others were scored side by side."
+    )
 
 
 def _told(results: Results) -> list[str]:
@@ -111,12 +125,13 @@ def origin(results: Results) -> list[str]:
     libraries = ", ".join(f"{name} {v}" for name, v in machine.libraries.items())
     cuda = f"; {machine.cuda['name']}, CUDA {machine.cuda['cuda']}" if machine.cuda else ""
     named = f"{machine.name}: " if machine.name else ""
+    limits = f", limited to {machine.limits}" if machine.limits else ""
     share = manifest.busy_percent
     busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
     return [
         f"Protocol {manifest.protocol['version']}, digest `{manifest.protocol_digest}`.",
         f"Machine: {named}{machine.cpu}, {counted(machine.cores, 'core')}, "
-        f"{machine.memory_gb:g} GB, {counted(manifest.threads, 'thread')}{cuda}; "
+        f"{machine.memory_gb:g} GB, {counted(manifest.threads, 'thread')}{cuda}{limits}; "
         f"{machine.system}.{busy}",
         f"Versions: denoisebench {machine.denoisebench}, Python {machine.python}, {libraries}.",
         f"Command: `{manifest.command}`",

@@ -21,6 +21,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
+from denoisebench.running.budget import LOAD_S, affordable, seconds_a_cell
 from denoisebench.text import command_line, plain
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ _FLAGS = {"sigmas": "--sigma", "plugins": "--plugin", "checkpoints": "--checkpoi
 
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
+
+DEFAULT_TIMED = 3
+"""Number of frames on which methods are timed where frames are scored side by side."""
+
+_CORES_TO_SHARE = 4
+"""Number of cores from which frames are scored side by side unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,17 @@ class RunOptions:
             estimate; empty for none.
         seeds: number of noise draws for each frame and sigma.
         frames: number of frames, spread evenly over the split; None takes all.
+        budget: seconds within which the run should end, see `running.budget`; None for no limit.
         metrics: expressions that name the metrics to score and show, see `select_metrics`.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: time limit of a cell, and of loading a method, in seconds.
         memory_limit: resident memory that a method's process may hold, in GB; None takes 80 % of
             what is free.
         threads: number of threads of every library; None takes the number of cores.
+        jobs: number of processes that score side by side; None takes one a physical core, and 1
+            where there are fewer than four. Times are always taken alone, afterwards.
+        timed_frames: number of frames, spread evenly, on which methods are timed; None takes
+            `DEFAULT_TIMED` of many frames that are scored side by side, else all; 0 times none.
         plugins: Python files with further methods.
         torch: expressions that name networks of the user's, see `torch_model.read_model`.
         checkpoints: files of these networks' weights, in the same order; empty for none.
@@ -87,11 +99,14 @@ class RunOptions:
     told: tuple[float, ...] = ()
     seeds: int = 1
     frames: int | None = None
+    budget: float | None = None
     metrics: tuple[str, ...] = PROTOCOL
     device: str = "auto"
     timeout: float = 600.0
     memory_limit: float | None = None
     threads: int | None = None
+    jobs: int | None = None
+    timed_frames: int | None = None
     plugins: tuple[Path, ...] = ()
     torch: tuple[str, ...] = ()
     checkpoints: tuple[Path, ...] = ()
@@ -131,11 +146,14 @@ class FurtherOptions(TypedDict, total=False):
         told: sigmas that methods are told in place of the true one, on the 8-bit scale.
         seeds: number of noise draws for each frame.
         frames: number of frames, evenly spread; None takes all.
+        budget: seconds within which the run should end.
         metrics: ``all``, names or globs, as ``methods``.
         device: ``auto``, ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.
         threads: for every library; None is the number of cores.
+        jobs: processes that score side by side; None is one a physical core.
+        timed_frames: number of frames on which methods are timed, each alone.
         torch: networks of yours, ``FILE.py:CLASS``, see docs/your-model.md.
         checkpoints: files of their weights, one for each.
         weights: files in place of the public weights of methods, each ``METHOD=FILE``.
@@ -151,11 +169,14 @@ class FurtherOptions(TypedDict, total=False):
     told: float | Sequence[float]
     seeds: int
     frames: int | None
+    budget: float | None
     metrics: str | Sequence[str]
     device: str
     timeout: float
     memory_limit: float | None
     threads: int | None
+    jobs: int | None
+    timed_frames: int | None
     torch: str | Sequence[str]
     checkpoints: str | Path | Sequence[str | Path]
     weights: str | Sequence[str]
@@ -201,6 +222,8 @@ class Plan:
         forced: specs of the methods to measure again.
         threads: number of threads of every library.
         rules: rules of timing.
+        jobs: number of processes that score side by side.
+        timed: ids of the frames on which methods are timed, each alone.
         left_out: sentences on methods that patterns leave out, for readers of the table.
     """
 
@@ -214,7 +237,17 @@ class Plan:
     forced: frozenset[str]
     threads: int
     rules: TimingRules
+    jobs: int
+    timed: frozenset[str]
     left_out: tuple[str, ...] = ()
+
+    def is_shared(self, row: PlannedRow) -> bool:
+        """Return True if a row's frames are scored beside others; no other device is shared."""
+        return row.device == "cpu" and len(self.timed) < len(self.frames)
+
+    def is_timed(self, row: PlannedRow, frame: Frame) -> bool:
+        """Return True if a row is timed on a frame."""
+        return not self.is_shared(row) or frame.id in self.timed
 
     def cells(self, row: PlannedRow) -> Iterator[tuple[Cell, Frame]]:
         """Yield a row's cells with their frames; cells of the same frame are neighbours."""
@@ -287,6 +320,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         if options.metrics != PROTOCOL:
             raise UsageError(f"--metrics: {dataset.name} has no clean frames to score against")
         metrics = []
+    jobs = options.jobs or _default_jobs()
     plan = Plan(
         options,
         dataset,
@@ -298,9 +332,54 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         forced,
         options.threads or threads.available_cores(),
         TimingRules(),
+        jobs,
+        _timed(options, frames, jobs),
         _left_out(options, rows, lacking),
     )
-    return plan, line
+    return _affordable(plan), line
+
+
+def _affordable(plan: Plan) -> Plan:
+    """Return the part of a plan for which its budget suffices.
+
+    Raises:
+        UsageError: it suffices for nothing.
+    """
+    options, frames = plan.options, plan.frames
+    if options.budget is None:
+        return plan
+    megapixels = sum(math.prod(frame.shape) for frame in frames) / len(frames) / 3e6
+    draws = len(plan.levels) * options.seeds
+    costs = {
+        row: draws * seconds_a_cell(row.method.card, row.device, megapixels, plan.threads)
+        for row in plan.rows
+    }
+    by_cost = sorted(plan.rows, key=costs.__getitem__)
+    chosen = affordable([costs[row] for row in by_cost], len(frames), options.budget)
+    if chosen is None:
+        raise UsageError(
+            f"--budget: {options.budget:g} s do not suffice for one frame; a method takes some "
+            f"{LOAD_S + costs[by_cost[0]]:.0f} s"
+        )
+    less = len(frames) - chosen.frames
+    left = [f"{less} of {len(frames)} frames"] if less else []
+    left += [
+        f"{row.method.title} ({_about(LOAD_S + costs[row] * chosen.frames)})"
+        for row in by_cost[chosen.rows :]
+    ]
+    kept = spread(frames, chosen.frames)
+    return replace(
+        plan,
+        rows=[row for row in plan.rows if row in by_cost[: chosen.rows]],
+        frames=kept,
+        timed=_timed(options, kept, plan.jobs),
+        left_out=(*plan.left_out, *([f"Left out by --budget: {'; '.join(left)}."] if left else [])),
+    )
+
+
+def _about(seconds: float) -> str:
+    """Write a time, roughly."""
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
 
 
 def _check_numbers(options: RunOptions) -> None:
@@ -313,16 +392,34 @@ def _check_numbers(options: RunOptions) -> None:
     for sigma in (*(options.sigmas or ()), *options.told):
         if not 0 <= sigma <= LARGEST_SIGMA:
             raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
-    for name in ("seeds", "frames", "threads", "keep_images"):
-        value, least = getattr(options, name), int(name != "keep_images")
+    for name in ("seeds", "frames", "threads", "jobs", "timed_frames", "keep_images"):
+        value, least = getattr(options, name), int(name not in ("timed_frames", "keep_images"))
         if value is not None and not (isinstance(value, int) and value >= least):
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
     if options.seeds > MOST_SEEDS:
         raise UsageError(f"seeds is {options.seeds}: give at most {MOST_SEEDS}")
-    for name in ("timeout", "memory_limit"):
+    for name in ("timeout", "memory_limit", "budget"):
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}: give a number above 0")
+
+
+def _default_jobs() -> int:
+    """Return the number of processes that score side by side where the user names none.
+
+    On few cores, what several threads of one method leave idle is less than what it costs to load
+    each method twice, and to repeat the frames on which it is timed.
+    """
+    cores = threads.physical_cores()
+    return cores if cores >= _CORES_TO_SHARE else 1
+
+
+def _timed(options: RunOptions, frames: list[Frame], jobs: int) -> frozenset[str]:
+    """Return the ids of the frames on which methods are timed."""
+    count = options.timed_frames
+    if count is None and jobs > 1 and len(frames) > 2 * DEFAULT_TIMED:
+        count = DEFAULT_TIMED
+    return frozenset(frame.id for frame in spread(frames, count))
 
 
 def _check_machine(name: str | None) -> None:

@@ -82,6 +82,11 @@ class Results:
         measured = sum(len(self.measured(row)) for row in self.rows)
         return f"{measured} of {sum(len(self.cells(row)) for row in self.rows)}"
 
+    @cached_property
+    def timed_frames(self) -> frozenset[str]:
+        """Ids of the frames on which methods were timed."""
+        return frozenset(m.cell.frame for m in self.measurements.values() if m.call_ns)
+
     def showing(self, expressions: Iterable[str]) -> Results:
         """Return the run with only some metrics to show; PSNR, which orders methods, is among them.
 
