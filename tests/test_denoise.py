@@ -213,6 +213,19 @@ def test_requests_that_cannot_be_carried_out_are_refused(ask: Bench, tmp_path: P
         assert line in result.stderr
 
 
+def test_of_a_camera_s_jpeg_with_previews_the_picture_is_denoised(
+    ask: Bench, tmp_path: Path
+) -> None:
+    large, small = (Image.fromarray(noisy(9)[::step, ::step]) for step in (1, 4))
+    large.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[small])
+    large.save(tmp_path / "b.png", save_all=True, append_images=[large.rotate(90)])  # animated
+    result = ask("denoise", "a.jpg", "b.png", "--method", "median")
+    assert result.returncode == 3
+    assert "several pictures, of which the first is used" in result.stderr
+    assert "b.png: failed: an animation" in result.stderr
+    assert Image.open(tmp_path / "a-denoised.jpg").size == large.size
+
+
 def test_a_picture_may_be_one_pixel_high(ask: Bench, tmp_path: Path) -> None:
     shapes = {"a.jpg": gradient(3, np.uint8, (1, 9)), "b.webp": noisy(9, (7, 1, 3))}
     for name, pixels in shapes.items():
@@ -249,6 +262,7 @@ def test_a_flat_picture_has_no_noise(ask: Bench, tmp_path: Path) -> None:
 
 
 def test_the_shipped_table_is_that_of_the_published_run() -> None:
+    """Copy results/baseline/table1.csv to bench/photos when results are published anew."""
     shipped = (ROOT / "bench" / "photos" / "table1.csv").read_bytes()
     assert shipped == (ROOT / "results" / "baseline" / "table1.csv").read_bytes()
 

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from denoisebench.photos.session import Denoised
 
 
+_MOST = 48  # pictures that are shown
+
+
 def write_preview(outcomes: Sequence[Denoised], folder: Path) -> Path:
     """Write ``preview-denoised.png`` and ``.html``: the middle of each picture, before and after.
 
     Args:
-        outcomes: files that were denoised.
+        outcomes: files that were denoised; of many, 48 are shown, evenly spread.
         folder: folder for both.
 
     Returns:
@@ -33,6 +36,7 @@ def write_preview(outcomes: Sequence[Denoised], folder: Path) -> Path:
     Raises:
         UsageError: they cannot be written.
     """
+    outcomes = outcomes[:: -(-len(outcomes) // _MOST)]
     names = [str(outcome.source) for outcome in outcomes]
     columns: list[tuple[str, dict[str, Any]]] = [
         (title, dict(zip(names, pictures, strict=True)))
@@ -51,28 +55,27 @@ def _page(outcomes: Sequence[Denoised]) -> str:
 
     template = (resources.files("denoisebench.photos") / "preview.html").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    pictures = [
-        {
-            "name": one_line(outcome.source.name),
-            "facts": one_line(
-                "; ".join(
-                    filter(None, [outcome.about, outcome.noise, outcome.why or outcome.method])
-                )
-            ),
-            "before": _uri(outcome.before),
-            "after": _uri(outcome.after),
-            "width": 0 if outcome.before is None else outcome.before.shape[1],
-        }
-        for outcome in outcomes
-    ]
+    pictures = [_shown(outcome) for outcome in outcomes]
     return environment.from_string(template).render(pictures=pictures)
 
 
-def _uri(pixels: np.ndarray | None) -> str:
+def _shown(outcome: Denoised) -> dict[str, Any]:
+    """Return what the page shows of a file that was denoised."""
+    assert outcome.before is not None
+    assert outcome.after is not None
+    return {
+        "name": one_line(outcome.source.name),
+        "facts": "; ".join([outcome.about, outcome.noise, outcome.why or outcome.method]),
+        "before": _uri(outcome.before),
+        "after": _uri(outcome.after),
+        "width": outcome.before.shape[1],
+    }
+
+
+def _uri(pixels: np.ndarray) -> str:
     """Return a picture as an address that holds it."""
     from PIL import Image
 
-    assert pixels is not None
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
