@@ -195,6 +195,15 @@ def test_nothing_is_written_over(ask: Bench, tmp_path: Path) -> None:
     assert np.array_equal(stored(tmp_path / "a-denoised.png"), gradient(3))
 
 
+def test_results_within_the_folder_are_no_inputs(ask: Bench, tmp_path: Path) -> None:
+    save_png16(tmp_path / "a.png", gradient(3))
+    words = ("denoise", ".", "--method", "median", "--out", "clean")
+    assert ask(*words).returncode == 0
+    save_png16(tmp_path / "b.png", gradient(3))
+    assert ask(*words).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "clean").iterdir()) == ["a.png", "b.png"]
+
+
 def test_requests_that_cannot_be_carried_out_are_refused(ask: Bench, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     for name in ("a.png", "other/a.png"):

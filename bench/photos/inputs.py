@@ -41,7 +41,8 @@ class Item:
 def items_of(inputs: Sequence[Path], out: Path | None) -> list[Item]:
     """List the files to denoise: those given, and the photographs of folders and their subfolders.
 
-    In folders, hidden files are left out, and results of earlier calls; films must be named.
+    In folders, hidden files are left out, and results of earlier calls, such as a folder ``out``
+    within; films must be named.
 
     Args:
         inputs: files and folders.
@@ -54,7 +55,7 @@ def items_of(inputs: Sequence[Path], out: Path | None) -> list[Item]:
     """
     found: dict[str, Item] = {}
     for given in inputs:
-        for source, place in _sources(given):
+        for source, place in _sources(given, out):
             target = _target(source, place, out)
             found.setdefault(os.path.realpath(source), Item(source, target))
     items = list(found.values())
@@ -62,16 +63,20 @@ def items_of(inputs: Sequence[Path], out: Path | None) -> list[Item]:
     return items
 
 
-def _sources(given: Path) -> Iterator[tuple[Path, Path]]:
+def _sources(given: Path, out: Path | None) -> Iterator[tuple[Path, Path]]:
     """Yield the files that an input stands for, each with its place below the results' folder."""
     if not os.path.isdir(given):
         if not os.path.exists(given):
             raise UsageError(f"{plain(str(given))}: there is no such file or folder")
         yield given, Path(given.name)
         return
-    count = 0
+    count, results = 0, out and os.path.realpath(out)
     for folder, below, files in os.walk(given):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(
+            name
+            for name in below
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) != results
+        )
         for name in sorted(files):
             path = Path(folder, name)
             photo = path.suffix.lower() in PHOTO_SUFFIXES and not path.stem.endswith(ENDING)
