@@ -23,6 +23,7 @@ from denoisebench.denoisers.registry import select
 from denoisebench.photos.estimating import blocks_of, estimate_noise
 from denoisebench.photos.photo import Photo
 from denoisebench.photos.raw import linear_profile
+from denoisebench.photos.tiff_tags import Tag, read_tags, tags_bytes
 from denoisebench.photos.tiling import Reach, SeamError, denoise_by_windows, reach_of
 
 if TYPE_CHECKING:
@@ -149,6 +150,25 @@ def test_a_tiff_keeps_its_tags_byte_order_and_compression(
                 assert after.pages.first.tags[tag.code].value == tag.value, tag.name
         assert after.byteorder == order
         assert np.array_equal(after.asarray(), before.asarray())
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_directories_of_tags_are_read_as_they_were_written(order: str) -> None:
+    further = {1: Tag(2, b"R98\0")}
+    exif_tags = {
+        33434: Tag(5, b"\1\2\3\4\5\6\7\x08"),
+        37500: Tag(7, b"abc"),
+        40965: Tag(4, further),
+    }
+    tags = {
+        271: Tag(2, b"\xe4\0"),
+        34665: Tag(4, exif_tags),
+        34853: Tag(4, {0: Tag(1, b"\2\3\0\0")}),
+    }
+    head = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order]
+    assert read_tags(head + tags_bytes(tags, 8, order), 8) == tags
+    for length in range(8, 60):  # cut short
+        read_tags((head + tags_bytes(tags, 8, order))[:length], 8)
 
 
 def test_a_lossless_webp_stays_lossless_and_grey_stays_grey(ask: Bench, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def _read(
     place += struct.calcsize(count_form)
     length = struct.calcsize(entry_form) + room
     found: Directory = {}
+    left = len(data)  # values that overlap could be many times as long
     for entry in range(place, min(place + count * length, len(data) - length + 1), length):
         tag, kind, values = struct.unpack_from(entry_form, data, entry)
         size = _SIZES.get(kind, 0) * values
@@ -88,8 +89,9 @@ def _read(
             (at,) = struct.unpack_from(pointer_form, data, at)
         if tag in nested:
             found[tag] = Tag(LONG, _read(data, at, forms, nested[tag]))  # type: ignore[arg-type]
-        elif 0 < size <= len(data) - at:
+        elif 0 < size <= min(len(data) - at, left):
             found[tag] = Tag(kind, data[at : at + size])
+            left -= size
     return found
 
 
