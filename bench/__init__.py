@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         add_noise,
         compare,
         load,
+        merge,
         report,
         run,
     )
@@ -45,6 +46,7 @@ __all__ = [
     "flip",
     "load",
     "lpips",
+    "merge",
     "ms_ssim",
     "psnr",
     "psnr_y",

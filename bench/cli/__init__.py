@@ -33,6 +33,7 @@ _VERBS = (
     "ab",
     "calibrate",
     "history",
+    "merge",
     "export",
     "export-onnx",
 )

@@ -208,6 +208,7 @@ def _costs_measured_by(metric: str) -> Callable[[HistoryPoint], dict[str, object
             found["machine; take --metric time"] = run.machine
         if metric != "memory":
             found["timing"] = manifest.timing
+            found["number of frames that are timed"] = len(run.results.timed_frames)
         return found
 
     return conditions
@@ -345,11 +346,12 @@ def _references(runs: Sequence[HistoryPoint]) -> dict[str, float]:
 
 
 def _relative_times(results: Results, reference_ns: float) -> dict[str, float]:
-    """Return each row's time over the reference's: the geometric mean over cells, if all are ok."""
+    """Return each row's time over the reference's: the geometric mean over the cells to time."""
     found = {}
     for row in results.rows:
-        times = [median(m.call_ns) for m in results.measured(row) if m.status is Status.OK]
-        if times and len(times) == len(results.cells(row)):
+        cells = [cell for cell in results.cells(row) if cell.frame in results.timed_frames]
+        times = [median(m.call_ns) for m in results.measured(row) if m.call_ns]
+        if times and len(times) == len(cells):
             found[row.label()] = math.exp(fmean(map(math.log, times))) / reference_ns
     return found
 

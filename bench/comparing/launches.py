@@ -208,11 +208,12 @@ def launch_times(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
 
 
 def _time(results: Results, row: RowKey) -> float | None:
-    """Return a row's time in one launch, in ns; None if a cell has none."""
+    """Return a row's time in one launch, in ns; None if a cell failed or none was timed."""
     measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
-    if not measured or any(m.status is not Status.OK for m in measured):
+    timed = [m for m in measured if m.call_ns]
+    if not timed or any(m.status is not Status.OK for m in measured):
         return None
-    return float(np.exp(fmean(np.log(median(m.call_ns)) for m in measured)))
+    return float(np.exp(fmean(np.log(median(m.call_ns)) for m in timed)))
 
 
 def launch_peaks(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:

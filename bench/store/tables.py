@@ -163,10 +163,19 @@ def _table1_row(
         "note": "; ".join(filter(None, [lack, *_process_notes(results, ok), *notes])),
         "psnr_std": _deviation([m.psnr for m in ok if m.psnr is not None]),
         "psnr_gain": _gain(results, ok),
-        "ms_per_frame": median(median(m.call_ns) / 1e6 for m in ok),
-        "ms_per_megapixel": median(median(m.call_ns) / m.pixels for m in ok),
+        **_times([m for m in ok if m.call_ns]),
         "transfer_ms": _milliseconds([ns for m in ok for ns in m.transfer_ns]),
         **_process_figures(results.measured(row), {m.pixels for m in ok}),
+    }
+
+
+def _times(timed: Sequence[Measurement]) -> dict[str, float]:
+    """Return the times of a line, by column, from the measurements that have some."""
+    if not timed:
+        return {}
+    return {
+        "ms_per_frame": median(median(m.call_ns) / 1e6 for m in timed),
+        "ms_per_megapixel": median(median(m.call_ns) / m.pixels for m in timed),
     }
 
 
@@ -305,7 +314,16 @@ def _process_figures(
 
 def _process_notes(results: Results, ok: Sequence[Measurement]) -> list[str]:
     """Return notes on the processes that measured; some may be empty."""
-    return [_time_note(ok), _shift_note(results, ok), *results.remarked(ok)]
+    notes = [_untimed_note(results, ok), _time_note(ok), _shift_note(results, ok)]
+    return [*notes, *results.remarked(ok)]
+
+
+def _untimed_note(results: Results, ok: Sequence[Measurement]) -> str:
+    """Say so if a method was timed on fewer frames than others; else return ''."""
+    timed = {m.cell.frame for m in ok if m.call_ns}
+    if timed == results.timed_frames:
+        return ""
+    return f"timed on {len(timed)} of {len(results.frames())} frames" if timed else "not timed"
 
 
 def _time_note(ok: Sequence[Measurement]) -> str:
