@@ -116,6 +116,7 @@ def run_trial(
         frames=frames,
         device="cpu",
         plugins=plugins,
+        jobs=1,
         keep_images=0,
         fresh=True,
     )

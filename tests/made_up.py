@@ -177,7 +177,7 @@ def _keep_pictures(folder: Path) -> None:
     """Stripes in place of a frame; the better a method, the fainter the noise that it leaves."""
     rows, columns = np.mgrid[0:160, 0:160]
     clean = np.stack([(rows * k + columns * 2) % 256 for k in (1, 2, 3)], -1).astype(np.uint8)
-    keeper = pictures.Pictures(folder, (FRAMES[0], FRAMES[5]))
+    keeper = pictures.Pictures((FRAMES[0], FRAMES[5]))
     noise = np.random.default_rng(0).standard_normal(clean.shape)
     for method, (psnr, _) in _METHODS.items():
         for frame in (FRAMES[0], FRAMES[5]):
@@ -185,4 +185,5 @@ def _keep_pictures(folder: Path) -> None:
                 noisy = (clean / 255 + sigma / 255 * noise).astype(np.float32)
                 left = noise * sigma * (32 - psnr) / 10
                 estimate = np.clip(clean + left, 0, 255).astype(np.uint8)
-                keeper.keep(Cell(method, "cpu", frame, sigma, 0), clean, noisy, estimate)
+                cell = Cell(method, "cpu", frame, sigma, 0)
+                pictures.write_crops(folder, keeper.crops(cell, clean, noisy, estimate))

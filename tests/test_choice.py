@@ -99,7 +99,7 @@ def test_an_exclusion_from_python_a_file_and_the_command_is_one_and_is_repeated(
     (tmp_path / "bench.toml").write_text("methods = 'gaussian,median'\nexclude = ['med*']\n")
     words = ["run", "--dataset", f"folder:{photos}", "--sigma", "25", "--frames", "1"]
     result = bench(*words, "--config", "bench.toml", "--out", tmp_path)
-    assert "1 cells, 1 measured before" in result.stderr
+    assert "1 cell, 1 measured before" in result.stderr
 
 
 def test_cheap_methods_run_first_and_a_slow_one_says_how_long_it_takes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,18 @@ def test_ssim_agrees_with_scikit_image(shape: tuple[int, int, int]) -> None:
         use_sample_covariance=False,
     )
     assert metrics.ssim(clean, other) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(11, 11, 1), (12, 40, 3), (57, 13, 3), (40, 61, 1)])
+def test_ssim_is_the_same_without_numba(
+    shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(sum(shape))
+    clean = rng.integers(0, 256, shape, dtype=np.uint8)
+    other = np.clip(clean + rng.normal(0, 20, shape), 0, 255).astype(np.uint8)
+    compiled = metrics.ssim(clean[::-1], other[::-1])  # memory that is not in the usual order
+    monkeypatch.setitem(sys.modules, "denoisebench.metrics.ssim_kernel", None)
+    assert metrics.ssim(clean[::-1], other[::-1]) == pytest.approx(compiled, abs=1e-12)
 
 
 def test_psnr_of_known_errors() -> None:

@@ -129,6 +129,18 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @shared.threads
 @click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Number of processes that score frames side by side; times are taken afterwards, each "
+    "method alone.  [default: one a physical core, from four cores on; else 1]",
+)
+@click.option(
+    "--timed-frames",
+    type=click.IntRange(0),
+    help="Number of frames, evenly spread, on which methods are timed.  [default: all; 3 of more "
+    "than 6 that are scored side by side]",
+)
+@click.option(
     "--keep-images",
     type=click.IntRange(0),
     default=4,

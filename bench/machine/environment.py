@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from denoisebench.machine import containers
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -33,9 +35,17 @@ def describe(modules: Iterable[str], machine: str | None = None) -> dict[str, An
         "memory_gb": round(_total_memory() / 1e9, 1),
         "machine": machine_id(machine),
         "name": machine or "",
+        "limits": _limits(),
         "cuda": cuda_description(),
         "libraries": versions(modules),
     }
+
+
+def _limits() -> str:
+    """Return the container's limits in words; '' without any."""
+    cores, memory = containers.core_limit(), containers.memory_limit()
+    words = [] if cores is None else [f"{cores:g} cores' time"]
+    return " and ".join(words if memory is None else [*words, f"{memory / 1e9:.3g} GB"])
 
 
 def busy_percent() -> float:
@@ -95,7 +105,6 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-@cache
 def machine_id(name: str | None = None) -> str:
     """Return 12 hex digits that tell machines apart by their processor and its cores.
 
@@ -105,7 +114,10 @@ def machine_id(name: str | None = None) -> str:
     Args:
         name: the user's name for the machine, which tells it apart from its equals; None for none.
     """
+    limit = containers.core_limit()
     parts = [cpu_name(), str(os.cpu_count()), *([] if name is None else [name])]
+    if limit is not None:
+        parts.append(f"limited to {limit:g}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

@@ -6,14 +6,18 @@ import ctypes
 import sys
 from pathlib import Path
 
+from denoisebench.machine import containers
+
 _STATUS = Path("/proc/self/status")
 
 
 def available_memory() -> int:
-    """Return the number of bytes that can be used now without swapping."""
+    """Return the number of bytes that can be used now without swapping, in a container too."""
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    left = containers.memory_left()
+    return free if left is None else max(0, min(free, left))
 
 
 class PeakMemory:

@@ -143,9 +143,10 @@ def _machine(run: RunManifest | PartRecord) -> str:
     machine = run.environment
     named = f"{machine.name}: " if machine.name else ""
     cuda = f"; {machine.cuda['name']}, CUDA {machine.cuda['cuda']}" if machine.cuda else ""
+    limits = f", limited to {machine.limits}" if machine.limits else ""
     return (
         f"{named}{machine.cpu}, {counted(machine.cores, 'core')}, {machine.memory_gb:g} GB, "
-        f"{counted(run.threads, 'thread')}{cuda}; {machine.system}"
+        f"{counted(run.threads, 'thread')}{cuda}{limits}; {machine.system}"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -103,23 +105,61 @@ class Evaluation:
         return metric(self.scene.clean, self.estimate)
 
 
+class FrameReader:
+    """Reader of frames that keeps those it read last; threads may share it.
+
+    Args:
+        limit: size in bytes of what is kept; the last frame is kept whatever its size.
+    """
+
+    def __init__(self, limit: int = 100_000_000) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def __call__(self, frame: Frame) -> np.ndarray:
+        """Return a frame, uint8 (H, W, C), which nobody may change.
+
+        Raises:
+            UsageError: the frame cannot be read, or has changed.
+        """
+        with self._lock:
+            known = self._kept.get(frame.id)
+            if known is not None:
+                self._kept.move_to_end(frame.id)
+                return known
+        pixels = frame.read()
+        pixels.flags.writeable = False
+        with self._lock:
+            self._kept[frame.id] = pixels
+            while len(self._kept) > 1 and self._size() > self._limit:
+                self._kept.popitem(last=False)
+        return pixels
+
+    def _size(self) -> int:
+        """Return the number of bytes that are kept."""
+        return sum(pixels.nbytes for pixels in self._kept.values())
+
+
 def evaluate(
     cells: Iterable[tuple[Cell, Frame]],
     observation: Observation,
     denoise: Callable[[Scene], np.ndarray],
+    read: Callable[[Frame], np.ndarray] | None = None,
 ) -> Iterator[Evaluation]:
     """Denoise cells one after the other.
 
     Args:
-        cells: cells with their frames; a frame that several neighbours share is read once.
+        cells: cells with their frames.
         observation: the source of the noisy frames.
         denoise: function that returns the estimate of a scene, float32 (H, W, C), or raises
             `NoEstimate`.
+        read: reader of the frames; None takes a `FrameReader`.
 
     Yields:
         The outcome of each cell, in the order of ``cells``.
     """
-    read = _Reader()
+    read = read or FrameReader()
     for cell, frame in cells:
         scene = Scene(cell, frame, observation, read)
         try:
@@ -127,14 +167,3 @@ def evaluate(
         except NoEstimate as failure:
             found = Evaluation(scene, failure=failure)
         yield found
-
-
-class _Reader:
-    """Reader of frames that keeps the last one."""
-
-    _last: tuple[str, np.ndarray] | None = None
-
-    def __call__(self, frame: Frame) -> np.ndarray:
-        if self._last is None or self._last[0] != frame.id:
-            self._last = frame.id, frame.read()
-        return self._last[1]

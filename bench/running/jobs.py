@@ -28,6 +28,7 @@ class Job:
         quality_key: see `Identities`.
         timing_key: see `Identities`.
         known: the stored measurement of the cell; None if there is none.
+        timed: True if the method is timed on it, alone on the machine.
     """
 
     cell: Cell
@@ -35,9 +36,10 @@ class Job:
     quality_key: str
     timing_key: str
     known: Measurement | None
+    timed: bool
 
-    def is_done(self, scorer: Scorer) -> bool:
-        """Return True if the stored measurement is ok, of the same identities, and complete.
+    def is_scored(self, scorer: Scorer) -> bool:
+        """Return True if the stored measurement is ok, with all scores and no times of elsewhere.
 
         Estimates are not stored: if a further score is missing, the cell is measured again.
         """
@@ -45,9 +47,17 @@ class Job:
         return (
             known is not None
             and known.status is Status.OK
-            and (known.quality_key, known.timing_key) == (self.quality_key, self.timing_key)
+            and known.quality_key == self.quality_key
+            and known.timing_key in ("", self.timing_key)
             and scorer.is_complete(known.scores)
         )
+
+    def is_done(self, scorer: Scorer) -> bool:
+        """Return True if nothing is left to measure: it is scored, and timed if it is to be."""
+        if not self.is_scored(scorer):
+            return False
+        assert self.known is not None
+        return not self.timed or self.known.timing_key == self.timing_key
 
     def outcome(self, status: Status, reason: str = "") -> Measurement:
         """Return a measurement of this cell without scores and times."""
@@ -78,7 +88,13 @@ def pending(
     def jobs(row: PlannedRow) -> list[Job]:
         """Return a job for each of the row's cells."""
         return [
-            Job(cell, frame, *identities.of(row, cell, frame), measured.get(cell))
+            Job(
+                cell,
+                frame,
+                *identities.of(row, cell, frame),
+                measured.get(cell),
+                plan.is_timed(row, frame),
+            )
             for cell, frame in plan.cells(row)
         ]
 

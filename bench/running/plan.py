@@ -37,6 +37,12 @@ _FLAGS = {"sigmas": "--sigma", "plugins": "--plugin", "checkpoints": "--checkpoi
 DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 """Sigmas of a run that names none, on the 8-bit scale."""
 
+DEFAULT_TIMED = 3
+"""Number of frames on which methods are timed where frames are scored side by side."""
+
+_CORES_TO_SHARE = 4
+"""Number of cores from which frames are scored side by side unless the user says otherwise."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -62,6 +68,10 @@ class RunOptions:
         memory_limit: resident memory that a method's process may hold, in GB; None takes 80 % of
             what is free.
         threads: number of threads of every library; None takes the number of cores.
+        jobs: number of processes that score side by side; None takes one a physical core, and 1
+            where there are fewer than four. Times are always taken alone, afterwards.
+        timed_frames: number of frames, spread evenly, on which methods are timed; None takes
+            `DEFAULT_TIMED` of many frames that are scored side by side, else all; 0 times none.
         plugins: Python files with further methods.
         torch: expressions that name networks of the user's, see `torch_model.read_model`.
         checkpoints: files of these networks' weights, in the same order; empty for none.
@@ -92,6 +102,8 @@ class RunOptions:
     timeout: float = 600.0
     memory_limit: float | None = None
     threads: int | None = None
+    jobs: int | None = None
+    timed_frames: int | None = None
     plugins: tuple[Path, ...] = ()
     torch: tuple[str, ...] = ()
     checkpoints: tuple[Path, ...] = ()
@@ -136,6 +148,8 @@ class FurtherOptions(TypedDict, total=False):
         timeout: seconds for a cell, and for loading a method.
         memory_limit: GB that a method's process may hold; None is 80 % of what is free.
         threads: for every library; None is the number of cores.
+        jobs: processes that score side by side; None is one a physical core.
+        timed_frames: number of frames on which methods are timed, each alone.
         torch: networks of yours, ``FILE.py:CLASS``, see docs/your-model.md.
         checkpoints: files of their weights, one for each.
         weights: files in place of the public weights of methods, each ``METHOD=FILE``.
@@ -156,6 +170,8 @@ class FurtherOptions(TypedDict, total=False):
     timeout: float
     memory_limit: float | None
     threads: int | None
+    jobs: int | None
+    timed_frames: int | None
     torch: str | Sequence[str]
     checkpoints: str | Path | Sequence[str | Path]
     weights: str | Sequence[str]
@@ -201,6 +217,8 @@ class Plan:
         forced: specs of the methods to measure again.
         threads: number of threads of every library.
         rules: rules of timing.
+        jobs: number of processes that score side by side.
+        timed: ids of the frames on which methods are timed, each alone.
         left_out: sentences on methods that patterns leave out, for readers of the table.
     """
 
@@ -214,7 +232,17 @@ class Plan:
     forced: frozenset[str]
     threads: int
     rules: TimingRules
+    jobs: int
+    timed: frozenset[str]
     left_out: tuple[str, ...] = ()
+
+    def is_shared(self, row: PlannedRow) -> bool:
+        """Return True if a row's frames are scored beside others; no other device is shared."""
+        return row.device == "cpu" and len(self.timed) < len(self.frames)
+
+    def is_timed(self, row: PlannedRow, frame: Frame) -> bool:
+        """Return True if a row is timed on a frame."""
+        return not self.is_shared(row) or frame.id in self.timed
 
     def cells(self, row: PlannedRow) -> Iterator[tuple[Cell, Frame]]:
         """Yield a row's cells with their frames; cells of the same frame are neighbours."""
@@ -287,6 +315,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         if options.metrics != PROTOCOL:
             raise UsageError(f"--metrics: {dataset.name} has no clean frames to score against")
         metrics = []
+    jobs = options.jobs or _default_jobs()
     plan = Plan(
         options,
         dataset,
@@ -298,6 +327,8 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         forced,
         options.threads or threads.available_cores(),
         TimingRules(),
+        jobs,
+        _timed(options, frames, jobs),
         _left_out(options, rows, lacking),
     )
     return plan, line
@@ -313,8 +344,8 @@ def _check_numbers(options: RunOptions) -> None:
     for sigma in (*(options.sigmas or ()), *options.told):
         if not 0 <= sigma <= LARGEST_SIGMA:
             raise UsageError(f"sigma {sigma:g} is not between 0 and 255, on the 8-bit scale")
-    for name in ("seeds", "frames", "threads", "keep_images"):
-        value, least = getattr(options, name), int(name != "keep_images")
+    for name in ("seeds", "frames", "threads", "jobs", "timed_frames", "keep_images"):
+        value, least = getattr(options, name), int(name not in ("timed_frames", "keep_images"))
         if value is not None and not (isinstance(value, int) and value >= least):
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
     if options.seeds > MOST_SEEDS:
@@ -323,6 +354,24 @@ def _check_numbers(options: RunOptions) -> None:
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}: give a number above 0")
+
+
+def _default_jobs() -> int:
+    """Return the number of processes that score side by side where the user names none.
+
+    On few cores, what several threads of one method leave idle is less than what it costs to load
+    each method twice, and to repeat the frames on which it is timed.
+    """
+    cores = threads.physical_cores()
+    return cores if cores >= _CORES_TO_SHARE else 1
+
+
+def _timed(options: RunOptions, frames: list[Frame], jobs: int) -> frozenset[str]:
+    """Return the ids of the frames on which methods are timed."""
+    count = options.timed_frames
+    if count is None and jobs > 1 and len(frames) > 2 * DEFAULT_TIMED:
+        count = DEFAULT_TIMED
+    return frozenset(frame.id for frame in spread(frames, count))
 
 
 def _check_machine(name: str | None) -> None:

@@ -25,12 +25,13 @@ WORTH_TELLING_S = 60
 class Progress(Protocol):
     """Observer of a run; the runner calls it as the run goes on."""
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, twice: int) -> None:
         """Begin a run.
 
         Args:
             total: number of cells.
             done: number of cells that were measured before.
+            twice: number of cells that are scored, and measured again to be timed.
         """
         ...
 
@@ -111,6 +112,11 @@ class _RowTally:
         self.cells = cells
         self.seen: list[Measurement] = []
 
+    @property
+    def is_complete(self) -> bool:
+        """True once there is a measurement of each cell."""
+        return len(self.seen) == self.cells
+
     def line(self) -> str:
         """Write one line: cells, mean PSNR by noise level, median time and failures."""
         ok = [m for m in self.seen if m.status is Status.OK]
@@ -131,23 +137,42 @@ class _RowTally:
         return ", ".join(parts)
 
 
+class _Tallies:
+    """Tallies of the rows at work, by method and device; several may be at work at once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], _RowTally] = {}
+
+    def begin(self, row: PlannedRow, cells: int) -> _RowTally:
+        """Begin a row's tally."""
+        tally = self._rows[row.method.spec, row.device] = _RowTally(row, cells)
+        return tally
+
+    def count(self, measurement: Measurement) -> _RowTally:
+        """Return the tally of a measurement's row, with the measurement in it."""
+        tally = self._rows[measurement.cell.method, measurement.cell.device]
+        tally.seen.append(measurement)
+        return tally
+
+
 class PlainProgress:
     """Plain lines on stderr: one for each method, and one at least every half minute."""
 
     def __init__(self) -> None:
-        self._tally: _RowTally | None = None
+        self._tallies = _Tallies()
         self._done = self._total = 0
         self._spoke = time.monotonic()
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, twice: int) -> None:
         """See `Progress.begin`."""
-        self._done, self._total = done, total
+        self._done, self._total = done, total + twice
         before = f", {done} measured before" if done else ""
-        self._say(f"{total} cells{before}")
+        later = f"; {twice} are timed once all are scored" if twice else ""
+        self._say(f"{total} cell{'s' * (total != 1)}{before}{later}")
 
     def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
-        self._tally = _RowTally(row, cells)
+        self._tallies.begin(row, cells)
         if seconds >= WORTH_TELLING_S:
             self._say(_forecast(row, cells, seconds))
 
@@ -157,12 +182,10 @@ class PlainProgress:
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
-        assert self._tally is not None
         self._done += 1
-        self._tally.seen.append(measurement)
-        finished = len(self._tally.seen) == self._tally.cells
-        if finished or time.monotonic() - self._spoke > HEARTBEAT_S:
-            self._say(f"[{self._done}/{self._total}] {self._tally.line()}")
+        tally = self._tallies.count(measurement)
+        if tally.is_complete or time.monotonic() - self._spoke > HEARTBEAT_S:
+            self._say(f"[{self._done}/{self._total}] {tally.line()}")
 
     def end(self) -> None:
         """See `Progress.end`."""
@@ -175,7 +198,7 @@ class PlainProgress:
 class Silent:
     """Observer that shows nothing."""
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, twice: int) -> None:
         """See `Progress.begin`."""
 
     def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
@@ -197,17 +220,17 @@ class _LiveProgress:
     def __init__(self) -> None:
         self._bar = live_bar()
         self._task: Any = None
-        self._tally: _RowTally | None = None
+        self._tallies = _Tallies()
 
-    def begin(self, total: int, done: int) -> None:
+    def begin(self, total: int, done: int, twice: int) -> None:
         """See `Progress.begin`."""
         self._bar.start()
-        self._task = self._bar.add_task("", total=total, completed=done)
+        self._task = self._bar.add_task("", total=total + twice, completed=done)
 
     def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
-        self._tally = _RowTally(row, cells)
-        self._bar.update(self._task, description=self._tally.title)
+        tally = self._tallies.begin(row, cells)
+        self._bar.update(self._task, description=tally.title)
         if seconds >= WORTH_TELLING_S:
             line = _forecast(row, cells, seconds)
             self._bar.console.print(line, markup=False, highlight=False)
@@ -218,16 +241,15 @@ class _LiveProgress:
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
-        assert self._tally is not None
-        self._tally.seen.append(measurement)
+        tally = self._tallies.count(measurement)
         last = (
             f"{measurement.psnr:.2f} dB at {measurement.cell.level}"
             if measurement.psnr is not None
             else measurement.status.value
         )
-        self._bar.update(self._task, advance=1, description=f"{self._tally.title}: {last}")
-        if len(self._tally.seen) == self._tally.cells:
-            self._bar.console.print(self._tally.line(), markup=False, highlight=False)
+        self._bar.update(self._task, advance=1, description=f"{tally.title}: {last}")
+        if tally.is_complete:
+            self._bar.console.print(tally.line(), markup=False, highlight=False)
 
     def end(self) -> None:
         """See `Progress.end`."""

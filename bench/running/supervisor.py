@@ -97,7 +97,12 @@ class Worker:
                 target=worker.serve, args=(theirs, task, self._frames), name=f"bench {task.method}"
             )
             resource_tracker.ensure_running()  # now, or it would hold the log open
-            with _STARTING, threads.inherited(task.threads), _main_hidden(), output_to(task.log):
+            with (
+                _STARTING,
+                threads.inherited(task.threads, shared=task.rules is None),
+                _main_hidden(),
+                output_to(task.log),
+            ):
                 self._process.start()
         except OSError as error:
             reason = f"its process cannot be started: {error.strerror}"

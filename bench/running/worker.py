@@ -27,7 +27,7 @@ from denoisebench.cells import Status
 from denoisebench.denoisers import registry, torch_model
 from denoisebench.denoisers.classic import COMPILING
 from denoisebench.machine import processes, threads
-from denoisebench.machine.timing import measure, reference_times
+from denoisebench.machine.timing import Samples, measure, reference_times
 from denoisebench.machine.transfer import device_of, without_gradients
 from denoisebench.text import plain
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from denoisebench.denoisers.registry import Card, Denoiser
     from denoisebench.denoisers.torch_model import TorchModel
-    from denoisebench.machine.timing import Samples, TimingRules
+    from denoisebench.machine.timing import TimingRules
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Task:
         device: ``cpu`` or ``cuda``.
         plugins: Python files with further methods.
         threads: number of threads of every library.
-        rules: rules of timing.
+        rules: rules of timing; None for cells that are scored and not timed.
         log: file for the method's output.
         module: name of the module that defines the method, to import if no plugin and no package
             announces it.
@@ -64,7 +64,7 @@ class Task:
     device: str
     plugins: tuple[Path, ...]
     threads: int
-    rules: TimingRules
+    rules: TimingRules | None
     log: Path
     module: str | None = None
     source: str | None = None
@@ -305,7 +305,7 @@ class _Session:
     def run(
         self, noisy: np.ndarray, clean: np.ndarray | None, sigma: float
     ) -> tuple[Reply, np.ndarray | None]:
-        """Time the method on one frame, and check its estimate and that its input is unchanged.
+        """Call the method on one frame, and check its estimate and that its input is unchanged.
 
         Args:
             noisy: float32 (H, W, C).
@@ -320,13 +320,16 @@ class _Session:
         extra = {} if clean is None else {"clean": clean.copy()}
         device.reset_peak()
         start = perf_counter_ns()
-        output, samples = measure(
-            lambda: self._call(given, sigma, extra),
-            device.clock,
-            self.rules,
-            cold=not self.shapes,
-            warm_up=noisy.shape not in self.shapes,
-        )
+        if self.rules is None:
+            output, samples = self._call(given, sigma, extra), Samples()
+        else:
+            output, samples = measure(
+                lambda: self._call(given, sigma, extra),
+                device.clock,
+                self.rules,
+                cold=not self.shapes,
+                warm_up=noisy.shape not in self.shapes,
+            )
         busy_ns = perf_counter_ns() - start
         self.shapes.add(noisy.shape)
         peak = device.peak()

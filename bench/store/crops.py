@@ -22,7 +22,7 @@ from denoisebench.files import make_folder, write_bytes
 from denoisebench.protocol.pixels import quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from denoisebench.cells import Cell
@@ -43,20 +43,18 @@ class Pictures:
     """Crops of some frames of a run: the clean one, the noisy ones and all estimates.
 
     Args:
-        folder: the run's folder.
         frames: ids of the frames to keep; of several noise draws, the first is kept.
     """
 
-    def __init__(self, folder: Path, frames: Iterable[str]) -> None:
-        self._folder = folder
+    def __init__(self, frames: Iterable[str]) -> None:
         self._frames = frozenset(frames)
         self._crops: dict[str, tuple[slice, slice]] = {}
-        self._written: set[Path] = set()
+        self._shared: set[str] = set()
 
-    def keep(
+    def crops(
         self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray, estimate: np.ndarray
-    ) -> None:
-        """Write the crops of a cell, if its frame is among those to keep.
+    ) -> dict[str, bytes]:
+        """Cut the crops of a cell, if its frame is among those to keep.
 
         Args:
             cell: the cell.
@@ -64,48 +62,70 @@ class Pictures:
             noisy: the noisy frame, float32 (H, W, C), in [0, 1] and beyond.
             estimate: the estimate, uint8 (H, W, C).
 
-        Raises:
-            UsageError: a file cannot be written.
+        Returns:
+            The contents of files by their names, for `write_crops`. Those that the cells of all
+            methods share are among them once.
         """
         if cell.frame not in self._frames or cell.seed != 0:
-            return
+            return {}
         if cell.frame not in self._crops:
-            make_folder(self._folder / CROPS_FOLDER)
             self._crops[cell.frame] = detail(quantise(noisy) if clean is None else clean)
         crop = self._crops[cell.frame]
+        found = {_name_of_estimate(cell): encode_crop(estimate[crop])}
+        shared = {_name_of_noisy(cell): quantise(noisy[crop])}
         if clean is not None:
-            self._write_once(clean_file(self._folder, cell.frame), clean[crop])
-        self._write_once(noisy_file(self._folder, cell), quantise(noisy[crop]))
-        write_bytes(estimate_file(self._folder, cell), encode_crop(estimate[crop]))
+            shared[_name_of_clean(cell.frame)] = clean[crop]
+        for name in shared.keys() - self._shared:
+            found[name] = encode_crop(shared[name])
+            self._shared.add(name)
+        return found
 
-    def _write_once(self, path: Path, pixels: np.ndarray) -> None:
-        """Write a crop that the cells of all methods share, unless it is written already."""
-        if path not in self._written:
-            write_bytes(path, encode_crop(pixels))
-            self._written.add(path)
+
+def write_crops(folder: Path, crops: Mapping[str, bytes]) -> None:
+    """Write crops into a run's folder.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    if crops:
+        make_folder(folder / CROPS_FOLDER)
+    for name, content in crops.items():
+        write_bytes(folder / CROPS_FOLDER / name, content)
 
 
 def clean_file(folder: Path, frame: str) -> Path:
     """Return the path of a clean frame's crop."""
-    return _file(folder, CLEAN_FRAME, frame)
+    return folder / CROPS_FOLDER / _name_of_clean(frame)
 
 
 def noisy_file(folder: Path, cell: Cell) -> Path:
     """Return the path of the crop of a cell's noisy frame, clipped and rounded."""
-    return _file(folder, NOISY_FRAME, cell.frame, cell.sigma)
+    return folder / CROPS_FOLDER / _name_of_noisy(cell)
 
 
 def estimate_file(folder: Path, cell: Cell) -> Path:
     """Return the path of the crop of a cell's estimate."""
+    return folder / CROPS_FOLDER / _name_of_estimate(cell)
+
+
+def _name_of_clean(frame: str) -> str:
+    return _name(CLEAN_FRAME, frame)
+
+
+def _name_of_noisy(cell: Cell) -> str:
+    return _name(NOISY_FRAME, cell.frame, cell.sigma)
+
+
+def _name_of_estimate(cell: Cell) -> str:
     parts = vars(replace(cell, method="", frame=""))
-    return _file(folder, cell.method, cell.frame, *parts.values())
+    return _name(cell.method, cell.frame, *parts.values())
 
 
-def _file(folder: Path, what: str, frame: str, *parts: object) -> Path:
-    """Return a path that people can read and that no two pictures share."""
+def _name(what: str, frame: str, *parts: object) -> str:
+    """Return a file's name that people can read and that no two pictures share."""
     digest = hashlib.sha256(json.dumps([what, frame, *parts]).encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9.=_-]", "_", f"{frame}-{what}")[:120]
-    return folder / CROPS_FOLDER / f"{readable}-{digest}.webp"
+    return f"{readable}-{digest}.webp"
 
 
 def detail(frame: np.ndarray, side: int = _CROP_SIDE) -> tuple[slice, slice]:

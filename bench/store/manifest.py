@@ -147,6 +147,7 @@ class EnvironmentRecord:
     Attributes:
         machine: see `machine.environment.machine_id`; in older runs it also covers the host's name.
         name: the user's name for the machine; empty for none.
+        limits: limits of the container in words; empty without any.
     """
 
     denoisebench: str
@@ -159,11 +160,14 @@ class EnvironmentRecord:
     cuda: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+    limits: str = ""
 
     @property
     def identity(self) -> dict[str, object]:
         """The properties that tell machines apart, by the words for them."""
-        return {"processor": self.cpu, "cores": self.cores, "--machine": self.name or None}
+        return {"processor": self.cpu, "cores": self.cores, "--machine": self.name or None} | (
+            {"limits of the container": self.limits} if self.limits else {}
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,11 @@ def test_harness_cost_per_cell(
         Image.fromarray(np.roll(frame, number)).save(tmp_path / "frames" / f"{number}.png")
     seeds = 4 if benchmark.enabled else 1
     options = RunOptions(
-        methods=("median",), dataset=f"folder:{tmp_path / 'frames'}", seeds=seeds, fresh=True
+        methods=("median",),
+        dataset=f"folder:{tmp_path / 'frames'}",
+        seeds=seeds,
+        fresh=True,
+        jobs=1,
     )
     plan, _ = make_plan(options)
 

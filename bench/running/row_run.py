@@ -1,0 +1,321 @@
+"""A method at work on cells: it denoises noisy frames in a worker, and its estimates are scored."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from denoisebench import metrics, protocol
+from denoisebench.cells import Status
+from denoisebench.denoisers import registry, torch_model
+from denoisebench.machine import memory
+from denoisebench.protocol.shift import estimate_shift
+from denoisebench.running.evaluation import NoEstimate, evaluate
+from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
+from denoisebench.running.worker import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from pathlib import Path
+
+    from denoisebench.cells import Cell, Measurement
+    from denoisebench.datasets import Frame
+    from denoisebench.running.costs import Costs
+    from denoisebench.running.evaluation import Evaluation, FrameReader, Scene
+    from denoisebench.running.jobs import Job
+    from denoisebench.running.plan import Plan, PlannedRow
+    from denoisebench.running.scoring import Scorer
+    from denoisebench.running.worker import Reply
+    from denoisebench.store.crops import Pictures
+
+_SHIFT_TRIALS = 3
+"""Estimates of a process that are tried for their shift: a trial takes some milliseconds, and an
+estimate of a smooth or very noisy frame shows none."""
+
+_LOSSES_IN_A_ROW = 2
+"""A method that loses this many processes in a row is given up: each loss may take a timeout."""
+
+
+@dataclass
+class WorkerSession:
+    """Worker process, as it is known so far.
+
+    Attributes:
+        method: spec of its method.
+        device: its device.
+        started: time of its start, ISO 8601.
+        details: what was found out about it, ready for JSON; it grows.
+    """
+
+    method: str
+    device: str
+    started: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Outcome(NamedTuple):
+    """Measurement of a cell, with what else is to be stored.
+
+    Attributes:
+        measurement: the measurement, without the number of its session.
+        session: the process that made it; None if there was none.
+        crops: contents of the files of its pictures, by their names.
+    """
+
+    measurement: Measurement
+    session: WorkerSession | None = None
+    crops: dict[str, bytes] = {}  # noqa: RUF012 - never changed
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Things that the methods at work share.
+
+    Attributes:
+        plan: the run.
+        logs: folder for the methods' output.
+        scorer: the further metrics.
+        pictures: maker of the crops that are kept.
+        read: reader of the frames.
+        on_compiling: called when a row's method says that it compiles its code.
+    """
+
+    plan: Plan
+    logs: Path
+    scorer: Scorer
+    pictures: Pictures
+    read: FrameReader
+    on_compiling: Callable[[PlannedRow], None]
+
+
+class RowRun:
+    """One method on one device, on cells one after the other, in as few processes as possible.
+
+    Args:
+        bench: what it shares with others.
+        row: the method on its device.
+        costs: sums to which its times are added.
+        place: its place among those that work side by side, which score and do not time; None for
+            one that is alone on the machine.
+    """
+
+    def __init__(
+        self, bench: Workbench, row: PlannedRow, costs: Costs, place: int | None = None
+    ) -> None:
+        self._bench = bench
+        self._plan = bench.plan
+        self._row = row
+        self._costs = costs
+        self._place = place
+        self._worker: Worker | None = None
+        self._session: WorkerSession | None = None
+        self._losses = 0
+        self._given_up = row.method.card.unavailable
+        self._reply: Reply | None = None
+        self._shift_trials = 0
+
+    def measure(self, jobs: Iterable[Job]) -> Generator[Outcome]:
+        """Yield one outcome for each job, in order, whatever happens to the method.
+
+        Args:
+            jobs: the jobs, each taken when the one before it has its outcome.
+        """
+        evaluations = evaluate(
+            self._cells(jobs), self._plan.observation, self._denoise, self._bench.read
+        )
+        try:
+            for evaluation in evaluations:
+                yield self._outcome(self._job, evaluation)
+        finally:
+            self.stop()
+
+    def _cells(self, jobs: Iterable[Job]) -> Iterator[tuple[Cell, Frame]]:
+        """Yield the cells of jobs with their frames, and remember the job."""
+        for self._job in jobs:
+            yield self._job.cell, self._job.frame
+
+    def stop(self) -> None:
+        """End the worker, whatever it does; another thread may ask for it."""
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
+    def _denoise(self, scene: Scene) -> np.ndarray:
+        """Have the worker denoise a frame; return the estimate, float32 (H, W, C).
+
+        Raises:
+            NoEstimate: the method could not be tried, or failed.
+        """
+        if self._given_up is not None:
+            raise NoEstimate(Status.UNAVAILABLE, self._given_up)
+        try:
+            with self._costs.counted("load"):
+                worker = self._loaded(scene)
+            reply = worker.denoise(scene.noisy.shape, self._row.method.card.told(scene.sigma))
+        except WorkerLost as lost:
+            self._count_loss(lost)
+            raise
+        self._losses = 0
+        self._costs.call += reply.busy_ns
+        if reply.samples is None:
+            raise NoEstimate(reply.status, reply.reason)
+        self._reply = reply
+        estimate = worker.frame("estimate", scene.noisy.shape)
+        # Not in the method's process, where its code could have changed what this function does.
+        if not np.isfinite(estimate).all():
+            raise NoEstimate(Status.INVALID_OUTPUT, "returned values that are not finite")
+        return estimate
+
+    def _count_loss(self, lost: WorkerLost) -> None:
+        """Count a lost process, and give the method up after too many in a row."""
+        self._worker = None
+        self._losses += 1
+        if self._losses == _LOSSES_IN_A_ROW:
+            self._given_up = f"not tried after {self._losses} losses in a row: {lost.reason}"
+
+    def _loaded(self, scene: Scene) -> Worker:
+        """Return a worker with the method loaded and the frames in the shared memory.
+
+        Raises:
+            NoEstimate: the method is not for this frame, or cannot be loaded.
+        """
+        card = self._row.method.card
+        if card.sees_clean and not scene.frame.has_clean:
+            raise NoEstimate(Status.UNAVAILABLE, "nobody knows the clean frame")
+        noisy = scene.noisy
+        unfit = card.unfit(scene.sigma)
+        if unfit is not None and not self._row.asked_by_name:
+            raise NoEstimate(Status.UNAVAILABLE, unfit)
+        worker = self._worker = self._worker or self._start()
+        if worker.ready.problem is not None:
+            raise NoEstimate(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
+        worker.frame("noisy", noisy.shape)[:] = noisy
+        if card.sees_clean:
+            worker.frame("clean", noisy.shape)[:] = protocol.as_float(scene.clean)
+        return worker
+
+    def _outcome(self, job: Job, evaluation: Evaluation) -> Outcome:
+        """Return the measurement of a cell: its scores, times, memory and digests."""
+        if evaluation.failure is not None:
+            return Outcome(job.outcome(evaluation.failure.status, evaluation.failure.reason))
+        scene = evaluation.scene
+        with self._costs.counted("score"):
+            estimate = evaluation.estimate
+            assert estimate is not None
+            scored = self._scored(
+                replace(
+                    job.outcome(Status.OK),
+                    sigma_given=None if self._row.method.card.blind else scene.sigma,
+                    pixels=estimate.shape[0] * estimate.shape[1],
+                    noisy_digest=_digest(scene.noisy),
+                    output_digest=_digest(estimate),
+                ),
+                job,
+                scene.clean,
+                estimate,
+            )
+            known = scene.clean if job.frame.has_clean else None
+            crops = self._bench.pictures.crops(job.cell, known, scene.noisy, estimate)
+        return Outcome(self._timed(scored), self._session, crops)
+
+    def _timed(self, scored: Measurement) -> Measurement:
+        """Add times and memory, unless other work went on beside it."""
+        reply = self._reply
+        assert reply is not None
+        assert reply.samples is not None
+        assert self._worker is not None
+        if self._place is not None:
+            return replace(scored, timing_key="")
+        samples = reply.samples
+        return replace(
+            scored,
+            call_ns=tuple(samples.call_ns),
+            event_ns=tuple(samples.event_ns),
+            transfer_ns=reply.transfer_ns,
+            cold_ns=samples.cold_ns,
+            load_ns=None if samples.cold_ns is None else self._worker.ready.load_ns,
+            peak_memory=samples.peak_memory,
+            peak_device_memory=reply.peak_device_memory,
+        )
+
+    def _scored(
+        self, outcome: Measurement, job: Job, clean: np.ndarray, estimate: np.ndarray
+    ) -> Measurement:
+        """Add the scores to an outcome, if there is a clean frame to score against."""
+        if not job.frame.has_clean:
+            return outcome
+        self._look_for_shift(clean, estimate)
+        known = job.known_scores(outcome.output_digest)
+        return replace(
+            outcome,
+            psnr=metrics.psnr(clean, estimate),
+            ssim=metrics.ssim(clean, estimate),
+            scores=self._bench.scorer.score(clean, estimate, known),
+        )
+
+    def _look_for_shift(self, clean: np.ndarray, estimate: np.ndarray) -> None:
+        """Record the shift of the process's estimates, by the first of them that shows it."""
+        assert self._session is not None
+        details = self._session.details
+        if self._shift_trials == _SHIFT_TRIALS or "shift" in details:
+            return
+        self._shift_trials += 1
+        found = estimate_shift(clean, estimate)
+        if found is not None:
+            details["shift"] = (found.down, found.right)
+
+    @property
+    def _shares(self) -> int:
+        """Number of processes that share the machine's cores and memory."""
+        return 1 if self._place is None else self._plan.jobs
+
+    def _start(self) -> Worker:
+        """Start a worker."""
+        method, device = self._row.method, self._row.device
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        options = self._plan.options
+        limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit) / self._shares)
+        size = max(math.prod(frame.shape) for frame in self._plan.frames)
+        worker = Worker(self._task(), limits, size, lambda: self._bench.on_compiling(self._row))
+        ready = worker.ready
+        self._session = WorkerSession(method.spec, device, started)
+        self._session.details |= {"threads": ready.threads, "reference_ns": ready.reference_ns}
+        if ready.remark:
+            self._session.details["remark"] = ready.remark
+        self._shift_trials = 0
+        return worker
+
+    def _task(self) -> Task:
+        """Describe the work of a worker."""
+        options, method = self._plan.options, self._row.method
+        place = "" if self._place is None else f"-{self._place}"
+        spec = re.sub(r"[^A-Za-z0-9.=_-]", "_", method.spec)[:150]
+        return Task(
+            method.spec,
+            self._row.device,
+            registry.files_behind(method, options.plugins),
+            max(1, self._plan.threads // self._shares),
+            self._plan.rules if self._place is None else None,
+            (self._bench.logs / f"{spec}-{self._row.device}{place}.log").absolute(),
+            method.module,
+            method.source,
+            method.trained,
+            torch_model.model_behind(method),
+            tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
+        )
+
+
+def _memory_limit(gigabytes: float | None) -> float:
+    """Return the memory limit in bytes; None takes 80 % of what is free."""
+    return memory.available_memory() * 0.8 if gigabytes is None else gigabytes * 1e9
+
+
+def _digest(frame: np.ndarray) -> str:
+    """Return the first 16 hex digits of the sha256 of a frame's bytes."""
+    return hashlib.sha256(frame.data).hexdigest()[:16]
