@@ -144,23 +144,26 @@ class Cluster:
         assert self._options.scheduler is not None
         with DaskLink(self._options.scheduler) as self._link:
             while self._sent or any(work.waits for work in self._works):
-                yield from self._look()
-                self._hand_out()
-                number = self._link.finished(_LOOK_S)
-                if number in self._sent:
-                    yield from self._received(number)
+                try:
+                    yield from self._look()
+                    self._hand_out()
+                    number = self._link.finished(_LOOK_S)
+                    if number in self._sent:
+                        yield from self._received(number)
+                except SchedulerLostError:
+                    self._start_over()
 
     def _look(self) -> Generator[Outcome]:
-        """Look at the nodes once in a while, and take back what is lost with them."""
+        """Look at the nodes once in a while, and take back what is lost with them.
+
+        Raises:
+            SchedulerLostError: see `DaskLink.nodes`.
+        """
         now = time.monotonic()
         if now < self._looked + _LOOK_S:
             return
         self._looked = now
-        try:
-            self._nodes = {a: n for a, n in self._link.nodes().items() if self._lives(n, now)}
-        except SchedulerLostError:
-            self._start_over()
-            return
+        self._nodes = {a: n for a, n in self._link.nodes().items() if self._lives(n, now)}
         for work in self._works:
             work.nodes &= self._nodes.keys()
         for number, sent in list(self._sent.items()):
@@ -178,18 +181,13 @@ class Cluster:
 
     def _start_over(self) -> None:
         """Take all batches back, and join the scheduler again when it is there again."""
-        for number in list(self._sent):
-            self._take_back(number)
+        for sent in self._sent.values():
+            sent.work.left.extendleft(reversed(sent.jobs))
+        self._sent.clear()
         self._nodes = {}
+        self._looked = -math.inf
         _log.warning("the scheduler is lost; waiting for it at %s", self._options.scheduler)
         self._link.reconnect()
-
-    def _take_back(self, number: int) -> _Sent:
-        """Return a batch that nobody is at work on any more, with its jobs to be handed out."""
-        sent = self._sent.pop(number)
-        sent.work.nodes.discard(sent.node.address)
-        sent.work.left.extendleft(reversed(sent.jobs))
-        return sent
 
     def _hand_out(self) -> None:
         """Give a batch to each idle node."""
@@ -262,9 +260,6 @@ class Cluster:
             result = self._link.result(number)
         except NodeLostError:
             yield from self._lost(number)
-            return
-        except SchedulerLostError:
-            self._take_back(number)
             return
         if result.problem:
             raise UsageError(f"the node {sent.node.address} cannot take part: {result.problem}")

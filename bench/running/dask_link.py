@@ -161,15 +161,23 @@ class DaskLink:
             number: the batch's number, a new one.
             batch: the batch.
             node: the node, to which nothing else was handed.
+
+        Raises:
+            SchedulerLostError: the scheduler is lost.
         """
-        future = self._client.submit(
-            measure_batch,
-            batch,
-            key=f"bench-{self.run}-{number}",
-            workers=[node.address],
-            allow_other_workers=False,
-            pure=False,
-        )
+        try:
+            future = self._client.submit(
+                measure_batch,
+                batch,
+                key=f"bench-{self.run}-{number}",
+                workers=[node.address],
+                allow_other_workers=False,
+                pure=False,
+            )
+        except Exception as error:
+            if self._client.status == "running":
+                raise
+            raise SchedulerLostError from error
         self._futures[number] = future
         future.add_done_callback(lambda done: self._news.put((number, done)))
 
