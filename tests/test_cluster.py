@@ -22,7 +22,7 @@ import pytest
 import denoisebench as db
 from conftest import COMMAND
 from denoisebench.running import cluster as clusters
-from denoisebench.running.node import Batch, CellRequest, end_run, measure_batch
+from denoisebench.running.node import CellBatch, RemoteCell, end_run, measure_batch
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.store.sqlite import STORE, Store
 
@@ -260,8 +260,8 @@ def test_a_node_refuses_what_is_another_thing_there(photos: Path) -> None:
     cell, frame = next(plan.cells(row))
 
     def problem(pixels: str, key: str, method: str = "noisy", **metrics: str) -> str:
-        request = CellRequest(cell, pixels, key, None)
-        batch = Batch("run", ".", options, metrics, (method, "cpu"), (request,))
+        request = RemoteCell(cell, pixels, key, None)
+        batch = CellBatch("run", ".", options, metrics, (method, "cpu"), (request,))
         return measure_batch(batch).problem
 
     try:

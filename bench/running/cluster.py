@@ -18,7 +18,7 @@ from denoisebench.cells import Status
 from denoisebench.errors import UsageError
 from denoisebench.running.dask_link import DaskLink, NodeLostError, SchedulerLostError
 from denoisebench.running.jobs import expected_seconds
-from denoisebench.running.node import Batch, CellRequest
+from denoisebench.running.node import CellBatch, RemoteCell
 from denoisebench.running.row_run import Outcome
 
 if TYPE_CHECKING:
@@ -81,8 +81,10 @@ class _Work:
 
     @property
     def seconds_left(self) -> float:
-        """The time that the jobs left will take the nodes at work; 0 if it is not known."""
-        return (self.seconds or 0.0) * len(self.left) / max(1, len(self.nodes))
+        """The time that the jobs left will take the nodes at work; infinite if it is not known."""
+        if self.seconds is None:
+            return math.inf
+        return self.seconds * len(self.left) / max(1, len(self.nodes))
 
     def take(self, nodes: int) -> list[Job]:
         """Take the jobs of a batch.
@@ -99,7 +101,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Sent:
-    """Batch at work on a node."""
+    """CellBatch at work on a node."""
 
     work: _Work
     jobs: list[Job]
@@ -128,6 +130,7 @@ class Cluster:
         self._losses: Counter[Cell] = Counter()
         self._sessions: dict[str, WorkerSession] = {}
         self._is_told = False
+        self._ready: deque[Outcome] = deque()
 
     def outcomes(self, jobs: Mapping[PlannedRow, Sequence[Job]]) -> Generator[Outcome]:
         """Yield an outcome for each job, as they come.
@@ -145,15 +148,26 @@ class Cluster:
         with DaskLink(self._options.scheduler) as self._link:
             while self._sent or any(work.waits for work in self._works):
                 try:
-                    yield from self._look()
-                    self._hand_out()
-                    number = self._link.finished(_LOOK_S)
-                    if number in self._sent:
-                        yield from self._received(number)
+                    self._step()
                 except SchedulerLostError:
                     self._start_over()
+                while self._ready:
+                    yield self._ready.popleft()
 
-    def _look(self) -> Generator[Outcome]:
+    def _step(self) -> None:
+        """Hand out work, and wait for a batch; its node gets the next before anything is stored.
+
+        Raises:
+            SchedulerLostError: see `DaskLink`.
+        """
+        self._look()
+        self._hand_out()
+        number = self._link.finished(_LOOK_S)
+        if number in self._sent:
+            self._receive(number)
+            self._hand_out()
+
+    def _look(self) -> None:
         """Look at the nodes once in a while, and take back what is lost with them.
 
         Raises:
@@ -169,7 +183,7 @@ class Cluster:
         for number, sent in list(self._sent.items()):
             if sent.node.address not in self._nodes:
                 self._link.forget(number)
-                yield from self._lost(number)
+                self._lose(number)
 
     def _lives(self, node: Node, now: float) -> bool:
         """Return True unless a node has given no sign of life for some time."""
@@ -227,15 +241,15 @@ class Cluster:
         self._sent[self._numbers] = _Sent(work, jobs, node)
         self._link.submit(self._numbers, self._batch(work.row, jobs, node), node)
 
-    def _batch(self, row: PlannedRow, jobs: Sequence[Job], node: Node) -> Batch:
+    def _batch(self, row: PlannedRow, jobs: Sequence[Job], node: Node) -> CellBatch:
         """Describe jobs for a node."""
-        return Batch(
+        return CellBatch(
             self._link.run,
             str(Path.cwd()),
             self._node_options(node),
             {m.name: m.description["key"] for m in self._bench.plan.metrics if not m.unavailable},
             (row.method.spec, row.device),
-            tuple(CellRequest(j.cell, j.frame.digest, j.quality_key, j.known) for j in jobs),
+            tuple(RemoteCell(j.cell, j.frame.digest, j.quality_key, j.known) for j in jobs),
         )
 
     def _node_options(self, node: Node) -> RunOptions:
@@ -253,20 +267,20 @@ class Cluster:
             out=None,
         )
 
-    def _received(self, number: int) -> Generator[Outcome]:
+    def _receive(self, number: int) -> None:
         """Take what came of a batch."""
         sent = self._sent[number]
         try:
             result = self._link.result(number)
         except NodeLostError:
-            yield from self._lost(number)
+            self._lose(number)
             return
         if result.problem:
             raise UsageError(f"the node {sent.node.address} cannot take part: {result.problem}")
-        yield from self._accepted(number, result)
+        self._accept(number, result)
 
-    def _accepted(self, number: int, result: BatchResult) -> Generator[Outcome]:
-        """Yield the outcomes of a batch; of one whose process died, the others are done again."""
+    def _accept(self, number: int, result: BatchResult) -> None:
+        """Take the outcomes of a batch; of one whose process died, the others are done again."""
         sent = self._sent.pop(number)
         self._costs.add(result.costs)
         self._keep_logs(result.logs)
@@ -281,36 +295,36 @@ class Cluster:
                 known = self._sessions.setdefault(found.session, session)
                 known.details.update(session.details)
                 session = known
-            yield found.outcome._replace(session=session)
-        if result.died:
+            self._ready.append(found.outcome._replace(session=session))
+        if done < len(sent.jobs):
             sent.work.nodes.discard(sent.node.address)
             sent.work.left.extendleft(reversed(sent.jobs[done + 1 :]))
-            yield from self._suspected(sent.work, sent.jobs[done], result.died)
+            self._suspect(sent.work, sent.jobs[done], result.died)
 
-    def _lost(self, number: int) -> Generator[Outcome]:
+    def _lose(self, number: int) -> None:
         """Count the loss of a batch's node; of several cells, each is tried alone."""
         sent = self._sent.pop(number)
         sent.work.nodes.discard(sent.node.address)
         if len(sent.jobs) == 1:
-            yield from self._suspected(sent.work, sent.jobs[0], "its node was lost")
+            self._suspect(sent.work, sent.jobs[0], "its node was lost")
         else:
             sent.work.alone.extend(sent.jobs)
 
-    def _suspected(self, work: _Work, job: Job, reason: str) -> Generator[Outcome]:
+    def _suspect(self, work: _Work, job: Job, reason: str) -> None:
         """Count a loss of a cell's node, and give the cell up after too many."""
         self._losses[job.cell] += 1
         if self._losses[job.cell] < _MOST_LOSSES:
             work.alone.append(job)
             return
         words = f"{reason}, {_MOST_LOSSES} times"
-        yield Outcome(job.outcome(Status.KILLED, words))
+        self._ready.append(Outcome(job.outcome(Status.KILLED, words)))
         work.killed += 1
         if work.killed < _KILLED_IN_A_ROW:
             return
         words = f"not tried after {work.killed} losses in a row: {words}"
         for left in (work.alone, work.left):
             while left:
-                yield Outcome(left.popleft().outcome(Status.UNAVAILABLE, words))
+                self._ready.append(Outcome(left.popleft().outcome(Status.UNAVAILABLE, words)))
 
     def _keep_logs(self, logs: Mapping[str, bytes]) -> None:
         """Append what methods wrote to their logs."""

@@ -24,7 +24,7 @@ from denoisebench.text import one_line
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from denoisebench.running.node import Batch
+    from denoisebench.running.node import CellBatch
 
 __all__ = ["DaskLink", "Node", "NodeLostError", "SchedulerLostError"]
 
@@ -154,7 +154,7 @@ class DaskLink:
             if worker.get("status", "running") == "running"
         }
 
-    def submit(self, number: int, batch: Batch, node: Node) -> None:
+    def submit(self, number: int, batch: CellBatch, node: Node) -> None:
         """Hand a batch to a node.
 
         Args:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.errors import UsageError
+from denoisebench.plugins import describe_error
 from denoisebench.running.costs import Costs
 
 if TYPE_CHECKING:
@@ -35,23 +36,23 @@ if TYPE_CHECKING:
     from denoisebench.running.row_run import Outcome
 
 __all__ = [
-    "Batch",
+    "CellBatch",
     "BatchResult",
-    "CellRequest",
+    "RemoteCell",
     "NodeOutcome",
     "end_run",
     "measure_batch",
-    "serve",
+    "serve_run",
 ]
 
-_PATIENCE_S = 10.0
-"""Time for a process to end by itself."""
+_SLACK_S = 900.0
+"""Time for a run to be planned and a method to compile its code, beyond the limits of a cell."""
 _LOG_BYTES = 100_000
 """Most bytes of a method's output that are sent with a batch."""
 
 
 @dataclass(frozen=True)
-class CellRequest:
+class RemoteCell:
     """Cell to measure, with the identity that it has for the coordinator.
 
     Attributes:
@@ -68,7 +69,7 @@ class CellRequest:
 
 
 @dataclass(frozen=True)
-class Batch:
+class CellBatch:
     """Cells of one row, with all that a node needs to measure them.
 
     Attributes:
@@ -85,7 +86,7 @@ class Batch:
     options: RunOptions
     metrics: dict[str, str | None]
     row: tuple[str, str]
-    requests: tuple[CellRequest, ...]
+    requests: tuple[RemoteCell, ...]
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class BatchResult:
     logs: dict[str, bytes] = field(default_factory=dict)
 
 
-def measure_batch(batch: Batch) -> BatchResult:
+def measure_batch(batch: CellBatch) -> BatchResult:
     """Measure a batch; this is the task of a Dask worker."""
     with _HELD:
         if _at_work and _at_work[0].run != batch.run:
@@ -134,10 +135,16 @@ def measure_batch(batch: Batch) -> BatchResult:
 
 
 def end_run(run: str) -> None:
-    """End the process of a run, if this worker has one."""
-    with _HELD:
-        if _at_work and _at_work[0].run == run:
-            _at_work.pop().stop()
+    """End the process of a run, if this worker has one, also while it measures a batch."""
+    for process in _at_work:
+        if process.run == run:
+            process.kill()
+    if _HELD.acquire(blocking=False):  # a batch at work sees the end itself
+        try:
+            if _at_work and _at_work[0].run == run:
+                _at_work.pop().stop()
+        finally:
+            _HELD.release()
 
 
 _HELD = threading.Lock()
@@ -158,23 +165,38 @@ class _Process:
         self._logs = tempfile.TemporaryDirectory(prefix="bench-")
         self._connection, theirs = Pipe()
         # Dask's workers are daemons, which may not have children by multiprocessing.
-        code = f"from {__name__} import serve; serve({theirs.fileno()}, {self._logs.name!r})"
+        code = (
+            f"from {__name__} import serve_run; serve_run({theirs.fileno()}, {self._logs.name!r})"
+        )
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
         )
         theirs.close()
 
-    def measure(self, batch: Batch) -> BatchResult:
+    def measure(self, batch: CellBatch) -> BatchResult:
         """Have the process measure a batch."""
         outcomes = []
         try:
             self._connection.send(batch)
-            while isinstance(news := self._connection.recv(), NodeOutcome):
+            while isinstance(news := self._next(batch.options.timeout), NodeOutcome):
                 outcomes.append(news)
         except (EOFError, OSError):
             return BatchResult(outcomes, died=self._death())
-        result: BatchResult = news
-        return replace(result, outcomes=outcomes)
+        return replace(news, outcomes=outcomes)
+
+    def _next(self, timeout: float) -> NodeOutcome | BatchResult:
+        """Wait for the next news; a process that hangs is killed.
+
+        Args:
+            timeout: time limit of loading the method, and of a cell, which the process keeps.
+
+        Raises:
+            EOFError, OSError: the process has ended.
+        """
+        if not self._connection.poll(2 * timeout + _SLACK_S):
+            self.kill()
+        news: NodeOutcome | BatchResult = self._connection.recv()
+        return news
 
     def _death(self) -> str:
         """Say how the process ended."""
@@ -184,14 +206,15 @@ class _Process:
         return f"the process that supervised it exited with code {code}"
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process, and remove what it wrote."""
         self._connection.close()
-        try:
-            self._process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self.kill()
+        self._process.wait()
         self._logs.cleanup()
+
+    def kill(self) -> None:
+        """Kill the process; another thread may wait for its outcomes. Its methods end with it."""
+        self._process.kill()
 
 
 class _Station:
@@ -205,7 +228,7 @@ class _Station:
         UsageError: the run cannot be planned here, or not alike.
     """
 
-    def __init__(self, batch: Batch, logs: Path) -> None:
+    def __init__(self, batch: CellBatch, logs: Path) -> None:
         from denoisebench.datasets.base import spread
         from denoisebench.running.evaluation import FrameReader
         from denoisebench.running.identity import Identities
@@ -233,7 +256,7 @@ class _Station:
         self._left: deque[Job] = deque()
         self._outcomes: Generator[Outcome] | None = None
 
-    def measure(self, batch: Batch) -> Iterator[Outcome]:
+    def measure(self, batch: CellBatch) -> Iterator[Outcome]:
         """Yield the outcomes of a batch; the method's process stays for the next batch of it.
 
         Raises:
@@ -253,16 +276,12 @@ class _Station:
                 outcome.session.details["machine"] = self._machine
             yield outcome
 
-    def close(self) -> None:
-        """End the method's process."""
-        if self._outcomes is not None:
-            self._outcomes.close()
-
     def _begin(self, row: PlannedRow) -> None:
         """Begin a row, whose process takes a job when it is asked for an outcome."""
         from denoisebench.running.row_run import RowRun
 
-        self.close()
+        if self._outcomes is not None:
+            self._outcomes.close()
         self._row = row
         run = RowRun(self._bench, row, self.costs, place=1)
         self._outcomes = run.measure(iter(self._left.popleft, None))
@@ -275,7 +294,7 @@ class _Station:
         identity = {"cpu": environment.cpu_name(), "cores": os.cpu_count()}
         return identity | {"machine": environment.machine_id(self._bench.plan.options.machine)}
 
-    def _job(self, row: PlannedRow, request: CellRequest) -> Job:
+    def _job(self, row: PlannedRow, request: RemoteCell) -> Job:
         """Return the job of a cell.
 
         Raises:
@@ -291,7 +310,7 @@ class _Station:
             )
         return Job(request.cell, frame, *keys, request.known, timed=False)
 
-    def _frame(self, request: CellRequest) -> Frame:
+    def _frame(self, request: RemoteCell) -> Frame:
         """Return the frame of a cell.
 
         Raises:
@@ -303,7 +322,7 @@ class _Station:
         return frame
 
 
-def serve(descriptor: int, folder: str) -> None:
+def serve_run(descriptor: int, folder: str) -> None:
     """Measure batches until the Dask worker ends, or wants no more; this is the process of a run.
 
     Args:
@@ -316,7 +335,7 @@ def serve(descriptor: int, folder: str) -> None:
     station: _Station | None = None
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            batch: Batch = connection.recv()
+            batch: CellBatch = connection.recv()
             problem, costs = "", Costs()
             try:
                 station = station or _Station(batch, logs.folder)
@@ -327,9 +346,9 @@ def serve(descriptor: int, folder: str) -> None:
                 costs = _difference(station.costs, before)
             except UsageError as error:
                 problem = str(error)
+            except Exception as error:  # of a data set or metric of the user's
+                problem = describe_error(error)
             connection.send(BatchResult([], "", problem, costs, logs.news()))
-    if station is not None:
-        station.close()
 
 
 def _end_with(parent: int) -> None:

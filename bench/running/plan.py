@@ -299,8 +299,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
-    _check_machine(options.machine)
-    _check_scheduler(options.scheduler)
+    _check_names(options)
     registry.load_files(options.plugins, options.timeout)
     registry.use_weights(options.weights)
     _check_plugins(options)
@@ -386,8 +385,10 @@ def _timed(options: RunOptions, frames: list[Frame], jobs: int) -> frozenset[str
     return frozenset(frame.id for frame in spread(frames, count))
 
 
-def _check_machine(name: str | None) -> None:
-    """Raise UsageError if the machine's name is none that a table can show."""
+def _check_names(options: RunOptions) -> None:
+    """Raise UsageError if a table cannot show the machine's name, or there is no such cluster."""
+    _check_scheduler(options.scheduler)
+    name = options.machine
     if name is not None and not (isinstance(name, str) and name.strip() and name.isprintable()):
         raise UsageError(f"machine is {name!r}: give a name of printable characters")
 

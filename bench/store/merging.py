@@ -306,7 +306,7 @@ _NO_TIMES: dict[str, Any] = {
     "peak_device_memory": None,
     "timing_key": "",
 }
-"""What a cell loses that was measured on another machine."""
+"""Values of a cell without times, which another machine measured."""
 
 
 def _difference(first: Measurement, second: Measurement) -> str:
