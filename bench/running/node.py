@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from denoisebench.running.row_run import Outcome
 
 __all__ = [
-    "CellBatch",
     "BatchResult",
-    "RemoteCell",
+    "CellBatch",
     "NodeOutcome",
+    "RemoteCell",
     "end_run",
     "measure_batch",
     "serve_run",
