@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from conftest import COMMAND
+from denoisebench.running.evaluation import FrameReader
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
 from denoisebench.running.run_folder import RunFolder
@@ -514,8 +515,10 @@ def test_bad_frames_are_refused_before_anything_runs(ask: Bench, tmp_path: Path)
 
 @pytest.mark.parametrize("side", [40, 64])
 def test_an_image_that_is_replaced_during_a_run_is_not_scored(
-    bench: Bench, photos: Path, tmp_path: Path, side: int
+    ask: Bench, photos: Path, tmp_path: Path, side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No frame is kept, so that each is read again for the next method."""
+    monkeypatch.setattr("denoisebench.running.runner.FrameReader", lambda: FrameReader(limit=0))
     folder = tmp_path / "photos"
     shutil.copytree(photos, folder)
     (tmp_path / "swap.py").write_text(
@@ -530,7 +533,7 @@ def test_an_image_that_is_replaced_during_a_run_is_not_scored(
         "        return noisy.copy()\n"
     )
     words = run_words(folder, "noisy,swap,gaussian", "--plugin", "swap.py", "--seeds", "2")
-    result = bench(*words)
+    result = ask(*words)
     assert result.returncode == 2
     assert one_line(result.stderr) == (
         "bench: photo1.png has changed since it was first read; put the image back, or start anew"
@@ -540,7 +543,7 @@ def test_an_image_that_is_replaced_during_a_run_is_not_scored(
     assert set(kept[kept.method == "swap"].frame) == {"photo0.png"}
     shutil.copy(photos / "photo1.png", folder)
     words[words.index("noisy,swap,gaussian")] = "noisy,gaussian"
-    assert bench(*words).returncode == 0
+    assert ask(*words).returncode == 0
 
 
 def test_a_plugin_that_is_edited_during_a_run_is_not_scored_as_it_was_before(

@@ -160,11 +160,14 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "told = [12, 30]\n"
         "seeds = 3\n"
         "frames = 2\n"
+        'budget = "10m"\n'
         'metrics = ["ssim", "psnr-y"]\n'
         'device = "cpu"\n'
         "timeout = 60\n"
         "memory_limit = 4\n"
         "threads = 1\n"
+        "jobs = 2\n"
+        "timed_frames = 1\n"
         'machine = "lab 3"\n'
         f'plugin = "{plugin}"\n'
         'force = "noisy"\n'
@@ -185,11 +188,14 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "told": [12.0, 30.0],
         "seeds": 1,
         "frames": 2,
+        "budget": 600.0,
         "metrics": ["ssim", "psnr-y"],
         "device": "cpu",
         "timeout": 60.0,
         "memory_limit": 4.0,
         "threads": 1,
+        "jobs": 2,
+        "timed_frames": 1,
         "machine": "lab 3",
         "plugins": [str(plugin)],
         "torch": [],

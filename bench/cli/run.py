@@ -9,7 +9,14 @@ import click
 
 from denoisebench.cells import MOST_SEEDS
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
-from denoisebench.cli.types import METHODS, METRICS, SIGMA_LIST, CommaList, FiniteRange
+from denoisebench.cli.types import (
+    DURATION,
+    METHODS,
+    METRICS,
+    SIGMA_LIST,
+    CommaList,
+    FiniteRange,
+)
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
 from denoisebench.text import shell_word
@@ -106,6 +113,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @click.option(
     "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
+)
+@click.option(
+    "--budget",
+    type=DURATION,
+    help="Time for the whole run, such as 90s, 10m or 2h: it gets the methods and the number of "
+    "frames that allow most comparisons, and says what is left out.  [default: no limit]",
 )
 @click.option(
     "--metrics",

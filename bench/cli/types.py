@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +53,24 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{number:g} is not a finite number", param, ctx)
         return number
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # older releases take none
+    """Time such as ``90s``, ``10m`` or ``1.5h``, in seconds; a number alone is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Convert a text to seconds; a number is a default and stays as it is."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"([0-9]*\.?[0-9]+) *(s|m|min|h|)", value.strip())
+        if found is None or float(found[1]) == 0:
+            self.fail(f"{value!r} is no time: write it as 90s, 10m or 2h", param, ctx)
+        return float(found[1]) * {"h": 3600, "m": 60, "min": 60}.get(found[2], 1)
+
+
+DURATION = Duration()
 
 
 class Setting(click.ParamType):  # type: ignore[type-arg]  # older releases take none

@@ -104,7 +104,8 @@ def ssim(clean: np.ndarray, estimate: np.ndarray) -> float | None:
     height, width, step = clean.shape
     x, y = (np.ascontiguousarray(f).reshape(height, width * step) for f in (clean, estimate))
     windows = (height - SSIM_WINDOW + 1) * (width - SSIM_WINDOW + 1) * step
-    return float(ssim_sum(x, y, _weights().ravel(), step)) / windows
+    mean: float = ssim_sum(x, y, _weights().ravel(), step) / windows
+    return mean
 
 
 def _ssim_channel(x: np.ndarray, y: np.ndarray) -> float:

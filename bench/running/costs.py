@@ -23,6 +23,7 @@ class Costs:
             harness's own.
         cells: number of cells that were measured.
         wall: the whole run.
+        left: number of cells that are left as the budget is spent.
 
     Examples:
         >>> costs = Costs(load=1_000_000, call=3_000_000, worked=5_000_000, cells=2)
@@ -36,6 +37,7 @@ class Costs:
     worked: int = 0
     cells: int = 0
     wall: int = 0
+    left: int = 0
 
     @contextmanager
     def counted(self, name: str) -> Iterator[None]:

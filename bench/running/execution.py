@@ -56,7 +56,12 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
         try:
             folder.write_manifest("running")
             costs = carry_out(plan, folder, progress)
-            folder.write_manifest("complete", costs.summary())
+            folder.write_manifest("interrupted" if costs.left else "complete", costs.summary())
+            if costs.left:
+                say(
+                    f"The budget is spent, and {costs.left} cells are left: the same command "
+                    "measures them"
+                )
         except KeyboardInterrupt:
             folder.write_manifest("interrupted")
             raise RunInterrupted(path, plan.options.command) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Cell, Measurement, Status
+from denoisebench.running.budget import cost
 from denoisebench.running.identity import Identities
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Job:
         assert self.known is not None
         return not self.timed or self.known.timing_key == self.timing_key
 
+    def ends_with(self, measurement: Measurement) -> bool:
+        """Return True if a measurement leaves nothing to do; it may be scored and not yet timed."""
+        has_failed = measurement.status is not Status.OK
+        return has_failed or not self.timed or measurement.timing_key == self.timing_key
+
     def outcome(self, status: Status, reason: str = "") -> Measurement:
         """Return a measurement of this cell without scores and times."""
         return Measurement(
@@ -104,14 +110,9 @@ def pending(
     }
 
 
-_COSTS = {"bm3d": 127.0}
-"""Costs as in `denoisers.registry.Card`, of methods whose files stored results depend on."""
-
-
 def _cost(row: PlannedRow) -> float:
     """Return a row's seconds for a megapixel of RGB on one core; 0 if they are not known."""
-    card = row.method.card
-    return _COSTS.get(card.name, card.cost) if row.device == "cpu" else 0.0
+    return cost(row.method.card, row.device)
 
 
 def expected_seconds(row: PlannedRow, jobs: Sequence[Job], threads: int) -> float:

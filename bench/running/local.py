@@ -56,7 +56,7 @@ class Local:
         self._shared = shared or _SideBySide(bench, progress, costs)
 
     def outcomes(self, jobs: Mapping[PlannedRow, Sequence[Job]]) -> Generator[Outcome]:
-        """Yield an outcome for each job, as they come.
+        """Yield an outcome for each job, as they come, until the plan's budget is spent.
 
         Args:
             jobs: the jobs of each row, in the order in which the rows begin.
@@ -78,7 +78,8 @@ class Local:
         if not jobs:
             return
         self._progress.row(row, len(jobs), expected_seconds(row, jobs, self._bench.plan.threads))
-        with closing(RowRun(self._bench, row, self._costs).measure(jobs)) as measured:
+        run = RowRun(self._bench, row, self._costs)
+        with closing(run.measure(self._bench.in_time(jobs))) as measured:
             yield from measured
 
 
@@ -201,7 +202,7 @@ class _SideBySide:
         with self._changed:
             while not self._stopped:
                 open_ones = [share for share in self._shares if share.left]
-                if not open_ones:
+                if not open_ones or self._bench.is_late():
                     return None
                 found = next((share for share in open_ones if not share.workers), None)
                 if found is None:
@@ -246,7 +247,7 @@ class _SideBySide:
         """Take the jobs of a row, one at a time."""
         while True:
             with self._changed:
-                if self._stopped or not share.left:
+                if self._stopped or not share.left or self._bench.is_late():
                     return
                 job = share.left.popleft()
             yield job

@@ -21,6 +21,7 @@ from denoisebench.machine.timing import TimingRules
 from denoisebench.metrics.registry import PROTOCOL, Metric, select_metrics
 from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
+from denoisebench.running.budget import LOAD_S, affordable, seconds_a_cell
 from denoisebench.text import command_line, plain
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class RunOptions:
             estimate; empty for none.
         seeds: number of noise draws for each frame and sigma.
         frames: number of frames, spread evenly over the split; None takes all.
+        budget: seconds within which the run should end, see `running.budget`; None for no limit.
         metrics: expressions that name the metrics to score and show, see `select_metrics`.
         device: ``auto`` (every device that a method can use here), ``cpu`` or ``cuda``.
         timeout: time limit of a cell, and of loading a method, in seconds.
@@ -102,6 +104,7 @@ class RunOptions:
     told: tuple[float, ...] = ()
     seeds: int = 1
     frames: int | None = None
+    budget: float | None = None
     metrics: tuple[str, ...] = PROTOCOL
     device: str = "auto"
     timeout: float = 600.0
@@ -149,6 +152,7 @@ class FurtherOptions(TypedDict, total=False):
         told: sigmas that methods are told in place of the true one, on the 8-bit scale.
         seeds: number of noise draws for each frame.
         frames: number of frames, evenly spread; None takes all.
+        budget: seconds within which the run should end.
         metrics: ``all``, names or globs, as ``methods``.
         device: ``auto``, ``cpu`` or ``cuda``.
         timeout: seconds for a cell, and for loading a method.
@@ -172,6 +176,7 @@ class FurtherOptions(TypedDict, total=False):
     told: float | Sequence[float]
     seeds: int
     frames: int | None
+    budget: float | None
     metrics: str | Sequence[str]
     device: str
     timeout: float
@@ -340,7 +345,50 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         _timed(options, frames, jobs),
         _left_out(options, rows, lacking),
     )
-    return plan, line
+    return _affordable(plan), line
+
+
+def _affordable(plan: Plan) -> Plan:
+    """Return the part of a plan for which its budget suffices.
+
+    Raises:
+        UsageError: it suffices for nothing.
+    """
+    options, frames = plan.options, plan.frames
+    if options.budget is None:
+        return plan
+    megapixels = sum(math.prod(frame.shape) for frame in frames) / len(frames) / 3e6
+    draws = len(plan.levels) * options.seeds
+    costs = {
+        row: draws * seconds_a_cell(row.method.card, row.device, megapixels, plan.threads)
+        for row in plan.rows
+    }
+    by_cost = sorted(plan.rows, key=costs.__getitem__)
+    chosen = affordable([costs[row] for row in by_cost], len(frames), options.budget)
+    if chosen is None:
+        raise UsageError(
+            f"--budget: {options.budget:g} s do not suffice for one frame; a method takes some "
+            f"{LOAD_S + costs[by_cost[0]]:.0f} s"
+        )
+    less = len(frames) - chosen.frames
+    left = [f"{less} of {len(frames)} frames"] if less else []
+    left += [
+        f"{row.method.title} ({_about(LOAD_S + costs[row] * chosen.frames)})"
+        for row in by_cost[chosen.rows :]
+    ]
+    kept = spread(frames, chosen.frames)
+    return replace(
+        plan,
+        rows=[row for row in plan.rows if row in by_cost[: chosen.rows]],
+        frames=kept,
+        timed=_timed(options, kept, plan.jobs),
+        left_out=(*plan.left_out, *([f"Left out by --budget: {'; '.join(left)}."] if left else [])),
+    )
+
+
+def _about(seconds: float) -> str:
+    """Write a time, roughly."""
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {seconds:.0f} s"
 
 
 def _check_numbers(options: RunOptions) -> None:
@@ -359,7 +407,7 @@ def _check_numbers(options: RunOptions) -> None:
             raise UsageError(f"{name} is {value!r}: give a whole number of at least {least}")
     if options.seeds > MOST_SEEDS:
         raise UsageError(f"seeds is {options.seeds}: give at most {MOST_SEEDS}")
-    for name in ("timeout", "memory_limit"):
+    for name in ("timeout", "memory_limit", "budget"):
         value = getattr(options, name)
         if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
             raise UsageError(f"{name} is {value!r}: give a number above 0")

@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 from denoisebench.cells import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
     from rich.progress import Progress as Bar
 
-    from denoisebench.cells import Measurement
+    from denoisebench.cells import Level, Measurement
     from denoisebench.running.plan import PlannedRow
 
 HEARTBEAT_S = 30
 """Longest silence in seconds where no bar moves."""
 WORTH_TELLING_S = 60
 """Expected time of a row in seconds from which it is told before the row begins."""
+_LINES_AROUND = 6
+"""Lines of the screen beside those of the table so far."""
+_FIRST_LOOK_S = 5
+"""Time after which the first cells of a row tell how long the others will take."""
 
 
 class Progress(Protocol):
@@ -105,12 +112,34 @@ def _forecast(row: PlannedRow, cells: int, seconds: float) -> str:
 
 
 class _RowTally:
-    """Measurements of one method so far."""
+    """Measurements of one method so far.
 
-    def __init__(self, row: PlannedRow, cells: int) -> None:
+    Args:
+        row: the method on its device.
+        cells: number of its cells to measure.
+        forecast: line that says how long it will take; None if nobody knows yet.
+        before: the row's measurements before, of cells that are now timed.
+    """
+
+    def __init__(
+        self, row: PlannedRow, cells: int, forecast: str | None, before: Iterable[Measurement]
+    ) -> None:
         self.title = _title(row)
         self.cells = cells
         self.seen: list[Measurement] = []
+        self._before = tuple(before)
+        self._row = row
+        self._told = forecast is not None
+        self._began = time.monotonic()
+
+    def forecast(self) -> str | None:
+        """Say once how long the rest will take, if that is long; the first cells tell."""
+        left, spent = self.cells - len(self.seen), time.monotonic() - self._began
+        seconds = spent / max(1, len(self.seen)) * left
+        if self._told or spent < _FIRST_LOOK_S or seconds < WORTH_TELLING_S:
+            return None
+        self._told = True
+        return _forecast(self._row, left, seconds)
 
     @property
     def is_complete(self) -> bool:
@@ -119,22 +148,37 @@ class _RowTally:
 
     def line(self) -> str:
         """Write one line: cells, mean PSNR by noise level, median time and failures."""
-        ok = [m for m in self.seen if m.status is Status.OK]
-        parts = [f"{self.title}: {len(ok)} of {self.cells} cells"]
-        parts += [
-            f"{sum(p) / len(p):.2f} dB at {level}"
-            for level in dict.fromkeys(m.cell.level for m in ok)
-            if (p := [m.psnr for m in ok if m.cell.level == level and m.psnr is not None])
-        ]
-        if times := [ns for m in ok for ns in m.call_ns]:
-            ms = median(times) / 1e6
-            parts.append(f"{ms:.0f} ms a frame" if ms >= 100 else f"{ms:.3g} ms a frame")
+        parts = [f"{self.title}: {self.finished} of {self.cells} cells"]
+        parts += [f"{psnr:.2f} dB at {level}" for level, psnr in self.psnr().items()]
+        if time_a_frame := self.time_a_frame():
+            parts.append(f"{time_a_frame} a frame")
         failed = [m for m in self.seen if m.status is not Status.OK]
         if failed:
             kinds = Counter(m.status.value for m in failed)
             parts += [f"{count} {kind}" for kind, count in kinds.items()]
             parts.append(failed[0].reason)
         return ", ".join(parts)
+
+    @property
+    def finished(self) -> int:
+        """Number of cells with an estimate."""
+        return sum(m.status is Status.OK for m in self.seen)
+
+    def psnr(self) -> dict[Level, float]:
+        """Return the mean PSNR in dB so far by noise level; levels without scores are left out."""
+        scores: dict[Level, list[float]] = {}
+        for m in {m.cell: m for m in (*self._before, *self.seen)}.values():
+            if m.psnr is not None:
+                scores.setdefault(m.cell.level, []).append(m.psnr)
+        return {level: sum(found) / len(found) for level, found in scores.items()}
+
+    def time_a_frame(self) -> str:
+        """Write the median time so far; '' if no cell was timed."""
+        times = [ns for m in self.seen for ns in m.call_ns]
+        if not times:
+            return ""
+        ms = median(times) / 1e6
+        return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
 
 
 class _Tallies:
@@ -143,10 +187,18 @@ class _Tallies:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], _RowTally] = {}
 
-    def begin(self, row: PlannedRow, cells: int) -> _RowTally:
-        """Begin a row's tally."""
-        tally = self._rows[row.method.spec, row.device] = _RowTally(row, cells)
-        return tally
+    def begin(self, row: PlannedRow, cells: int, seconds: float) -> str | None:
+        """Begin a row's tally; return a line that says how long it will take, if that is long."""
+        told = _forecast(row, cells, seconds) if seconds >= WORTH_TELLING_S else None
+        key = row.method.spec, row.device
+        before = self._rows[key].seen if key in self._rows else ()
+        self._rows.pop(key, None)  # it is the latest again
+        self._rows[key] = _RowTally(row, cells, told, before)
+        return told
+
+    def latest(self, count: int) -> list[_RowTally]:
+        """Return the rows that began last, in the order in which they began."""
+        return list(self._rows.values())[-count:]
 
     def count(self, measurement: Measurement) -> _RowTally:
         """Return the tally of a measurement's row, with the measurement in it."""
@@ -172,9 +224,8 @@ class PlainProgress:
 
     def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
-        self._tallies.begin(row, cells)
-        if seconds >= WORTH_TELLING_S:
-            self._say(_forecast(row, cells, seconds))
+        if forecast := self._tallies.begin(row, cells, seconds):
+            self._say(forecast)
 
     def compiling(self, row: PlannedRow) -> None:
         """See `Progress.compiling`."""
@@ -184,6 +235,8 @@ class PlainProgress:
         """See `Progress.cell`."""
         self._done += 1
         tally = self._tallies.count(measurement)
+        if forecast := tally.forecast():
+            self._say(forecast)
         if tally.is_complete or time.monotonic() - self._spoke > HEARTBEAT_S:
             self._say(f"[{self._done}/{self._total}] {tally.line()}")
 
@@ -215,42 +268,64 @@ class Silent:
 
 
 class _LiveProgress:
-    """Live bar on stderr with the current method, its last score and the time left."""
+    """Live display on stderr: the table so far, as far as the screen is high, above a bar.
+
+    It vanishes as the run ends, since the whole table follows.
+    """
 
     def __init__(self) -> None:
-        self._bar = live_bar()
-        self._task: Any = None
+        from rich.live import Live
+
         self._tallies = _Tallies()
+        self._bar = live_bar()
+        self._live = Live(console=self._bar.console, get_renderable=self._screen, transient=True)
+        self._task: Any = None
+
+    def _screen(self) -> RenderableType:
+        """Draw the table so far and the bar."""
+        from rich.console import Group
+        from rich.markup import escape
+        from rich.table import Table
+
+        shown = self._tallies.latest(max(1, self._bar.console.height - _LINES_AROUND))
+        levels = dict.fromkeys(level for tally in shown for level in tally.psnr())
+        table = Table(box=None, pad_edge=False)
+        table.add_column("Method")
+        for heading in ("cells", *map(str, levels), "a frame"):
+            table.add_column(heading, justify="right")
+        for tally in shown:
+            psnr = tally.psnr()
+            scores = [f"{psnr[level]:.2f} dB" if level in psnr else "" for level in levels]
+            cells = f"{tally.finished} of {tally.cells}"
+            table.add_row(escape(tally.title), cells, *scores, tally.time_a_frame())
+        return Group(table, self._bar.get_renderable())
 
     def begin(self, total: int, done: int, twice: int) -> None:
         """See `Progress.begin`."""
-        self._bar.start()
         self._task = self._bar.add_task("", total=total + twice, completed=done)
+        self._live.start()
 
     def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""
-        tally = self._tallies.begin(row, cells)
-        self._bar.update(self._task, description=tally.title)
-        if seconds >= WORTH_TELLING_S:
-            line = _forecast(row, cells, seconds)
-            self._bar.console.print(line, markup=False, highlight=False)
+        self._say(self._tallies.begin(row, cells, seconds))
 
     def compiling(self, row: PlannedRow) -> None:
         """See `Progress.compiling`."""
-        self._bar.update(self._task, description=_compiling(row))
+        self._say(_compiling(row))
 
     def cell(self, measurement: Measurement) -> None:
         """See `Progress.cell`."""
+        self._bar.update(self._task, advance=1)
         tally = self._tallies.count(measurement)
-        last = (
-            f"{measurement.psnr:.2f} dB at {measurement.cell.level}"
-            if measurement.psnr is not None
-            else measurement.status.value
-        )
-        self._bar.update(self._task, advance=1, description=f"{tally.title}: {last}")
-        if tally.is_complete:
-            self._bar.console.print(tally.line(), markup=False, highlight=False)
+        self._say(tally.forecast())
+        if tally.is_complete and tally.finished < tally.cells:
+            self._say(tally.line())
 
     def end(self) -> None:
         """See `Progress.end`."""
-        self._bar.stop()
+        self._live.stop()
+
+    def _say(self, line: str | None) -> None:
+        """Print a line above the display."""
+        if line is not None:
+            self._live.console.print(line, markup=False, highlight=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import re
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -84,6 +86,7 @@ class Workbench:
         pictures: maker of the crops that are kept.
         read: reader of the frames.
         on_compiling: called when a row's method says that it compiles its code.
+        began: `time.monotonic` at the beginning of the run.
     """
 
     plan: Plan
@@ -92,6 +95,16 @@ class Workbench:
     pictures: Pictures
     read: FrameReader
     on_compiling: Callable[[PlannedRow], None]
+    began: float = field(default_factory=time.monotonic)
+
+    def is_late(self) -> bool:
+        """Return True once the run's budget is spent."""
+        budget = self.plan.options.budget
+        return budget is not None and time.monotonic() - self.began > budget
+
+    def in_time(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Yield jobs until the budget is spent."""
+        return itertools.takewhile(lambda job: not self.is_late(), jobs)
 
 
 class RowRun:

@@ -55,13 +55,17 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
         progress.begin(plan.size, plan.size - sum(map(len, jobs.values())), twice)
         sessions = _Sessions(folder.store)
         shared = None if plan.options.scheduler is None else _cluster(bench, progress, costs)
+        left = {job.cell: job for part in jobs.values() for job in part}
         with closing(Local(bench, progress, costs, shared).outcomes(jobs)) as outcomes:
             for outcome in outcomes:
                 measurement = sessions.numbered(outcome)
                 write_crops(folder.path, outcome.crops)
                 folder.store.save(measurement)
                 costs.cells += 1
+                if left[measurement.cell].ends_with(measurement):
+                    del left[measurement.cell]
                 progress.cell(measurement)
+        costs.left = len(left)
     return costs
 
 

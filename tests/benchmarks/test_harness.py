@@ -58,6 +58,38 @@ def test_harness_cost_per_cell(
     assert costs.cells == 30 * seeds
 
 
+@pytest.mark.benchmark(group="frames scored one by one and side by side")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_side_by_side(benchmark: BenchmarkFixture, tmp_path: Path, jobs: int) -> None:
+    """Methods of one thread; on two cores, two jobs should take little more than half the time."""
+    from skimage import data
+
+    (tmp_path / "frames").mkdir()
+    whole = data.astronaut()
+    side = 320 if benchmark.enabled else 24
+    for number in range(12 if benchmark.enabled else 2):
+        crop = np.roll(whole, 40 * number, axis=(0, 1))[:side, :side]
+        Image.fromarray(crop).save(tmp_path / "frames" / f"{number}.png")
+    options = RunOptions(
+        methods=("nlm-skimage", "tv-chambolle", "wavelet-bayes", "nlm-skimage[patch_size=7]"),
+        dataset=f"folder:{tmp_path / 'frames'}",
+        fresh=True,
+        jobs=jobs,
+        timed_frames=0,
+        threads=jobs,
+        keep_images=0,
+    )
+    plan, _ = make_plan(options)
+
+    def run() -> Costs:
+        with RunFolder(tmp_path / "out", plan) as folder:
+            return carry_out(plan, folder, PlainProgress())
+
+    costs = benchmark.pedantic(run, rounds=2 if benchmark.enabled else 1)
+    benchmark.extra_info.update(costs.summary())
+    assert costs.cells == plan.size
+
+
 @pytest.mark.parametrize("words", [["--help"], ["list"]])
 def test_start_up(benchmark: BenchmarkFixture, words: list[str]) -> None:
     """A fresh process answers; the aim is half a second."""
