@@ -122,6 +122,8 @@ class Cluster:
         self._progress = progress
         self._costs = costs
         self._options = bench.plan.options
+        described = [metric.description for metric in bench.plan.metrics]
+        self._metrics = {m["name"]: m["key"] for m in described if m["unavailable"] is None}
         self._sent: dict[int, _Sent] = {}
         self._numbers = 0
         self._nodes: dict[str, Node] = {}
@@ -133,7 +135,7 @@ class Cluster:
         self._ready: deque[Outcome] = deque()
 
     def outcomes(self, jobs: Mapping[PlannedRow, Sequence[Job]]) -> Generator[Outcome]:
-        """Yield an outcome for each job, as they come.
+        """Yield an outcome for each job, as they come, until the plan's budget is spent.
 
         Args:
             jobs: the jobs of each row, in the order in which the rows begin.
@@ -146,13 +148,18 @@ class Cluster:
         self._works = [_Work(row, deque(left)) for row, left in jobs.items()]
         assert self._options.scheduler is not None
         with DaskLink(self._options.scheduler) as self._link:
-            while self._sent or any(work.waits for work in self._works):
+            while self._sent or (self._waits and not self._bench.is_late()):
                 try:
                     self._step()
                 except SchedulerLostError:
                     self._start_over()
                 while self._ready:
                     yield self._ready.popleft()
+
+    @property
+    def _waits(self) -> bool:
+        """True if a node could have some job."""
+        return any(work.waits for work in self._works)
 
     def _step(self) -> None:
         """Hand out work, and wait for a batch; its node gets the next before anything is stored.
@@ -204,7 +211,9 @@ class Cluster:
         self._link.reconnect()
 
     def _hand_out(self) -> None:
-        """Give a batch to each idle node."""
+        """Give a batch to each idle node, until the budget is spent."""
+        if self._bench.is_late():
+            return
         busy = {sent.node.address for sent in self._sent.values()}
         if not self._nodes and not self._is_told:
             _log.warning("waiting for workers at %s", self._options.scheduler)
@@ -247,7 +256,7 @@ class Cluster:
             self._link.run,
             str(Path.cwd()),
             self._node_options(node),
-            {m.name: m.description["key"] for m in self._bench.plan.metrics if not m.unavailable},
+            self._metrics,
             (row.method.spec, row.device),
             tuple(RemoteCell(j.cell, j.frame.digest, j.quality_key, j.known) for j in jobs),
         )
@@ -262,6 +271,7 @@ class Cluster:
             jobs=shares,
             threads=threads * shares,
             timed_frames=0,
+            budget=None,
             force=(),
             fresh=False,
             out=None,
