@@ -170,6 +170,27 @@ def test_workers_killed_at_random_lose_and_double_nothing(photos: Path, tmp_path
     check_whole(tmp_path / "out", 120)
 
 
+def test_an_interrupted_run_ends_its_cluster_and_goes_on(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    run = words(photos, "slow[seconds=0.3]", "local:2", "--seeds", "4")
+    pipe = subprocess.PIPE
+    command = [COMMAND, *map(str, run)]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        wait_until(lambda: count_cells(tmp_path / "out") >= 1)
+        below = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(below, timeout=10)
+    assert not alive
+    assert bench(*run).returncode == 0
+    check_whole(tmp_path / "out", 12)
+
+
 def test_a_scheduler_that_is_started_anew_loses_and_doubles_nothing(
     photos: Path, tmp_path: Path, dask_cluster: DaskCluster
 ) -> None:

@@ -10,6 +10,9 @@ import contextlib
 import logging
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,8 @@ from denoisebench.running.node import BatchResult, end_run, measure_batch
 from denoisebench.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from distributed import Client, Future
 
     from denoisebench.running.node import CellBatch
@@ -95,12 +100,11 @@ class DaskLink:
 
     def _started(self, stack: contextlib.ExitStack) -> str:
         """Start a cluster if one is asked for; return the scheduler's address."""
-        local = _LOCAL.fullmatch(self._scheduler)
-        if local is None and not self._scheduler.endswith(".toml"):
-            return self._scheduler
-        cluster = _local_cluster(int(local[1])) if local else _slurm_cluster(Path(self._scheduler))
-        stack.callback(cluster.close, timeout=_CONNECT_S)
-        return str(cluster.scheduler_address)
+        if local := _LOCAL.fullmatch(self._scheduler):
+            return stack.enter_context(_local_cluster(int(local[1])))
+        if self._scheduler.endswith(".toml"):
+            return stack.enter_context(_slurm_cluster(Path(self._scheduler)))
+        return self._scheduler
 
     def _connected(self) -> Client:
         """Connect to the scheduler.
@@ -241,22 +245,51 @@ class DaskLink:
             self._client.close(timeout=1)
 
 
-def _local_cluster(workers: int) -> Any:
-    """Start workers on this machine, which say nothing of what they lose."""
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
-    from distributed.deploy.subprocess import SubprocessCluster
+@contextlib.contextmanager
+def _local_cluster(workers: int) -> Iterator[str]:
+    """Start a scheduler in this process and workers beside it; yield the scheduler's address."""
+    from distributed import LocalCluster
 
-    return SubprocessCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address=None,
-        worker_kwargs={"memory_limit": 0, "dashboard": False},
-        silence_logs=logging.CRITICAL,
-    )
+    options = {"nworkers": workers, "nthreads": 1, "memory-limit": 0, "death-timeout": 60}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    with _closing(LocalCluster(n_workers=0, dashboard_address=None)) as cluster:
+        address = str(cluster.scheduler_address)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", "worker", address, *words, "--no-dashboard"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for this process alone
+        )
+        try:
+            yield address
+        finally:
+            _end(process)
 
 
-def _slurm_cluster(path: Path) -> Any:
-    """Start Slurm jobs by the table ``slurm`` of a file.
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that has a session of its own, and what it started."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_CONNECT_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def _closing(cluster: Any) -> Iterator[Any]:
+    """Close a cluster at the end; one that does not answer ends with this process."""
+    try:
+        yield cluster
+    finally:
+        with contextlib.suppress(Exception):
+            cluster.close(timeout=_CONNECT_S)
+
+
+@contextlib.contextmanager
+def _slurm_cluster(path: Path) -> Iterator[str]:
+    """Start a scheduler in this process, and Slurm jobs by the table ``slurm`` of a file.
 
     Raises:
         UsageError: it cannot be read, or does not describe jobs.
@@ -273,7 +306,8 @@ def _slurm_cluster(path: Path) -> Any:
         raise UsageError(f"{label}: jobs is {jobs!r}; give a whole number of at least 1")
     try:
         cluster = SLURMCluster(**arguments)
-        cluster.scale(jobs=jobs)
     except (TypeError, ValueError, OSError, RuntimeError) as error:
         raise UsageError(one_line(f"{label}: {error}")) from error
-    return cluster
+    with _closing(cluster):
+        cluster.scale(jobs=jobs)
+        yield str(cluster.scheduler_address)

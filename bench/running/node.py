@@ -169,7 +169,10 @@ class _Process:
             f"from {__name__} import serve_run; serve_run({theirs.fileno()}, {self._logs.name!r})"
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C is for the coordinator alone
         )
         theirs.close()
 
