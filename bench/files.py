@@ -9,13 +9,13 @@ import re
 import shutil
 import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
     from typing import IO
 
 
@@ -158,6 +158,7 @@ def filling(path: Path, work: str) -> Iterator[Path]:
     """
     if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
         raise UsageError(f"{path} is there already; give --out a new folder")
+    path = Path(os.path.abspath(path))
     scratch = path.with_name(f".{path.name[-200:]}.part")
     make_folder(scratch)
     with held(scratch, work):

@@ -172,8 +172,12 @@ def test_further_metrics_of_either_run_are_kept(ask: Bench, tmp_path: Path) -> N
     b = part(tmp_path / "b", "one", scored, metrics=(*usual, lpips))
     assert ask("merge", a, b, "--out", "both").returncode == 0
     assert db.load("both").table().lpips_mean.tolist() == [pytest.approx(0.1)]
+    failed = [replace(m, scores={"lpips": Score(None, "k", "no memory")}) for m in measured("one")]
+    d = part(tmp_path / "d", "one", failed, metrics=(*usual, lpips))
+    assert ask("merge", d, b, "--out", "mended").returncode == 0
+    assert db.load("mended").table().lpips_mean.tolist() == [pytest.approx(0.1)]
     c = part(tmp_path / "c", "two", metrics=(*usual, replace(lpips, key="other")))
-    assert "the definition of LPIPS differs: k and other" in refused(ask, b, c)
+    assert "the definition of lpips differs: k and other" in refused(ask, b, c)
 
 
 def test_a_merged_run_is_compared_and_merged_as_any_other(
@@ -272,6 +276,16 @@ def test_requests_that_make_no_sense_are_refused(
     (tmp_path / "both").mkdir()
     (tmp_path / "both" / "notes.txt").touch()
     assert refused(ask, a, b) == "bench: both is there already; give --out a new folder"
+
+
+def test_an_empty_folder_is_filled_wherever_it_is(
+    ask: Bench, two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert ask("merge", *two, "--out", "empty/../empty").returncode == 0
+    assert ask("merge", *two, "--out", "new/deep").returncode == 0
+    assert db.load(tmp_path / "empty").results.manifest.parts
+    assert db.load(tmp_path / "new" / "deep").results.manifest.parts
 
 
 def test_a_damaged_store_is_refused(ask: Bench, two: tuple[Path, Path]) -> None:

@@ -194,7 +194,7 @@ def _definitions(part: _Part) -> Iterator[tuple[str, object]]:
     """Yield the definitions of the metrics that the run scored."""
     for metric in part.manifest.metrics:
         if metric.unavailable is None:
-            yield f"the definition of {metric.title}", metric.key
+            yield f"the definition of {metric.name}", metric.key
 
 
 def _versions(part: _Part) -> Iterator[tuple[str, object]]:
@@ -289,7 +289,7 @@ class _Merge:
         if lack := _difference(first, second):
             _refuse(self._origins[first.cell], part, f"{lack} of {_named(first.cell)}")
         known = {name: s for name, s in first.scores.items() if not s.reason}
-        first = replace(first, scores={**second.scores, **first.scores, **known})
+        first = replace(first, scores={**first.scores, **second.scores, **known})
         if first.call_ns or not second.call_ns:
             return first
         times = {name: getattr(second, name) for name in _NO_TIMES}
