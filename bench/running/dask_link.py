@@ -73,6 +73,9 @@ class DaskLink:
         scheduler: address of a scheduler; ``local:N`` for N workers on this machine; or the name
             of a TOML file that describes Slurm jobs.
 
+    Attributes:
+        run: name of the run among all that use the cluster.
+
     Raises:
         UsageError: the cluster cannot be reached or started.
     """
