@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -20,7 +21,9 @@ def start() -> NoReturn:
     from denoisebench import streams
 
     streams.make_safe()
-    raise SystemExit(_run())
+    code = _run()
+    gc.freeze()  # an interpreter that ends would look through all its modules for garbage
+    raise SystemExit(code)
 
 
 def _leave(*_: object) -> NoReturn:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from loopback import Server
 from PIL import Image
+from warm import WarmCommand, hurry
 
 from denoisebench.cli import main
 
@@ -24,23 +24,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = Path(sys.executable).with_name("bench")
+HURRIED = (sys.executable, Path(__file__).with_name("warm.py"))
+"""The same command, with the short times of `hurry`; what one has timed serves the other not."""
 
-# A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start and
-# interrupt.
+# A shell ignores Ctrl-C for what it starts in the background, and nohup a closed terminal. So would
+# all that tests start and end in these ways.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says how busy the machine is; whatever hangs has pytest-timeout.
 hypothesis.settings.register_profile("denoisebench", deadline=None)
 hypothesis.settings.load_profile("denoisebench")
 
+LONG = {"test_classic", "test_verify", "test_study", "test_compare", "test_weights", "test_docs"}
+"""Files with tests of ten seconds and more."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--flips", type=int, default=5, help="Number of bits that the fuzz flips.")
+    parser.addoption("--flips", type=int, default=20, help="Number of bits that the fuzz flips.")
     parser.addoption(
         "--megapixels", type=int, default=0, help="Size of the frames on which memory is measured."
     )
-    parser.addoption("--lines", type=int, default=5, help="Number of random command lines.")
+    parser.addoption("--lines", type=int, default=20, help="Number of random command lines.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Time methods for less long than users do, except where times are what is tested."""
+    if not config.getoption("benchmark_only", False):
+        hurry()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -48,6 +61,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, option in {"flip": "--flips", "random_line": "--lines"}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, range(metafunc.config.getoption(option)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long tests first, so that processes which share the tests end at the same time."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture
@@ -117,19 +135,18 @@ class Bench(Protocol):
     def __call__(self, *words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]: ...
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmCommand]:
+    with WarmCommand() as command:
+        yield command
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """Run the installed command in a folder of the test's own, as a user does."""
+def bench(tmp_path: Path, warm: WarmCommand) -> Bench:
+    """Run the command in a process and a folder of its own, as a user does."""
 
     def run(*words: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *map(str, words)],
-            cwd=cwd or tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return warm.run([str(word) for word in words], cwd or tmp_path, timeout=120)
 
     return run
 

@@ -23,7 +23,7 @@ from conftest import COMMAND
 from denoisebench import metrics, protocol
 from denoisebench.datasets.folder import Folder
 from denoisebench.denoisers.gan import log, recipe
-from denoisebench.training import data, results
+from denoisebench.training import data, folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,21 +68,21 @@ def test_a_training_leaves_all_that_is_needed(
         "sigma 50",
     ]
     assert "[3/6]" in result.stderr
-    left = {path.name for path in out.iterdir()} - {"run.lock", results.TENSORBOARD_FOLDER}
-    assert left == set(results.RESULT_FILES) - {results.TENSORBOARD_FOLDER}
-    card = json.loads((out / results.CARD_FILE).read_text())
+    left = {path.name for path in out.iterdir()} - {"run.lock", folder.TENSORBOARD_FOLDER}
+    assert left == set(folder.RESULT_FILES) - {folder.TENSORBOARD_FOLDER}
+    card = json.loads((out / folder.CARD_FILE).read_text())
     assert card["name"] == "tiny"
     assert card["recipe_digest"] == recipe.load(str(tiny)).digest
     assert card["recipe"]["generator"]["width"] == 8
     assert (card["iterations"], card["sigma"], card["processes"]) == (6, [0, 55], 1)
     assert card["data"]["licence"] == "the owner's"
     assert (card["data"]["train_frames"], card["data"]["val_frames"]) == (2, 1)
-    weights = load_file(out / results.WEIGHTS_FILE)
+    weights = load_file(out / folder.WEIGHTS_FILE)
     assert sum(w.numel() for w in weights.values()) == card["parameters"]
-    rows = log.read_log(out / results.LOG_FILE)
+    rows = log.read_log(out / folder.LOG_FILE)
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert card["val_psnr"] == {s: rows[-1][f"psnr_{s}"] for s in ("15", "25", "50")}
-    for name in (results.CURVES_FILE, results.STRIP_FILE):
+    for name in (folder.CURVES_FILE, folder.STRIP_FILE):
         with Image.open(out / name) as image:
             image.verify()
 
@@ -95,8 +95,8 @@ def test_a_training_leaves_all_that_is_needed(
     fresh = ask(*words, "--fresh")
     assert fresh.returncode == 0, fresh.stderr
     [aside] = out.glob("before-*")
-    assert (aside / results.WEIGHTS_FILE).exists()
-    for name, value in load_file(out / results.WEIGHTS_FILE).items():
+    assert (aside / folder.WEIGHTS_FILE).exists()
+    for name, value in load_file(out / folder.WEIGHTS_FILE).items():
         assert torch.equal(value, weights[name])
 
 
@@ -115,7 +115,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert process.returncode == 130
     assert "Interrupted. To go on from here: bench train" in rest
     assert "--iterations 100000" in rest
-    state = torch.load(tmp_path / "out" / results.CHECKPOINT_FILE, weights_only=True)
+    state = torch.load(tmp_path / "out" / folder.CHECKPOINT_FILE, weights_only=True)
     assert state["iteration"] >= 3
 
 
@@ -130,7 +130,7 @@ def test_an_interrupt_in_the_middle_of_a_line_is_taken_as_any_other(
         [COMMAND, *map(str, words)], cwd=tmp_path, stderr=writer, env=buffered
     ) as process:
         os.close(writer)
-        history = tmp_path / "out" / results.LOG_FILE
+        history = tmp_path / "out" / folder.LOG_FILE
         while not (history.exists() and history.read_text().count("\n") > 3):
             assert process.poll() is None
             time.sleep(0.1)

@@ -12,7 +12,7 @@ import pytest
 
 from denoisebench.denoisers.gan import collapse
 from denoisebench.denoisers.gan.collapse import Validation
-from denoisebench.training import attempts, results
+from denoisebench.training import attempts, folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,8 +148,8 @@ def test_a_collapse_ends_the_training_and_the_next_seed_is_offered(
     assert last.startswith(f"bench: the training collapsed: {reason}")
     assert last.endswith("--out out --retries 1")
     kept = {path.name for path in (tmp_path / "out" / "seed-0").iterdir()}
-    assert {results.CHECKPOINT_FILE, results.LOG_FILE, attempts.FAILURE_FILE} <= kept
-    assert not (tmp_path / "out" / results.CARD_FILE).exists()
+    assert {folder.CHECKPOINT_FILE, folder.LOG_FILE, attempts.FAILURE_FILE} <= kept
+    assert not (tmp_path / "out" / folder.CARD_FILE).exists()
 
     again = ask(*asked)  # it is known, and not repeated
     assert again.returncode == 3
@@ -167,13 +167,13 @@ def test_a_retry_takes_the_next_seed_and_the_card_tells_of_both(
             if "trying seed 1" in line:
                 process.send_signal(signal.SIGKILL)  # between two attempts
     assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "out" / results.CARD_FILE).exists()
+    assert not (tmp_path / "out" / folder.CARD_FILE).exists()
 
     rest = bench(*asked)
     assert rest.returncode == 0, rest.stderr
     assert rest.stderr.startswith("The training collapsed: the estimate ")
     assert "kept in seed-0); trying seed 1" in rest.stderr.splitlines()[0]
-    card = json.loads((tmp_path / "out" / results.CARD_FILE).read_text())
+    card = json.loads((tmp_path / "out" / folder.CARD_FILE).read_text())
     assert card["seed"] == 1
     assert "--seed 1" in card["command"]
     assert "--retries" not in card["command"]
@@ -185,16 +185,16 @@ def test_a_retry_takes_the_next_seed_and_the_card_tells_of_both(
 
 def test_results_of_a_failure_that_were_half_moved_are_moved(tmp_path: Path) -> None:
     failed = attempts.FailedAttempt(3, 500, "diverged: a weight is not finite", {"seed": 3})
-    (tmp_path / results.CHECKPOINT_FILE).write_bytes(b"state")
+    (tmp_path / folder.CHECKPOINT_FILE).write_bytes(b"state")
     attempts.keep(tmp_path, failed)
     # As if the process had been killed before the note was moved.
     note = tmp_path / "seed-3" / attempts.FAILURE_FILE
     note.rename(tmp_path / attempts.FAILURE_FILE)
-    (tmp_path / results.LOG_FILE).write_text("log")
+    (tmp_path / folder.LOG_FILE).write_text("log")
     assert attempts.failed_attempts(tmp_path) == {3: failed}
     assert {path.name for path in (tmp_path / "seed-3").iterdir()} == {
-        results.CHECKPOINT_FILE,
-        results.LOG_FILE,
+        folder.CHECKPOINT_FILE,
+        folder.LOG_FILE,
         attempts.FAILURE_FILE,
     }
     assert [path.name for path in tmp_path.iterdir()] == ["seed-3"]

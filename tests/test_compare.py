@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import row
 
-from conftest import COMMAND
+from conftest import COMMAND, HURRIED
 from denoisebench.cells import Cell, Measurement, Score, Status
 from denoisebench.comparing import ab, decision
 from denoisebench.comparing.calibration import calibrate
@@ -28,8 +30,9 @@ from denoisebench.comparing.launches import Pair
 from denoisebench.comparing.limits import ComparisonLimits, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError
-from denoisebench.store.manifest import MetricRecord, NoiseRecord
+from denoisebench.store.manifest import MetricRecord, NoiseRecord, read_manifest
 from denoisebench.store.results import Results, load_run
+from denoisebench.store.sqlite import STORE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -573,7 +576,7 @@ def stored(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a real run of two fast methods."""
     folder = tmp_path_factory.mktemp("compare")
     words = ["--methods", "gaussian,median", "--dataset", f"folder:{photos}", "--sigma", "25"]
-    subprocess.run([COMMAND, "run", *words, "--out", folder / "run"], check=True, cwd=folder)
+    subprocess.run([*HURRIED, "run", *words, "--out", folder / "run"], check=True, cwd=folder)
     return folder / "run"
 
 
@@ -655,43 +658,60 @@ def test_bad_requests_end_in_a_line(
     assert "Traceback" not in result.stderr
 
 
-STAND_IN = """#!{python}
-# Takes the place of an installed bench: answers with a stored run, its times scaled.
-import pathlib, shutil, sys, time
-from dataclasses import replace
-from denoisebench.store.manifest import read_manifest
-from denoisebench.store.sqlite import Store
-if "--version" in sys.argv:
-    raise SystemExit(print("bench, version 0"))
-out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
-order = pathlib.Path({order!r})
-turn = len(order.read_text().split()) if order.exists() else 0
-with order.open("a") as file:
-    file.write("{name} ")
-{wait}
-shutil.copytree({run!r}, out, dirs_exist_ok=True)
-factor = {factor} * (1 + 0.01 * ((turn * 7) % 5))
-with Store(out / "run.sqlite") as store:
-    for m in store.measurements().values():
-        scaled = tuple(int(1e6 * factor + 100 * x) for x in m.call_ns)
-        store.save(replace(m, call_ns=scaled))
-    replace(read_manifest(out), seal=store.seal).write(out)
+STAND_IN = """#!/bin/sh
+# Takes the place of an installed bench: answers with a stored run.
+case "$*" in *--version*) echo "bench, version 0"; exit;; esac
+while [ "$1" != --out ]; do shift; done
+turn=$(cat "{folder}/order" 2>/dev/null | wc -w)
+echo {name} >> "{folder}/order"
+[ "$turn" != {hangs_at} ] || exec sleep 60
+time={time}
+[ "$turn" -lt 12 ] || time={later}
+mkdir -p "$2"
+cp -R "{folder}/runs/$time-$((turn * 7 % 5))/." "$2"
 """
 
 
-def stand_in(folder: Path, name: str, run: Path, factor: str, wait: str = "") -> Path:
+def stand_in(
+    folder: Path, name: str, run: Path, time: int, later: int | None = None, hangs_at: int = -1
+) -> Path:
+    """Write a command whose launches take a time in ms, up to 4 % more in turn.
+
+    Args:
+        folder: folder for the command and the runs that it answers with.
+        name: name of the command.
+        run: run to answer with.
+        time: time of each call in ms.
+        later: the time from the twelfth launch on; None for the same.
+        hangs_at: number of the launch, of all commands, that does not end.
+    """
+    later = later or time
+    for each, more in itertools.product({time, later}, range(5)):
+        out = folder / "runs" / f"{each}-{more}"
+        if not out.exists():
+            shutil.copytree(run, out)
+            slow_down(out, each * (1 + more / 100))
     path = folder / name
-    blanks = {"python": sys.executable, "order": str(folder / "order"), "run": str(run)}
-    path.write_text(STAND_IN.format(**blanks, name=name, factor=factor, wait=wait))
+    blanks = {"folder": folder, "time": time, "later": later, "hangs_at": hangs_at}
+    path.write_text(STAND_IN.format(name=name, **blanks))
     path.chmod(0o755)
     return path
+
+
+def slow_down(run: Path, time: float) -> None:
+    """Have all calls of a run take so many milliseconds, with their scatter."""
+    with Store(run / STORE) as store:
+        for m in store.measurements().values():
+            scaled = tuple(int(1e6 * time + 100 * x) for x in m.call_ns)
+            store.save(replace(m, call_ns=scaled))
+        replace(read_manifest(run), seal=store.seal).write(run)
 
 
 def test_both_versions_are_launched_in_turn_and_a_slower_one_is_found_twice(
     bench: Bench, stored: Path, tmp_path: Path
 ) -> None:
-    base = stand_in(tmp_path, "base", stored, "100")
-    head = stand_in(tmp_path, "head", stored, "115")
+    base = stand_in(tmp_path, "base", stored, 100)
+    head = stand_in(tmp_path, "head", stored, 115)
     result = bench("ab", base, head, "--launches", "6", "--", "--methods", "gaussian,median")
     assert result.returncode == 1
     order = (tmp_path / "order").read_text().split()
@@ -706,8 +726,8 @@ def test_both_versions_are_launched_in_turn_and_a_slower_one_is_found_twice(
 def test_an_interrupted_comparison_goes_on_with_the_pairs_that_it_has(
     bench: Bench, stored: Path, tmp_path: Path
 ) -> None:
-    base = stand_in(tmp_path, "base", stored, "100")
-    head = stand_in(tmp_path, "head", stored, "100", wait="time.sleep(60 if turn == 5 else 0)")
+    base = stand_in(tmp_path, "base", stored, 100)
+    head = stand_in(tmp_path, "head", stored, 100, hangs_at=5)
     words = ["ab", base, head, "--launches", "6", "--out", "ab", "--", "--methods", "median"]
     process = subprocess.Popen(
         [COMMAND, *map(str, words)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -719,7 +739,7 @@ def test_an_interrupted_comparison_goes_on_with_the_pairs_that_it_has(
     assert process.wait(timeout=30) == 130
     assert "To go on from here: bench ab --resume" in process.stderr.read()
 
-    stand_in(tmp_path, "head", stored, "100")
+    stand_in(tmp_path, "head", stored, 100)
     result = bench("ab", "--resume", *words[1:])
     assert result.returncode == 0, result.stderr
     # Two pairs were whole. The third, of which one launch was there, is launched anew.
@@ -733,8 +753,8 @@ def test_an_interrupted_comparison_goes_on_with_the_pairs_that_it_has(
 def test_what_a_second_look_does_not_confirm_is_no_regression(
     bench: Bench, stored: Path, tmp_path: Path
 ) -> None:
-    base = stand_in(tmp_path, "base", stored, "100")
-    head = stand_in(tmp_path, "head", stored, "(115 if turn < 12 else 100)")
+    base = stand_in(tmp_path, "base", stored, 100)
+    head = stand_in(tmp_path, "head", stored, 115, later=100)
     result = bench("ab", base, head, "--launches", "6", "--", "--methods", "gaussian,median")
     assert result.returncode == 0
     assert "a second did not confirm it" in result.stdout
@@ -756,7 +776,7 @@ def test_bad_launches_end_in_a_line(bench: Bench, tmp_path: Path) -> None:
 def test_calibration_is_written_read_and_bound_to_its_machine(
     bench: Bench, stored: Path, tmp_path: Path
 ) -> None:
-    this = stand_in(tmp_path, "this", stored, "100")
+    this = stand_in(tmp_path, "this", stored, 100)
     words = ["--pairs", "6", "--launches", "6", "--out", "cal", "--", "--methods", "median"]
     result = bench("calibrate", "--env", this, *words)
     assert result.returncode == 0

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from conftest import COMMAND
 from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from conftest import Bench
 
 HELPER = """
 from denoisebench.denoisers.classic.compiled import kernel
@@ -137,27 +138,22 @@ def flip(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: flip(content, 5),
-        lambda content: flip(content, len(content) // 2),
-        lambda content: flip(content, len(content) - 1),
-        lambda content: content[:-1],
-        lambda content: content[:20],
-        lambda content: b"",
-    ],
-    ids=["seal", "middle", "last", "shorter", "no-seal", "empty"],
-)
-def test_damaged_code_is_never_run(
-    halve: Halve, tmp_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
+def test_damaged_code_is_never_run(halve: Halve, tmp_path: Path) -> None:
     halve()
-    before = {path: path.read_bytes() for path in kept(tmp_path)}
-    for path, content in before.items():
-        path.write_bytes(damage(content))
-    again = halve()
-    assert (again.stdout, again.stderr) == (RIGHT, BOTH)
+    intact = {path: path.read_bytes() for path in kept(tmp_path)}
+    damages: dict[str, Callable[[bytes], bytes]] = {
+        "seal": lambda content: flip(content, 5),
+        "middle": lambda content: flip(content, len(content) // 2),
+        "last": lambda content: flip(content, len(content) - 1),
+        "shorter": lambda content: content[:-1],
+        "no seal": lambda content: content[:20],
+        "empty": lambda content: b"",
+    }
+    for name, damage in damages.items():
+        for path, content in intact.items():
+            path.write_bytes(damage(content))
+        again = halve()
+        assert (again.stdout, again.stderr) == (RIGHT, BOTH), name
     assert halve().stderr == ""
 
 
@@ -261,28 +257,25 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def run(tmp_path: Path, photos: Path, environment: dict[str, str]) -> Run:
+def run(
+    bench: Bench, photos: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
     def go(*words: str | Path, method: str = "halved") -> CompletedProcess[str]:
         chosen = ["--dataset", f"folder:{photos}", "--frames", "1", "--plugin", f"{method}.py"]
         chosen += ["--sigma", "25", "--methods", method, "--out", "out"]
-        return subprocess.run(
-            [COMMAND, "run", *chosen, *map(str, words)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return bench("run", *chosen, *words)
 
     return go
 
 
 def test_a_run_tells_of_compiling_once_and_grants_it_time(run: Run, tmp_path: Path) -> None:
-    # The limit is one for cells: to compile takes longer, here by a sleep.
+    # The limit is one for cells: to compile takes longer, here by a sleep for each of two kernels.
     (tmp_path / "mine" / "kernels.py").write_text(
         KERNELS + "\nimport logging, time\n"
-        "logging.getLogger('denoisebench.compiling').addFilter(lambda _: time.sleep(6) or True)\n"
+        "logging.getLogger('denoisebench.compiling').addFilter(lambda _: time.sleep(3) or True)\n"
     )
     first = run("--timeout", "5")
     assert first.returncode == 0, first.stderr

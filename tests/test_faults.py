@@ -20,7 +20,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from conftest import COMMAND
+from conftest import COMMAND, HURRIED
 from denoisebench.running.evaluation import FrameReader
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.running.progress import PlainProgress
@@ -230,7 +230,7 @@ def slow_words(photos: Path) -> list[str | Path]:
 
 def start(photos: Path, tmp_path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [COMMAND, *map(str, slow_words(photos))],
+        [*HURRIED, *map(str, slow_words(photos))],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -375,7 +375,7 @@ def test_a_second_run_into_the_same_folder_is_refused(
 @pytest.fixture(scope="module")
 def undamaged(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undamaged")
-    command = [COMMAND, *map(str, run_words(photos, "gaussian"))]
+    command = [*HURRIED, *map(str, run_words(photos, "gaussian"))]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / "out"
 

@@ -29,8 +29,13 @@ contact_sheet(open_dataset("stills").frames("test")[:1], Path("sheet.png"), "sti
 """
 
 
-@pytest.mark.parametrize("backend", ["module://nowhere.backend_inline", "nonsense", ""])
-@pytest.mark.parametrize("code", [REPORT, HISTORY, PICTURES, SHEET])
+@pytest.mark.parametrize(
+    ("code", "backend"),
+    [
+        *((code, "module://nowhere.backend_inline") for code in (REPORT, HISTORY, PICTURES, SHEET)),
+        *((PICTURES, backend) for backend in ("nonsense", "")),
+    ],
+)
 def test_no_figure_needs_the_backend_of_a_notebook(code: str, backend: str, tmp_path: Path) -> None:
     make_run(tmp_path / "run")
     result = python(code, tmp_path, backend)

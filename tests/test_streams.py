@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import COMMAND
+from conftest import COMMAND, HURRIED
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the shell's redirections are POSIX")
 
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a small run in ``r``."""
     folder = tmp_path_factory.mktemp("streams")
     words = ["run", "--dataset", "stills", "--methods", "noisy,gaussian", "--sigma", "25"]
-    subprocess.run([COMMAND, *words, "--frames", "2", "--out", "r"], cwd=folder, check=True)
+    subprocess.run([*HURRIED, *words, "--frames", "2", "--out", "r"], cwd=folder, check=True)
     return folder
 
 

@@ -148,27 +148,43 @@ def test_what_is_finished_is_not_repeated_and_what_is_held_is_left(
     bench: Bench, ask: Bench, listed: Path, photos: Path, tmp_path: Path
 ) -> None:
     words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
+    words += ["--iterations", "1", "--seed", "7", "--set", "data.patch=32"]
     (tmp_path / "out" / "with-7.5").mkdir(parents=True)
     with FileLock(tmp_path / "out" / "with-7.5" / "run.lock"):
         held = bench(*words)
     assert held.returncode == 3
     assert "with-7.5: at work elsewhere" in held.stdout
-    cards = {path.parent.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/card.json")}
-    assert set(cards) == {"with-25", "without-25"}
+    written = {
+        path.parent.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/card.json")
+    }
+    assert set(written) == {"with-25", "without-25"}
     rest = ask(*words)
     assert rest.returncode == 0, rest.stderr
-    assert [line.split(":")[0] for line in rest.stdout.splitlines()[-3:]] == [
-        "with-25",
-        "with-7.5",
-        "without-25",
-    ]
-    for name, written in cards.items():
-        assert (tmp_path / "out" / name / "card.json").stat().st_mtime_ns == written
-    card = json.loads((tmp_path / "out" / "without-25" / "card.json").read_text())
+    names = [line.split(":")[0] for line in rest.stdout.splitlines()[-3:]]
+    assert names == ["with-25", "with-7.5", "without-25"]
+    for name, when in written.items():
+        assert (tmp_path / "out" / name / "card.json").stat().st_mtime_ns == when
+    cards = {
+        name: json.loads((tmp_path / "out" / name / "card.json").read_text()) for name in names
+    }
+    for name, card in cards.items():  # the options hold for all
+        assert (card["iterations"], card["seed"]) == (1, 7)
+        assert card["recipe"]["data"]["patch"] == 32
+        assert f"--sigma {name.partition('-')[2]} --iterations 1 --seed 7" in card["command"]
+    card = cards["without-25"]
     assert card["changes"]["adversary"] == ""
     assert recipe.load(card["name"], card["changes"]).digest == card["recipe_digest"]
     assert "--set adversary=" in card["command"]
     assert -50 < card["val_saturation"]["25"] < 50
+    wrong = ask(*words, "--iterations", "0")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Usage: main study [OPTIONS] STUDY")
+
+
+def test_a_study_itself_needs_no_torch() -> None:
+    code = "import sys, denoisebench.training.series; print('torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
 
 
 LONG = """
@@ -275,23 +291,6 @@ def test_trainings_end_with_a_study_that_is_killed(photos: Path, tmp_path: Path)
     while any(processes.running(pid) for pid in at_work):
         assert time.monotonic() - begin < 30
         time.sleep(0.05)
-
-
-def test_the_options_of_a_training_hold_for_all_of_a_study(
-    ask: Bench, listed: Path, photos: Path, tmp_path: Path
-) -> None:
-    words = ["study", listed, "--device", "cpu", "--out", "out", "--data", f"folder:{photos}"]
-    words += ["--iterations", "1", "--seed", "7", "--set", "data.patch=24"]
-    result = ask(*words)
-    assert result.returncode == 0, result.stderr
-    for name, sigma in (("with-25", "25"), ("with-7.5", "7.5"), ("without-25", "25")):
-        card = json.loads((tmp_path / "out" / name / "card.json").read_text())
-        assert (card["iterations"], card["seed"]) == (1, 7)
-        assert card["recipe"]["data"]["patch"] == 24
-        assert f"--sigma {sigma} --iterations 1 --seed 7" in card["command"]
-    wrong = ask(*words, "--iterations", "0")
-    assert wrong.returncode == 2
-    assert wrong.stderr.startswith("Usage: main study [OPTIONS] STUDY")
 
 
 def test_a_mistake_in_a_change_is_told(ask: Bench, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 
@@ -78,3 +79,24 @@ def test_scattered_times_are_flagged() -> None:
     assert not is_noisy([100, 101, 99, 100, 102])
     assert is_noisy([100, 150, 80, 100, 130])
     assert not is_noisy([1, 100])  # too few to judge
+
+
+LOAD = """
+import os
+from collections import namedtuple
+import psutil
+from denoisebench.machine import environment
+
+Times = namedtuple("Times", "user system idle")
+machine = [Times(10, 0, 90), Times(11.5, 0.5, 98)]  # ten seconds of all cores, two at work
+ours = [(0.5, 0, 0, 0, 0), (0.75, 0.25, 0.25, 0.25, 0)]  # one of them for us and our children
+psutil.cpu_times = lambda: machine.pop(0)
+os.times = lambda: ours.pop(0)
+environment.watch_load()
+print(environment.busy_percent())
+"""
+
+
+def test_the_load_of_a_machine_is_the_work_of_others() -> None:
+    told = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True)
+    assert float(told.stdout) == pytest.approx(10)

@@ -206,6 +206,9 @@ def run_command(**choices: Any) -> None:
     table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
     cannot be carried out, or a plugin not imported; 3: some cells failed; 130: interrupted.
     """
+    from denoisebench.machine import environment
+
+    environment.watch_load()  # while modules are imported and the run is planned
     from denoisebench import library
     from denoisebench.running.plan import RunOptions
     from denoisebench.running.progress import for_stderr

@@ -13,7 +13,7 @@ from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from denoisebench.denoisers.gan.study import Training
-    from denoisebench.training.session import TrainingOptions
+    from denoisebench.training.options import TrainingOptions
 
 _MOST_JOBS = 64
 
@@ -73,7 +73,7 @@ def _options(
     training: Training, out: Path, changes: tuple[tuple[str, str], ...], **choices: Any
 ) -> TrainingOptions:
     """Make the options of a training; changes that are asked for come after its own."""
-    from denoisebench.training.session import TrainingOptions
+    from denoisebench.training.options import TrainingOptions
 
     merged = (*training.changes.items(), *changes)
     return TrainingOptions(
@@ -83,7 +83,7 @@ def _options(
 
 def _scores(folder: Path) -> str:
     """List PSNR on the validation frames of a finished training."""
-    from denoisebench.training.results import finished_scores
+    from denoisebench.training.folder import finished_scores
 
     scores = finished_scores(folder)
     return ", ".join(f"{psnr:.2f} dB at sigma {sigma}" for sigma, psnr in scores.items())

@@ -40,7 +40,8 @@ def train_command(**choices: Any) -> None:
     Exit code 0: trained; 2: the request cannot be carried out; 3: the training failed, with every
     seed that it was given; 130: interrupted.
     """
-    from denoisebench.training.session import Ending, TrainingOptions
+    from denoisebench.training.options import TrainingOptions
+    from denoisebench.training.session import Ending
 
     codes = {Ending.INTERRUPTED: EXIT_INTERRUPTED, Ending.FAILED: EXIT_CELLS_FAILED}
     raise SystemExit(codes.get(train_and_tell(TrainingOptions(**choices)), 0))

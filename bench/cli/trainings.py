@@ -17,7 +17,8 @@ from denoisebench.machine.signals import answered_by
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from denoisebench.training.session import Ending, TrainingOptions
+    from denoisebench.training.options import TrainingOptions
+    from denoisebench.training.session import Ending
 
 _OPTIONS = (
     click.option(

@@ -9,6 +9,8 @@ import os
 import platform
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from denoisebench.machine import containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.metadata import Distribution
 
 
 def describe(modules: Iterable[str], machine: str | None = None) -> dict[str, Any]:
@@ -48,14 +51,56 @@ def _limits() -> str:
     return " and ".join(words if memory is None else [*words, f"{memory / 1e9:.3g} GB"])
 
 
+def watch_load() -> None:
+    """Begin to measure what `busy_percent` returns next, which then need not wait."""
+    _beginnings[:] = [_Usage.now()]
+
+
 def busy_percent() -> float:
-    """Measure the share of all cores that is busy, in percent, over 0.3 s.
+    """Measure the share of all cores that other processes keep busy, in percent.
 
-    Before a run begins, this is the work of other programs, which makes times scatter.
+    They make times scatter. The share is that since `watch_load`, or else over the next 0.3 s.
     """
-    import psutil
+    before = _beginnings.pop() if _beginnings else _Usage.now()
+    time.sleep(max(0.0, before.at + _WINDOW_S - time.monotonic()))
+    now = _Usage.now()
+    others = now.busy - before.busy - (now.own - before.own)
+    return min(100.0, max(0.0, 100 * others / max(now.total - before.total, 1e-9)))
 
-    return float(psutil.cpu_percent(interval=0.3))
+
+_WINDOW_S = 0.3
+
+
+@dataclass(frozen=True)
+class _Usage:
+    """Use of all cores since the machine was started, in seconds.
+
+    Attributes:
+        at: the time by a clock that is never set.
+        total: time of all cores.
+        busy: their time at work.
+        own: their time at work for this process and for those of its children that have ended.
+    """
+
+    at: float
+    total: float
+    busy: float
+    own: float
+
+    @classmethod
+    def now(cls) -> _Usage:
+        """Read the machine's counters."""
+        import psutil
+
+        spent = psutil.cpu_times()._asdict()
+        # Linux counts guests' time among that of users, too.
+        total = sum(spent.values()) - spent.get("guest", 0) - spent.get("guest_nice", 0)
+        busy = total - spent["idle"] - spent.get("iowait", 0)
+        return cls(time.monotonic(), total, busy, sum(os.times()[:4]))
+
+
+_beginnings: list[_Usage] = []
+"""Reading of `watch_load`; empty once it is used."""
 
 
 def _total_memory() -> int:
@@ -122,9 +167,25 @@ def machine_id(name: str | None = None) -> str:
 
 
 @cache
-def _distributions() -> dict[str, list[str]]:
-    """Return the names of the distributions that provide each import name."""
-    return dict(importlib.metadata.packages_distributions())
+def _distributions() -> dict[str, list[Distribution]]:
+    """Return the distributions that provide each import name.
+
+    `importlib.metadata.packages_distributions` says the same, and takes ten times as long.
+    """
+    providers: dict[str, list[Distribution]] = {}
+    for distribution in importlib.metadata.distributions():
+        for module in _modules(distribution):
+            providers.setdefault(module, []).append(distribution)
+    return providers
+
+
+def _modules(distribution: Distribution) -> set[str]:
+    """Return the import names that a distribution declares, or else those of its files."""
+    if declared := (distribution.read_text("top_level.txt") or "").split():
+        return set(declared)
+    lines = (distribution.read_text("RECORD") or "").splitlines()
+    files = (line.partition(",")[0] for line in lines)
+    return {file.split("/")[0].removesuffix(".py") for file in files if file.endswith(".py")}
 
 
 def versions(modules: Iterable[str]) -> dict[str, str]:
@@ -140,5 +201,6 @@ def versions(modules: Iterable[str]) -> dict[str, str]:
         >>> list(versions(["numpy", "no_such_module"]))
         ['numpy']
     """
-    names = {name for module in modules for name in _distributions().get(module, ())}
+    providers = [d for module in modules for d in _distributions().get(module, ())]
+    names = {provider.metadata["Name"] for provider in providers}
     return {name: importlib.metadata.version(name) for name in sorted(names)}

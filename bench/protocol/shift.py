@@ -119,16 +119,35 @@ def _blurred_like(first: np.ndarray, second: np.ndarray, shift: Shift) -> np.nda
         second: curvature of the estimate, (h, w).
         shift: a first estimate of the shift between them.
     """
-    from scipy import ndimage
-
-    moved = ndimage.shift(second, (-shift.down, -shift.right), order=1, mode="nearest")
+    moved = _moved(_moved(second, shift.down).T, shift.right).T
     window = _window(first.shape) ** 2
-    blurred = [first, *(ndimage.gaussian_filter(first, blur) for blur in _BLURS)]
+    blurred = [first, *(_blurred(first, blur) for blur in _BLURS)]
     alike = [
         np.sum(window * moved * one) / max(np.sqrt(np.sum(window * one**2)), 1e-9)
         for one in blurred
     ]
     return blurred[int(np.argmax(alike))]
+
+
+def _moved(frame: np.ndarray, up: float) -> np.ndarray:
+    """Return a frame, (h, w), moved up by linear interpolation; its edges are repeated."""
+    last = len(frame) - 1
+    places = np.clip(np.arange(len(frame)) + up, 0, last)
+    above = places.astype(int)
+    share = (places - above)[:, None]
+    moved: np.ndarray = (1 - share) * frame[above] + share * frame[np.minimum(above + 1, last)]
+    return moved
+
+
+def _blurred(frame: np.ndarray, blur: float) -> np.ndarray:
+    """Return a frame, float64 (h, w), blurred by a Gaussian that ends at four deviations."""
+    import cv2  # not scipy, which takes ten times as long to import
+
+    width = 2 * round(4 * blur) + 1
+    blurred: np.ndarray = cv2.GaussianBlur(
+        frame, (width, width), blur, borderType=cv2.BORDER_REFLECT
+    )
+    return blurred
 
 
 def _curvature(frame: np.ndarray) -> np.ndarray:

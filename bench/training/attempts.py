@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisebench import files
 from denoisebench.errors import UsageError
-from denoisebench.training.results import RESULT_FILES
+from denoisebench.training.folder import RESULT_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from denoisebench import metrics, protocol
 from denoisebench.cells import Level
@@ -24,6 +23,8 @@ from denoisebench.running.evaluation import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import torch
 
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.denoisers.gan.recipe import Recipe
@@ -110,6 +111,8 @@ class TrainingData:
 
         A grey frame is repeated to three channels, and their estimates are averaged.
         """
+        import torch
+
         height, width, channels = scene.noisy.shape
         rgb = np.broadcast_to(scene.noisy, (height, width, 3)).transpose(2, 0, 1)
         batch = torch.from_numpy(np.ascontiguousarray(rgb))[None].to(self.device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from denoisebench.denoisers.gan import log, parallel
 from denoisebench.running.progress import HEARTBEAT_S, live_bar
-from denoisebench.training.results import LOG_FILE, TENSORBOARD_FOLDER
+from denoisebench.training.folder import LOG_FILE, TENSORBOARD_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

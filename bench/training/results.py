@@ -11,31 +11,20 @@ import torch
 from denoisebench import files, protocol
 from denoisebench.denoisers.gan import checkpoint, parallel, pictures
 from denoisebench.denoisers.gan.log import read_log
-from denoisebench.errors import UsageError
 from denoisebench.machine import environment
+from denoisebench.training.folder import (
+    CARD_FILE,
+    CURVES_FILE,
+    LOG_FILE,
+    STRIP_FILE,
+    WEIGHTS_FILE,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.denoisers.gan.training import Trainer
     from denoisebench.training.data import TrainingData
-
-WEIGHTS_FILE = "weights.safetensors"
-CARD_FILE = "card.json"
-LOG_FILE = "log.csv"
-CURVES_FILE = "curves.png"
-STRIP_FILE = "strip.png"
-CHECKPOINT_FILE = "checkpoint.pt"
-TENSORBOARD_FOLDER = "tensorboard"
-RESULT_FILES = (
-    WEIGHTS_FILE,
-    CARD_FILE,
-    LOG_FILE,
-    CURVES_FILE,
-    STRIP_FILE,
-    CHECKPOINT_FILE,
-    TENSORBOARD_FOLDER,
-)
 
 _REPEATABLE = {
     "cpu": "to the bit, by the command, on the same processor and libraries",
@@ -75,21 +64,6 @@ def write_results(
     # Last, as it says that the training is finished.
     files.write_text(out / CARD_FILE, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return psnr
-
-
-def finished_scores(folder: Path) -> dict[str, float]:
-    """Read the validation's PSNR in dB by sigma of a finished training; empty if it is not.
-
-    Raises:
-        UsageError: the card is damaged.
-    """
-    path = folder / CARD_FILE
-    if not path.exists():
-        return {}
-    try:
-        return {str(k): float(v) for k, v in files.read_json(path, f"{path}")["val_psnr"].items()}
-    except (UsageError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged ({error}); move it away to train again") from error
 
 
 def _card(data: TrainingData, trainer: Trainer) -> dict[str, Any]:

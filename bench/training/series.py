@@ -12,13 +12,15 @@ from denoisebench.denoisers.gan.recipe_file import load_recipe
 from denoisebench.machine import threads
 from denoisebench.training import attempts
 from denoisebench.training.data import split
-from denoisebench.training.results import CARD_FILE, WEIGHTS_FILE, finished_scores
-from denoisebench.training.session import TrainingOptions, dataset_name
+from denoisebench.training.folder import CARD_FILE, WEIGHTS_FILE, finished_scores
+from denoisebench.training.options import dataset_name
 from denoisebench.training.supervision import Command, run_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from denoisebench.training.options import TrainingOptions
 
 
 def run_series(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import COMMAND
+from conftest import COMMAND, HURRIED
 from denoisebench.cli import main
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "tiny" / "a.png")
     words = ["run", *BOUNDS["run"].split(), "--sigma", "25", "--out", "run"]
-    subprocess.run([COMMAND, *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run([*HURRIED, *words], cwd=folder, check=True, capture_output=True)
     shutil.copytree(folder / "run", folder / "damaged")
     with (folder / "damaged" / "run.sqlite").open("r+b") as file:
         file.seek(5000)
