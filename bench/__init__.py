@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         compare,
         denoise,
         load,
+        merge,
         report,
         run,
     )
@@ -47,6 +48,7 @@ __all__ = [
     "flip",
     "load",
     "lpips",
+    "merge",
     "ms_ssim",
     "psnr",
     "psnr_y",

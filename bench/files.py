@@ -6,15 +6,16 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
     from typing import IO
 
 
@@ -128,6 +129,49 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             scratch.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def filling(path: Path, work: str) -> Iterator[Path]:
+    """Fill a new folder, and put it in its place when the block ends without an error.
+
+    After a crash or on a full disk there is no such folder; what a killed process left of it is
+    removed by the next one.
+
+    Args:
+        path: the folder; if it exists, it must be empty.
+        work: a noun for the work, such as ``merge``, for the message.
+
+    Yields:
+        The folder to fill, beside ``path``.
+
+    Raises:
+        BusyError: another process fills the folder.
+        UsageError: there is something at ``path``, or the folder cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with filling(Path(folder, "both"), "merge") as new:
+        ...         write_text(new / "table1.md", "σ = 25")
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['both']
+    """
+    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        raise UsageError(f"{path} is there already; give --out a new folder")
+    path = Path(os.path.abspath(path))
+    scratch = path.with_name(f".{path.name[-200:]}.part")
+    make_folder(scratch)
+    with held(scratch, work):
+        try:
+            _empty(scratch)
+            yield scratch
+            os.replace(scratch, path)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a file by one that holds a text in UTF-8, as `replacing` does.
 
@@ -215,7 +259,7 @@ def held(folder: Path, work: str) -> Iterator[None]:
     """
     import filelock
 
-    lock = filelock.FileLock(folder / "run.lock", timeout=0)
+    lock = filelock.FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -231,6 +275,8 @@ def held(folder: Path, work: str) -> Iterator[None]:
         lock.release()
 
 
+_LOCK = "run.lock"
+"""File of a folder's lock."""
 _SCRATCH = re.compile(r"\..+\.\d+\.part|\.checkpoint\.pt\.\d+")
 """Names of half-written files, and the name that older versions gave to a checkpoint."""
 
@@ -244,6 +290,15 @@ def scratch_file(path: Path) -> Path:
         True
     """
     return path.with_name(f".{path.name[-200:]}.{os.getpid()}.part")
+
+
+def _empty(folder: Path) -> None:
+    """Remove all that a folder holds but its lock."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -22,8 +22,10 @@ from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_ta
 from denoisebench.running.execution import RunInterrupted, execute
 from denoisebench.running.plan import FurtherOptions, RunOptions, make_plan
 from denoisebench.running.progress import Silent, for_stderr
+from denoisebench.store.merging import merge_runs
 from denoisebench.store.results import Results, finished, load_run
 from denoisebench.store.tables import frames_table, table1
+from denoisebench.text import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +45,7 @@ __all__ = [
     "compare",
     "denoise",
     "load",
+    "merge",
     "report",
     "run",
     "run_options",
@@ -341,6 +344,39 @@ def load(folder: str | Path) -> Run:
         Run('stills': 1 of 1 cells measured)
     """
     return Run(Path(folder), load_run(Path(folder)))
+
+
+def merge(
+    runs: Iterable[str | Path], out: str | Path, *, times_of: str | Path | None = None
+) -> Run:
+    """Merge runs of several machines or people, measured under one protocol, into a new folder.
+
+    Args:
+        runs: the runs' folders. Of a cell that several have, the first one's scores are taken.
+        out: the merged run's folder; it must be new or empty.
+        times_of: the run, one of ``runs``, on whose machine the times and memory that are kept were
+            measured: a table never mixes machines. None takes the first run with times.
+
+    Returns:
+        The merged run. ``results.manifest.parts`` says what each run gave.
+
+    Raises:
+        UsageError: the runs differ in protocol, noise, data, metrics or versions of methods, a
+            cell has other scores in another run, or nothing can be written.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> for method in ("median", "gaussian"):
+        ...     _ = db.run(method, "stills", 25, frames=1, out=folder / method, quiet=True)
+        >>> db.merge([folder / "median", folder / "gaussian"], folder / "both")
+        Run('stills': 2 of 2 cells measured)
+    """
+    folders, folder = [Path(run) for run in runs], Path(out)
+    chosen = None if times_of is None else Path(times_of)
+    further = [] if chosen is None else ["--times-of", str(chosen)]
+    words = ["bench", "merge", *map(str, folders), *further, "--out", str(folder)]
+    merge_runs(folders, folder, command_line(words), chosen)
+    return load(folder)
 
 
 def compare(

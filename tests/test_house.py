@@ -161,6 +161,7 @@ SHARED_NAMES = {
     "add_noise": "the library's takes a name of a noise and calls the protocol's",
     "load": "a run in the library, a recipe in a frozen file",
     "log": "a module's logger",
+    "merge": "the library's, of runs, and that of a window's patches",
     "names": "of recipes in a frozen file, and of data sets",
     "register": "the decorator of methods and that of metrics",
 }

@@ -92,6 +92,20 @@ def test_one_row_a_cell() -> None:
     assert not table.duplicated(["method", "frame", "sigma"]).any()
 
 
+def test_a_method_that_was_timed_on_fewer_frames_than_others_says_so() -> None:
+    def untimed(frames: str, method: str) -> list[Measurement]:
+        return [replace(m, call_ns=()) if m.cell.frame in frames else m for m in ok(method, 30)]
+
+    rows = [row("whole"), row("half"), row("none")]
+    measured = [*ok("whole", 30), *untimed("b", "half"), *untimed("ab", "none")]
+    found = results(rows, measured)
+    notes = table1(found).groupby("method").note.first().to_dict()
+    assert notes == {"half": "timed on 1 of 2 frames", "none": "not timed", "whole": ""}
+    assert table1(found).set_index("method").loc["none"].ms_per_frame.isna().all()
+    lacking = results([row("x"), row("y")], [*ok("x", 30), *ok("y", 30)[:2]])
+    assert set(table1(lacking.on_common_frames()).note) == {"", "1 of 2 frames measured"}
+
+
 def test_a_table_from_a_busy_machine_says_so() -> None:
     found = results([row("x")], ok("x", 30))
     assert "It was 40 % busy with other work." in table1_markdown(found)

@@ -34,6 +34,7 @@ _VERBS = (
     "ab",
     "calibrate",
     "history",
+    "merge",
     "export",
     "export-onnx",
 )

@@ -151,7 +151,14 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     "--timed-frames",
     type=click.IntRange(0),
     help="Number of frames, evenly spread, on which methods are timed.  [default: all; 3 of more "
-    "than 6 that are scored side by side]",
+    "than 6 that are scored side by side; none with --scheduler]",
+)
+@click.option(
+    "--scheduler",
+    metavar="CLUSTER",
+    help="Cluster on which frames are scored: tcp://HOST:PORT of a Dask scheduler, local:N for N "
+    "workers here, or a TOML file that describes Slurm jobs. Times are taken here, if "
+    "--timed-frames asks for them.",
 )
 @click.option(
     "--keep-images",

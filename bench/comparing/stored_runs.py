@@ -144,11 +144,7 @@ class _Comparison:
             elif obstacle := self.costs_differ(cost, row.device):
                 yield replace(finding, reason=obstacle)
             else:
-                judge = _time if cost == "time" else _memory
-                pairs = self._pairs(ours, theirs)
-                yield self._in_part(
-                    judge(finding, pairs, self.limits), len(pairs), len(_ok(theirs))
-                )
+                yield self._cost(finding, ours, theirs)
 
     def _finding(self, row: Row, metric: str, title: str, unit: str) -> Finding:
         """Return a finding that is yet to be judged."""
@@ -219,6 +215,15 @@ class _Comparison:
             return replace(finding, verdict=verdict, reason="no frame has a score in both")
         return self._in_part(judge_score(finding, metric, scored, self.limits), len(scored), known)
 
+    def _cost(self, finding: Finding, ours: _Measured, theirs: _Measured) -> Finding:
+        """Judge times or memory."""
+        pairs, known = self._pairs(ours, theirs), _ok(theirs)
+        if finding.metric == "memory":
+            return self._in_part(_memory(finding, pairs, self.limits), len(pairs), len(known))
+        timed = [(b, h) for b, h in pairs if b.call_ns and h.call_ns]
+        count = sum(bool(m.call_ns) for m in known)
+        return self._in_part(_time(finding, timed, self.limits), len(timed), count)
+
     def _without_pairs(self, finding: Finding, ours: _Measured, theirs: _Measured) -> Finding:
         """Say why no cell of a noise level can be compared."""
         if changed := sorted({cell.frame for cell in ours} & self.changed_frames):
@@ -232,7 +237,6 @@ class _Comparison:
 
 def _time(finding: Finding, pairs: _Pairs, limits: ComparisonLimits) -> Finding:
     """Judge a row's times, or say why they cannot be compared."""
-    pairs = [(b, h) for b, h in pairs if b.call_ns and h.call_ns]
     if not pairs:
         return replace(finding, reason="no time was measured in both")
     before, now = (np.array([median(m.call_ns) for m in side]) for side in zip(*pairs, strict=True))

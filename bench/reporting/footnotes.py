@@ -11,7 +11,12 @@ from denoisebench.store.manifest import BUSY_PERCENT
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from denoisebench.store.manifest import MetricRecord
+    from denoisebench.store.manifest import (
+        EnvironmentRecord,
+        MetricRecord,
+        PartRecord,
+        RunManifest,
+    )
     from denoisebench.store.results import Results
 
 _BEST_IN_WORDS = {
@@ -73,9 +78,10 @@ def _timed(results: Results) -> str:
         return ""
     if not results.timed_frames:
         return " No method was timed."
+    others = "measured elsewhere" if results.manifest.parts else "scored side by side"
     return (
         f" Times are those of {counted(len(results.timed_frames), 'frame')}, each method alone on "
-        "the machine; the others were scored side by side."
+        f"the machine; the others were {others}."
     )
 
 
@@ -121,18 +127,56 @@ def _metric(metric: MetricRecord) -> str:
 def origin(results: Results) -> list[str]:
     """Name the protocol, machine and versions of a run, and the command that repeats it."""
     manifest = results.manifest
-    machine = manifest.environment
-    libraries = ", ".join(f"{name} {v}" for name, v in machine.libraries.items())
-    cuda = f"; {machine.cuda['name']}, CUDA {machine.cuda['cuda']}" if machine.cuda else ""
-    named = f"{machine.name}: " if machine.name else ""
-    limits = f", limited to {machine.limits}" if machine.limits else ""
     share = manifest.busy_percent
     busy = f" It was {share:.0f} % busy with other work." if share > BUSY_PERCENT else ""
     return [
         f"Protocol {manifest.protocol['version']}, digest `{manifest.protocol_digest}`.",
-        f"Machine: {named}{machine.cpu}, {counted(machine.cores, 'core')}, "
-        f"{machine.memory_gb:g} GB, {counted(manifest.threads, 'thread')}{cuda}{limits}; "
-        f"{machine.system}.{busy}",
-        f"Versions: denoisebench {machine.denoisebench}, Python {machine.python}, {libraries}.",
+        f"Machine: {_machine(manifest)}.{busy}{_timed_here(manifest)}",
+        f"Versions: {_versions(manifest.environment)}.",
         f"Command: `{manifest.command}`",
+        *parts(manifest),
     ]
+
+
+def _machine(run: RunManifest | PartRecord) -> str:
+    """Name the machine of a run, with its number of threads."""
+    machine = run.environment
+    named = f"{machine.name}: " if machine.name else ""
+    cuda = f"; {machine.cuda['name']}, CUDA {machine.cuda['cuda']}" if machine.cuda else ""
+    limits = f", limited to {machine.limits}" if machine.limits else ""
+    return (
+        f"{named}{machine.cpu}, {counted(machine.cores, 'core')}, {machine.memory_gb:g} GB, "
+        f"{counted(run.threads, 'thread')}{cuda}{limits}; {machine.system}"
+    )
+
+
+def _versions(machine: EnvironmentRecord) -> str:
+    """Name the versions of the software."""
+    libraries = [f"{name} {version}" for name, version in machine.libraries.items()]
+    own = [f"denoisebench {machine.denoisebench}", f"Python {machine.python}"]
+    return ", ".join([*own, *libraries])
+
+
+def _timed_here(manifest: RunManifest) -> str:
+    """Say that all times of a merged run are of one machine; '' for a run that was not merged."""
+    if not manifest.parts:
+        return ""
+    left_out = sum(part.untimed for part in manifest.parts)
+    further = f"; those of {counted(left_out, 'cell')} are left out" if left_out else ""
+    return f" All times and memory were measured on it alone{further}."
+
+
+def parts(manifest: RunManifest) -> list[str]:
+    """Describe the runs of which a run was merged: their cells, machines, versions, commands."""
+    return [
+        f"Part {number}: {counted(part.cells, 'cell')}{_left_out(part)}; {_machine(part)}; "
+        f"{_versions(part.environment)}; `{part.command}`"
+        for number, part in enumerate(manifest.parts, 1)
+    ]
+
+
+def _left_out(part: PartRecord) -> str:
+    """Say what a merged run has of another part, or not at all."""
+    doubled = f"{part.doubled} of them in an earlier part, too" if part.doubled else ""
+    untimed = f"without the times of {part.untimed}" if part.untimed else ""
+    return "".join(f", {words}" for words in (doubled, untimed) if words)

@@ -15,6 +15,7 @@ from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
+from denoisebench.reporting.footnotes import parts
 from denoisebench.reporting.summary import costs
 from denoisebench.reporting.viewer import extremes, leaders, viewer
 from denoisebench.text import one_line
@@ -108,6 +109,7 @@ def _section(run: Contents, id: str) -> dict[str, Any]:
         "leaders": leaders(of),
         "viewer": viewer(run),
         "costs": costs(of),
+        "parts": parts(run.results.manifest),
     }
 
 

@@ -46,6 +46,10 @@ class Identities:
         )
         return quality, timing
 
+    def of_method(self, method: Method) -> str:
+        """Return the digest of a method's part of the quality key, 16 hex digits."""
+        return value_digest(self._method(method))
+
     def _method(self, method: Method) -> dict[str, Any]:
         """Return a method's part of the quality key: parameters, code, libraries and weights."""
         if method.spec not in self._quality:

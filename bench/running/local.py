@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from denoisebench.cells import Status
 from denoisebench.running.costs import Costs
@@ -29,6 +29,14 @@ _WORTH_S = 5.0
 """Work of a row from which one more process joins it: to start one takes some seconds, too."""
 
 
+class SharedWork(Protocol):
+    """Executor of the jobs that are scored before others are timed."""
+
+    def outcomes(self, jobs: Mapping[PlannedRow, Sequence[Job]]) -> Generator[Outcome]:
+        """Yield an outcome for each job, as they come."""
+        ...
+
+
 class Local:
     """Executor of a run's jobs on this machine.
 
@@ -36,12 +44,16 @@ class Local:
         bench: what the rows share.
         progress: observer of the run.
         costs: sums of the times.
+        shared: executor of the jobs that are scored first; None scores them side by side here.
     """
 
-    def __init__(self, bench: Workbench, progress: Progress, costs: Costs) -> None:
+    def __init__(
+        self, bench: Workbench, progress: Progress, costs: Costs, shared: SharedWork | None = None
+    ) -> None:
         self._bench = bench
         self._progress = progress
         self._costs = costs
+        self._shared = shared or _SideBySide(bench, progress, costs)
 
     def outcomes(self, jobs: Mapping[PlannedRow, Sequence[Job]]) -> Generator[Outcome]:
         """Yield an outcome for each job, as they come, until the plan's budget is spent.
@@ -53,8 +65,7 @@ class Local:
             UsageError: a frame cannot be read.
         """
         failed = set()
-        shared = _SideBySide(self._bench, self._progress, self._costs)
-        for outcome in shared.outcomes(scored_first(self._bench, jobs)):
+        for outcome in self._shared.outcomes(scored_first(self._bench, jobs)):
             if outcome.measurement.status is not Status.OK:
                 failed.add(outcome.measurement.cell)
             yield outcome

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from denoisebench import protocol
+from denoisebench import plugins, protocol
 from denoisebench.cells import LARGEST_SIGMA, MOST_SEEDS, NOISY_CONTROL, Cell, Level, told_to
 from denoisebench.datasets import catalogue
 from denoisebench.datasets.base import spread
@@ -40,6 +40,9 @@ DEFAULT_SIGMAS = (15.0, 25.0, 50.0)
 
 DEFAULT_TIMED = 3
 """Number of frames on which methods are timed where frames are scored side by side."""
+
+_SCHEDULER = re.compile(r"(tcp|tls)://.+:[0-9]+|local:[1-9][0-9]{0,2}|.+\.toml")
+"""Form of ``--scheduler``."""
 
 _CORES_TO_SHARE = 4
 """Number of cores from which frames are scored side by side unless the user says otherwise."""
@@ -74,6 +77,8 @@ class RunOptions:
             where there are fewer than four. Times are always taken alone, afterwards.
         timed_frames: number of frames, spread evenly, on which methods are timed; None takes
             `DEFAULT_TIMED` of many frames that are scored side by side, else all; 0 times none.
+        scheduler: cluster on which frames are scored, see `running.dask_link`; None scores them
+            here.
         plugins: Python files with further methods.
         torch: expressions that name networks of the user's, see `torch_model.read_model`.
         checkpoints: files of these networks' weights, in the same order; empty for none.
@@ -107,6 +112,7 @@ class RunOptions:
     threads: int | None = None
     jobs: int | None = None
     timed_frames: int | None = None
+    scheduler: str | None = None
     plugins: tuple[Path, ...] = ()
     torch: tuple[str, ...] = ()
     checkpoints: tuple[Path, ...] = ()
@@ -154,6 +160,7 @@ class FurtherOptions(TypedDict, total=False):
         threads: for every library; None is the number of cores.
         jobs: processes that score side by side; None is one a physical core.
         timed_frames: number of frames on which methods are timed, each alone.
+        scheduler: cluster on which frames are scored, see docs/many-machines.md.
         torch: networks of yours, ``FILE.py:CLASS``, see docs/your-model.md.
         checkpoints: files of their weights, one for each.
         weights: files in place of the public weights of methods, each ``METHOD=FILE``.
@@ -177,6 +184,7 @@ class FurtherOptions(TypedDict, total=False):
     threads: int | None
     jobs: int | None
     timed_frames: int | None
+    scheduler: str | None
     torch: str | Sequence[str]
     checkpoints: str | Path | Sequence[str | Path]
     weights: str | Sequence[str]
@@ -243,7 +251,8 @@ class Plan:
 
     def is_shared(self, row: PlannedRow) -> bool:
         """Return True if a row's frames are scored beside others; no other device is shared."""
-        return row.device == "cpu" and len(self.timed) < len(self.frames)
+        is_partly_timed = len(self.timed) < len(self.frames)
+        return row.device == "cpu" and (is_partly_timed or self.options.scheduler is not None)
 
     def is_timed(self, row: PlannedRow, frame: Frame) -> bool:
         """Return True if a row is timed on a frame."""
@@ -295,7 +304,7 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         UsageError: something that the options name does not exist or cannot be used.
     """
     _check_numbers(options)
-    _check_machine(options.machine)
+    _check_names(options)
     registry.load_files(options.plugins, options.timeout)
     registry.use_weights(options.weights)
     _check_plugins(options)
@@ -417,15 +426,32 @@ def _default_jobs() -> int:
 def _timed(options: RunOptions, frames: list[Frame], jobs: int) -> frozenset[str]:
     """Return the ids of the frames on which methods are timed."""
     count = options.timed_frames
+    if count is None and options.scheduler is not None:
+        count = 0
     if count is None and jobs > 1 and len(frames) > 2 * DEFAULT_TIMED:
         count = DEFAULT_TIMED
     return frozenset(frame.id for frame in spread(frames, count))
 
 
-def _check_machine(name: str | None) -> None:
-    """Raise UsageError if the machine's name is none that a table can show."""
+def _check_names(options: RunOptions) -> None:
+    """Raise UsageError if a table cannot show the machine's name, or there is no such cluster."""
+    _check_scheduler(options.scheduler)
+    name = options.machine
     if name is not None and not (isinstance(name, str) and name.strip() and name.isprintable()):
         raise UsageError(f"machine is {name!r}: give a name of printable characters")
+
+
+def _check_scheduler(scheduler: str | None) -> None:
+    """Raise UsageError if a scheduler is none that can be asked for, or Dask is not installed."""
+    if scheduler is None:
+        return
+    if not _SCHEDULER.fullmatch(scheduler):
+        raise UsageError(
+            f"--scheduler {scheduler}: give tcp://HOST:PORT, local:N or the name of a TOML file"
+        )
+    needed = "dask_jobqueue" if scheduler.endswith(".toml") else "distributed"
+    if plugins.lacking([needed]):
+        raise UsageError("--scheduler needs Dask: pip install 'denoisebench[cluster]'")
 
 
 def _levels(options: RunOptions, dataset: Dataset, observation: Observation) -> list[Level]:

@@ -12,6 +12,7 @@ from denoisebench import protocol
 from denoisebench.errors import UsageError
 from denoisebench.files import held, make_folder, set_aside
 from denoisebench.machine import environment
+from denoisebench.running.identity import Identities
 from denoisebench.store.crops import CROPS_FOLDER
 from denoisebench.store.manifest import (
     MANIFEST_FILE,
@@ -112,6 +113,8 @@ class RunFolder:
     def _check_same_run(self, manifest: RunManifest) -> None:
         """Raise UsageError unless the plan can continue the stored run."""
         plan = self._plan
+        if manifest.parts:
+            self._refuse("holds runs that were merged")
         before = manifest.dataset.name, manifest.dataset.split
         if before != (plan.dataset.name, plan.options.split):
             self._refuse(f"holds a run on {' '.join(before)}")
@@ -148,7 +151,7 @@ def _manifest(
     behind = [(*row.method.card.requires, *row.method.card.uses) for row in plan.rows]
     behind += [metric.requires for metric in plan.metrics]
     modules = {"numpy", "cv2"}.union(*behind)
-    observation = plan.observation
+    observation, identities = plan.observation, Identities(plan)
     return RunManifest(
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         command=plan.options.command,
@@ -159,7 +162,7 @@ def _manifest(
         noise=NoiseRecord(observation.noise, observation.words, observation.telling),
         levels=tuple(plan.levels),
         dataset=_dataset(plan),
-        rows=tuple(map(_row, plan.rows)),
+        rows=tuple(_row(row, identities) for row in plan.rows),
         metrics=tuple(MetricRecord(**metric.description) for metric in plan.metrics),
         environment=EnvironmentRecord(**environment.describe(modules, plan.options.machine)),
         state=state,
@@ -185,7 +188,7 @@ def _note(card: Card) -> str:
     return card.note
 
 
-def _row(row: PlannedRow) -> Row:
+def _row(row: PlannedRow, identities: Identities) -> Row:
     """Describe a method on a device."""
     card = row.method.card
     return Row(
@@ -201,4 +204,5 @@ def _row(row: PlannedRow) -> Row:
         parameters=row.method.parameters,
         asked_by_name=row.asked_by_name,
         problem=card.problem,
+        identity=identities.of_method(row.method),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from denoisebench.cells import Measurement
+    from denoisebench.running.cluster import Cluster
     from denoisebench.running.plan import Plan
     from denoisebench.running.progress import Progress
     from denoisebench.running.row_run import Outcome, WorkerSession
@@ -53,8 +54,9 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
         twice = sum(job.timed for part in scored_first(bench, jobs).values() for job in part)
         progress.begin(plan.size, plan.size - sum(map(len, jobs.values())), twice)
         sessions = _Sessions(folder.store)
+        shared = None if plan.options.scheduler is None else _cluster(bench, progress, costs)
         left = {job.cell: job for part in jobs.values() for job in part}
-        with closing(Local(bench, progress, costs).outcomes(jobs)) as outcomes:
+        with closing(Local(bench, progress, costs, shared).outcomes(jobs)) as outcomes:
             for outcome in outcomes:
                 measurement = sessions.numbered(outcome)
                 write_crops(folder.path, outcome.crops)
@@ -65,6 +67,13 @@ def carry_out(plan: Plan, folder: RunFolder, progress: Progress) -> Costs:
                 progress.cell(measurement)
         costs.left = len(left)
     return costs
+
+
+def _cluster(bench: Workbench, progress: Progress, costs: Costs) -> Cluster:
+    """Return the executor on a cluster; without one, Dask is not needed."""
+    from denoisebench.running.cluster import Cluster
+
+    return Cluster(bench, progress, costs)
 
 
 class _Sessions:

@@ -45,6 +45,8 @@ class Row:
         parameters: all parameters with their values.
         asked_by_name: False if only a pattern such as ``all`` names it.
         problem: one line on the error if its plugin could not be imported; else None.
+        identity: digest of its part of the quality keys: parameters, code, libraries and weights;
+            empty in older runs.
 
     Examples:
         >>> Row("bm3d", "bm3d", "BM3D", "cpu", "patch").label(Level(25.0))
@@ -63,6 +65,7 @@ class Row:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     asked_by_name: bool = False
     problem: str | None = None
+    identity: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -168,6 +171,30 @@ class EnvironmentRecord:
 
 
 @dataclass(frozen=True)
+class PartRecord:
+    """Run that was merged with others; fields that are not listed are those of `RunManifest`.
+
+    Attributes:
+        seal: the seal of its store, which identifies its measurements.
+        cells: number of its measured cells.
+        doubled: number of them that an earlier part has, too.
+        untimed: number of them whose times and memory were left out, since they were measured
+            under other conditions than those of the merged run.
+        parts: the parts of which it was merged itself.
+    """
+
+    command: str
+    environment: EnvironmentRecord
+    threads: int
+    written: str | None
+    seal: str
+    cells: int
+    doubled: int = 0
+    untimed: int = 0
+    parts: tuple[PartRecord, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunManifest:
     """Description of a run: methods, data, noise, protocol, machine and state.
 
@@ -190,6 +217,8 @@ class RunManifest:
         left_out: sentences on methods that were left out though their readers may miss them.
         seal: the seal of the store, see `store.rows`; None until the run is complete, and in runs
             of older versions.
+        parts: the runs of which it was merged; empty for a run that was measured as one. Machine,
+            threads and rules of timing are then those of its times.
     """
 
     command: str
@@ -209,6 +238,7 @@ class RunManifest:
     costs: Mapping[str, float] | None = None
     left_out: tuple[str, ...] = ()
     seal: str | None = None
+    parts: tuple[PartRecord, ...] = ()
 
     @property
     def seeds(self) -> int:

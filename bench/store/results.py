@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from denoisebench.store.texts import shown_manifest, shown_measurements
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement, Score
@@ -199,21 +200,35 @@ class Results:
         ]
 
 
+@contextmanager
+def opened_run(folder: Path) -> Iterator[tuple[RunManifest, Store]]:
+    """Open the run in a folder for reading, complete or not; the store fits its seal.
+
+    Raises:
+        UsageError: the folder holds no run, or a damaged one.
+    """
+    manifest = read_manifest(folder)
+    with Store(folder / STORE, read_only=True) as store:
+        if manifest.seal not in (None, store.seal):
+            raise DamagedStoreError(
+                folder / STORE, f"it does not match its seal in {MANIFEST_FILE}"
+            )
+        yield manifest, store
+
+
 def load_run(folder: Path) -> Results:
     """Read the run in a folder, complete or not.
 
     Raises:
         UsageError: the folder holds no run, or a damaged one.
     """
-    manifest = shown_manifest(read_manifest(folder))
-    with Store(folder / STORE, read_only=True) as store:
-        if manifest.seal not in (None, store.seal):
-            raise DamagedStoreError(
-                folder / STORE, f"it does not match its seal in {MANIFEST_FILE}"
-            )
+    with opened_run(folder) as (manifest, store):
         measurements = shown_measurements(store.measurements())
         remarks = {session: plain(text) for session, text in store.method_remarks().items()}
-        return Results(manifest, measurements, store.reference_ns(), store.shifts(), remarks)
+        shifts = store.shifts()
+        return Results(
+            shown_manifest(manifest), measurements, store.reference_ns(), shifts, remarks
+        )
 
 
 def load_finished(folder: Path) -> Results:
@@ -235,11 +250,12 @@ def finished(folder: Path, results: Results) -> Results:
     Raises:
         UsageError: the run is not complete.
     """
-    if results.manifest.state != "complete":
-        raise UsageError(
-            f"{folder} is unfinished: {results.progress} cells are measured; "
-            f"to go on: {results.manifest.command}"
-        )
+    manifest = results.manifest
+    if manifest.state != "complete":
+        way = f"to go on: {manifest.command}"
+        if manifest.parts:
+            way = "merge it with runs that have the others"
+        raise UsageError(f"{folder} is unfinished: {results.progress} cells are measured; {way}")
     return results
 
 

@@ -359,12 +359,7 @@ class Store:
         Raises:
             UsageError: the file cannot be written.
         """
-        row = vars(measurement) | vars(measurement.cell)
-        row |= {name: json.dumps(row[name]) for name in _SAMPLES}
-        row["scores"] = json.dumps({name: vars(s) for name, s in measurement.scores.items()})
-        # An exception may quote the name of a file that is no text.
-        row["reason"] = measurement.reason.encode(errors="backslashreplace").decode()
-        self.enter({"measurements": [row]})
+        self.enter({"measurements": [measurement_row(measurement)]})
 
     def measurements(self) -> dict[Cell, Measurement]:
         """Return all measurements by cell.
@@ -412,6 +407,16 @@ class Store:
 def _code(error: sqlite3.Error) -> int:
     """Return SQLite's extended code of an error; those of Python's own making have none."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+
+
+def measurement_row(measurement: Measurement) -> dict[str, Any]:
+    """Return a measurement as a row of the table, by column."""
+    row = vars(measurement) | vars(measurement.cell)
+    row |= {name: json.dumps(row[name]) for name in _SAMPLES}
+    row["scores"] = json.dumps({name: vars(s) for name, s in measurement.scores.items()})
+    # An exception may quote the name of a file that is no text.
+    row["reason"] = measurement.reason.encode(errors="backslashreplace").decode()
+    return row
 
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:

@@ -160,7 +160,7 @@ def _table1_row(
     means, notes = _means(results, level, ok, defined)
     return identity | {
         **means,
-        "note": "; ".join(filter(None, [lack, *_process_notes(results, ok), *notes])),
+        "note": "; ".join(filter(None, [lack, *_process_notes(results, level, ok), *notes])),
         "psnr_std": _deviation([m.psnr for m in ok if m.psnr is not None]),
         "psnr_gain": _gain(results, ok),
         **_times([m for m in ok if m.call_ns]),
@@ -312,9 +312,19 @@ def _process_figures(
     }
 
 
-def _process_notes(results: Results, ok: Sequence[Measurement]) -> list[str]:
+def _process_notes(results: Results, level: Level, ok: Sequence[Measurement]) -> list[str]:
     """Return notes on the processes that measured; some may be empty."""
-    return [_time_note(ok), _shift_note(results, ok), *results.remarked(ok)]
+    notes = [_untimed_note(results, level, ok), _time_note(ok), _shift_note(results, ok)]
+    return [*notes, *results.remarked(ok)]
+
+
+def _untimed_note(results: Results, level: Level, ok: Sequence[Measurement]) -> str:
+    """Say so if a method was timed on fewer frames than others; else return ''."""
+    frames = results.frames(level)
+    timed = {m.cell.frame for m in ok if m.call_ns}
+    if timed == results.timed_frames.intersection(frames):
+        return ""
+    return f"timed on {len(timed)} of {len(frames)} frames" if timed else "not timed"
 
 
 def _time_note(ok: Sequence[Measurement]) -> str:

@@ -40,9 +40,10 @@ def plots(run: Summary) -> Iterator[Plot]:
         rows = [row for row in run.competing if row.level == number]
         scored = [row for row in rows if row.has_finite_psnr]
         timed = [row for row in scored if row.ms_per_megapixel]
-        remark = _not_shown(run, rows)
+        remark = _sentence(_without_mean(run, rows))
         if len(timed) > 1:
-            yield replace(_frontier(run, number, timed), remark=remark)
+            lacking = [*_without_mean(run, rows), *_untimed(run, scored)]
+            yield replace(_frontier(run, number, timed), remark=_sentence(lacking))
         if any(len(row.psnr_by_frame) > 1 for row in scored):
             yield replace(row_plots.frames(run, number, scored), remark=remark)
         compared = [line for line in run.differences if line.level == number]
@@ -53,12 +54,14 @@ def plots(run: Summary) -> Iterator[Plot]:
     for ranks in run.ranks:
         yield row_plots.ranks(run, ranks)
     if lines := _lines(run):
-        yield replace(_course(run, lines), remark=_not_shown(run, run.competing))
+        remark = _sentence(_without_mean(run, run.competing))
+        yield replace(_course(run, lines), remark=remark)
     if costly := [c for c in costs(run) if c.ms_per_frame and c.method not in run.controls]:
-        yield row_plots.times(run, costly)
+        remark = _sentence(_untimed(run, run.competing))
+        yield replace(row_plots.times(run, costly), remark=remark)
 
 
-def _not_shown(run: Summary, rows: Sequence[RowSummary]) -> str:
+def _without_mean(run: Summary, rows: Sequence[RowSummary]) -> list[str]:
     """Name the rows that have frames but no mean on an axis, each with the reason."""
     total = len(run.dataset.frames)
     reasons = []
@@ -66,7 +69,15 @@ def _not_shown(run: Summary, rows: Sequence[RowSummary]) -> str:
         if row.frames and not row.has_finite_psnr:
             why = "infinite" if row.is_complete else f"{row.frames} of {total} frames"
             reasons.append(f"{run.titles[row.method]} ({why}, {run.levels[row.level].label})")
-    return _sentence(reasons)
+    return reasons
+
+
+def _untimed(run: Summary, rows: Sequence[RowSummary]) -> list[str]:
+    """Name the methods that have all frames at a level of noise, but no time."""
+    lacking = [row for row in rows if row.is_complete and row.ms_per_frame is None]
+    return [
+        f"{run.titles[row.method]} on {DEVICE_NAMES[row.device]} (not timed)" for row in lacking
+    ]
 
 
 def _sentence(reasons: Sequence[str]) -> str:
