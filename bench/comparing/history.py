@@ -348,8 +348,9 @@ def _relative_times(results: Results, reference_ns: float) -> dict[str, float]:
     """Return each row's time over the reference's: the geometric mean over cells, if all are ok."""
     found = {}
     for row in results.rows:
-        times = [median(m.call_ns) for m in results.measured(row) if m.status is Status.OK]
-        if times and len(times) == len(results.cells(row)):
+        ns = results.columns.times("call_ns").ns[results.places(row)]
+        times = ns[~np.isnan(ns)].tolist()
+        if times and len(times) == results.planned(row):
             found[row.label()] = math.exp(fmean(map(math.log, times))) / reference_ns
     return found
 

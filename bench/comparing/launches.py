@@ -210,7 +210,7 @@ def launch_times(pairs: Iterable[Pair], row: RowKey) -> np.ndarray:
 def _time(results: Results, row: RowKey) -> float | None:
     """Return a row's time in one launch, in ns; None if a cell has none."""
     measured = [m for m in results.measurements.values() if (m.cell.method, m.cell.device) == row]
-    if not measured or any(m.status is not Status.OK for m in measured):
+    if not measured or any(m.status is not Status.OK or not m.call_ns for m in measured):
         return None
     return float(np.exp(fmean(np.log(median(m.call_ns)) for m in measured)))
 
