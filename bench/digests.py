@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from importlib.machinery import ModuleSpec
 
-__all__ = ["code_digest", "modules_behind", "value_digest"]
+__all__ = ["code_digest", "modules_behind", "value_digest", "value_text"]
 
 # Every plugin imports these modules, and no result depends on them. The package itself names all of
 # the harness: what a plugin takes from it is followed by its own name.
@@ -40,8 +40,20 @@ def value_digest(*parts: Any) -> str:
         >>> len(value_digest({"sigma": 25.0}))
         16
     """
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(value_text(*parts).encode()).hexdigest()[:16]
+
+
+def value_text(*parts: Any) -> str:
+    """Write the values of which `value_digest` takes the digest as one text.
+
+    Examples:
+        >>> value_text("a", {"sigma": 25.0})
+        '["a", {"sigma": 25.0}]'
+    """
+    return _encode(parts)
+
+
+_encode = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 def code_digest(module: str, path: Path, folder: Path | None = None) -> str:

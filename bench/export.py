@@ -145,8 +145,8 @@ def pytest_benchmark(results: Results) -> dict[str, str]:
 def _benchmarks(results: Results) -> Iterator[dict[str, Any]]:
     """Yield the entries of a pytest-benchmark file."""
     for row in results.rows:
-        measured = [m for m in results.measured(row) if m.status is Status.OK and m.call_ns]
-        for level in dict.fromkeys(m.cell.level for m in measured):
+        measured = [m for m in results.measured(row) if m.status is Status.OK]
+        for level in dict.fromkeys(m.cell.level for m in measured if m.call_ns):
             if not results.is_complete(row, level):
                 continue
             cells = [m for m in measured if m.cell.level == level]

@@ -97,8 +97,7 @@ class Run:
 
     def failures(self) -> pd.DataFrame:
         """Tabulate the cells that failed: method, device, frame, sigma, status and reason."""
-        failed = {m.cell for m in self.results.failures()}
-        only = {cell: m for cell, m in self.results.measurements.items() if cell in failed}
+        only = {m.cell: m for m in self.results.failures()}
         columns = ["method", "device", "frame", "sigma", "status", "reason"]
         return frames_table(replace(self.results, measurements=only))[columns]
 

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import ArrayLike
 
 LEVEL = 0.95
@@ -28,7 +26,7 @@ LEVEL = 0.95
 _RESAMPLES = 9999
 _SEED = 20200
 _BLOCK = 1_000_000  # draws at a time, which bounds memory
-_MOST_KEPT = 2000  # values whose draws are kept for the next interval; 40 MB
+_MOST_DRAWN = 2000  # values that are resampled; their draws are kept, 40 MB
 _ALIKE = 1e-9  # scores that differ by less differ by rounding
 
 
@@ -129,7 +127,8 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     The interval is bias-corrected and accelerated (Efron 1987, "Better bootstrap confidence
     intervals"); frames are drawn with replacement. With few frames it is somewhat too narrow: of
     95 % intervals over 20 normal differences 93 % hold the mean, over 6 frames 87 %. For one frame
-    the interval is its difference.
+    the interval is its difference. Over thousands of frames its limits are computed without
+    resampling: DiCiccio & Efron 1992, "More accurate confidence intervals in exponential families".
 
     Args:
         differences: (frames,), as `paired_differences` gives them.
@@ -149,6 +148,8 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     mean = float(np.mean(values))
     if np.ptp(values) < _ALIKE:  # or one frame: there is nothing to resample
         return Interval(mean, mean, mean)
+    if len(values) > _MOST_DRAWN:
+        return _approximate(values, mean, level)
     from scipy import stats
 
     drawn: Any = SimpleNamespace(bootstrap_distribution=_resampled_means(values))
@@ -163,30 +164,42 @@ def mean_interval(differences: ArrayLike, level: float = LEVEL) -> Interval:
     return Interval(mean, float(found.low), float(found.high))
 
 
+def _approximate(values: np.ndarray, mean: float, level: float) -> Interval:
+    """Return the interval to which the bootstrap's tends as resamples and values grow in number.
+
+    For a mean, the bias correction equals the acceleration, a sixth of the mean's skewness.
+    """
+    from scipy import stats
+
+    away = values - mean
+    squares = np.sum(away**2)
+    acceleration = np.sum(away**3) / (6 * squares**1.5)
+    z = acceleration + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    low, high = mean + np.sqrt(squares) / len(values) * z / (1 - acceleration * z) ** 2
+    return Interval(mean, float(low), float(high))
+
+
 def _resampled_means(values: np.ndarray) -> np.ndarray:
     """Return the means of resamples, (resamples,): the same draws for all values of one length."""
-    count = len(values)
-    blocks = _kept_draws(count) if count <= _MOST_KEPT else _draws(count)
-    return np.concatenate([block.astype(float) @ values for block in blocks]) / count
+    blocks = _draws(len(values))
+    return np.concatenate([block.astype(float) @ values for block in blocks]) / len(values)
 
 
 @lru_cache(maxsize=4)
-def _kept_draws(count: int) -> list[np.ndarray]:
-    return list(_draws(count))
-
-
-def _draws(count: int) -> Iterator[np.ndarray]:
-    """Yield blocks of counts: how often each value is in a resample, uint16 (resamples, count).
+def _draws(count: int) -> list[np.ndarray]:
+    """Return blocks of counts: how often each value is in a resample, uint16 (resamples, count).
 
     A mean is then a product with the values: a table asks for hundreds, over the same frames.
     """
     rng = np.random.default_rng(_SEED)
     most = max(1, _BLOCK // count)
+    blocks = []
     for first in range(0, _RESAMPLES, most):
         rows = min(most, _RESAMPLES - first)
         places = rng.integers(0, count, (rows, count)) + count * np.arange(rows)[:, np.newaxis]
         found = np.bincount(places.ravel(), minlength=rows * count)
-        yield found.reshape(rows, count).astype(np.uint16)
+        blocks.append(found.reshape(rows, count).astype(np.uint16))
+    return blocks
 
 
 def _unbounded(values: np.ndarray) -> Interval:

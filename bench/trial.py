@@ -52,7 +52,7 @@ class Trial:
     @property
     def shift(self) -> float | None:
         """Shift of the estimates against the clean frame in pixels; None if it cannot be told."""
-        found = self.results.shift(self.results.measurements.values())
+        found = self.results.shift(m.session for m in self.results.measurements.values())
         return None if found is None else math.hypot(*found)
 
     def not_worse_than(self, run: str | Path, psnr: float = 0.02) -> None:

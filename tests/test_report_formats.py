@@ -28,8 +28,9 @@ from denoisebench.columns import TEXT_COLUMNS
 from denoisebench.reporting.figures.plots import pareto
 from denoisebench.reporting.latex import escape_latex
 from denoisebench.store import crops as pictures
+from denoisebench.store.measurements import Measurements
 from denoisebench.store.results import load_run
-from denoisebench.store.texts import shown_manifest, shown_measurements
+from denoisebench.store.texts import shown_manifest
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -239,7 +240,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = replace(
         run,
         manifest=shown_manifest(replace(run.manifest, command=f"bench run {HIDDEN}")),
-        measurements=shown_measurements(run.measurements),
+        measurements=Measurements.of(run.measurements.values()).shown(),
     )
     out = tmp_path_factory.mktemp("hostile")
     write_reports({f"run{HIDDEN}": (out, run)}, out, ALL.split(","))

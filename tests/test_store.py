@@ -22,7 +22,8 @@ from denoisebench.errors import UsageError
 from denoisebench.store.manifest import read_manifest
 from denoisebench.store.mending import mend
 from denoisebench.store.results import load_run
-from denoisebench.store.sqlite import STORE, DamagedStoreError, Store
+from denoisebench.store.rows import DamagedStoreError
+from denoisebench.store.sqlite import STORE, Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -67,7 +67,7 @@ def report_command(
     html   report.html, one page that needs no network
     md     table1.md, and report.md with its figures in plots
     latex  table1.tex, a booktabs table
-    csv    table1.csv and frames.csv
+    csv    table1.csv and frames.csv; with the extra `parquet`, frames.parquet
     json   report.json, as `bench schema` describes it
 
     The Markdown tables are also printed. A method that lacks frames, in an interrupted run or

@@ -349,9 +349,10 @@ def _relative_times(results: Results, reference_ns: float) -> dict[str, float]:
     """Return each row's time over the reference's: the geometric mean over the cells to time."""
     found = {}
     for row in results.rows:
-        cells = [cell for cell in results.cells(row) if cell.frame in results.timed_frames]
-        times = [median(m.call_ns) for m in results.measured(row) if m.call_ns]
-        if times and len(times) == len(cells):
+        ns = results.columns.times("call_ns").ns[results.places(row)]
+        times = ns[~np.isnan(ns)].tolist()
+        to_time = results.planned(row) * len(results.timed_frames) // len(results.frames())
+        if times and len(times) == to_time:
             found[row.label()] = math.exp(fmean(map(math.log, times))) / reference_ns
     return found
 

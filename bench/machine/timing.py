@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
-from statistics import median, quantiles
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -152,22 +151,29 @@ def _wants_more(samples: Sequence[int], rules: TimingRules) -> bool:
     return len(samples) < rules.max_rounds and sum(samples) < rules.budget_s * 1e9
 
 
-def is_noisy(samples: Sequence[float]) -> bool:
-    """Return True if the samples scatter: their interquartile range exceeds a tenth of the median.
+FEWEST_JUDGED = 4
+"""Fewest samples of a cell that can show that they scatter."""
+
+
+def scatter(samples: np.ndarray) -> np.ndarray:
+    """Find the cells whose samples scatter: the interquartile range exceeds a tenth of the median.
 
     Args:
-        samples: times in any unit; fewer than 4 are too few to judge, and give False.
+        samples: times in any unit, (cells, rounds); fewer than `FEWEST_JUDGED` give False.
+
+    Returns:
+        bool (cells,).
 
     Examples:
-        >>> is_noisy([100, 101, 99, 100, 102])
-        False
-        >>> is_noisy([100, 150, 80, 100, 130])
-        True
+        >>> scatter(np.array([[100, 101, 99, 100, 102], [100, 150, 80, 100, 130]])).tolist()
+        [False, True]
     """
-    if len(samples) < 4:
-        return False
-    lower, _, upper = quantiles(samples, n=4)
-    return upper - lower > _NOISY_IQR * median(samples)
+    cells, rounds = samples.shape
+    if rounds < FEWEST_JUDGED:
+        return np.zeros(cells, bool)
+    lower, middle, upper = np.quantile(samples, (0.25, 0.5, 0.75), axis=1, method="weibull")
+    found: np.ndarray = upper - lower > _NOISY_IQR * middle
+    return found
 
 
 def reference_times() -> tuple[int, ...]:

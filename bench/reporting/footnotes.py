@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from denoisebench.cells import Status
+import numpy as np
+
 from denoisebench.reporting.formatting import counted
 from denoisebench.store.manifest import BUSY_PERCENT
 
@@ -73,8 +74,8 @@ def _means(results: Results) -> str:
 
 def _timed(results: Results) -> str:
     """Say on which frames methods were timed, where others were scored alone; '' for all."""
-    scored = {m.cell.frame for m in results.measurements.values() if m.status is Status.OK}
-    if scored <= results.timed_frames:
+    columns = results.columns
+    if set(columns.texts("frame", np.flatnonzero(columns.ok))) <= results.timed_frames:
         return ""
     if not results.timed_frames:
         return " No method was timed."
@@ -90,8 +91,9 @@ def _told(results: Results) -> list[str]:
     if any(level.told is not None for level in results.levels):
         return ["told is the sigma that was given to methods that need one"]
     telling = results.manifest.noise.telling
-    given = [m.sigma_given for m in results.measurements.values() if m.sigma_given is not None]
-    return [f"{telling}, {min(given):.1f} to {max(given):.1f}"] if telling and given else []
+    given = results.columns.numbers("sigma_given")
+    given = given[~np.isnan(given)]
+    return [f"{telling}, {given.min():.1f} to {given.max():.1f}"] if telling and len(given) else []
 
 
 def _units(results: Results, figures: Collection[str]) -> list[str]:

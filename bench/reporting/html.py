@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
@@ -17,7 +18,7 @@ from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.footnotes import parts
 from denoisebench.reporting.summary import costs
-from denoisebench.reporting.viewer import extremes, leaders, viewer
+from denoisebench.reporting.viewer import extremes, leaders, notable_frames, viewer
 from denoisebench.text import one_line
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 
     from denoisebench.reporting.contents import Contents
     from denoisebench.reporting.differences import Difference
-    from denoisebench.reporting.summary import Failure
+    from denoisebench.reporting.summary import Failure, Summary
     from denoisebench.reporting.table import Column, Table
+    from denoisebench.store.manifest import FrameRecord
+
+MOST_LISTED = 200
+"""Most lines of a list of frames or failures: more than anybody reads. ``frames.csv`` has all."""
 
 _TICKS = 5
 """Approximate number of ticks on the axis of the differences."""
@@ -42,8 +47,13 @@ def table_html(table: Table) -> str:
 def page(runs: Iterable[Contents]) -> str:
     """Render the HTML page of one or more runs."""
     template = _environment().get_template("page.html")
+    several = list(runs)
+    sections = [
+        _section(run, f"run-{number}", run.name if len(several) > 1 else "")
+        for number, run in enumerate(several, 1)
+    ]
     return template.render(
-        runs=[_section(run, f"run-{number}") for number, run in enumerate(runs, 1)],
+        runs=sections,
         style=Markup(_asset("page.css")),
         script=Markup(_asset("page.js")),
         devices=formatting.DEVICE_NAMES,
@@ -79,12 +89,13 @@ def _asset(name: str) -> str:
     return (resources.files("denoisebench.reporting") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _section(run: Contents, id: str) -> dict[str, Any]:
+def _section(run: Contents, id: str, folder: str) -> dict[str, Any]:
     """Collect the values that the template needs for a run.
 
     Args:
         run: the run.
         id: the section's id on the page.
+        folder: folder beside the page with the run's other reports; empty for the page's own.
     """
     of = run.summary
     plots = {
@@ -106,11 +117,20 @@ def _section(run: Contents, id: str) -> dict[str, Any]:
         "forests": forests,
         "extremes": extremes(of),
         "failures": _grouped(of.failures),
+        "frames": _listed(of),
+        "most": MOST_LISTED,
+        "csv": f"{quote(folder)}/frames.csv" if folder else "frames.csv",
         "leaders": leaders(of),
         "viewer": viewer(run),
         "costs": costs(of),
         "parts": parts(run.results.manifest),
     }
+
+
+def _listed(summary: Summary) -> list[FrameRecord]:
+    """Return the frames to list, in the order of the run: of many, the worst and the best ones."""
+    kept = {frame.id for frame in notable_frames(summary)[:MOST_LISTED]}
+    return [frame for frame in summary.dataset.frames if frame.id in kept]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from denoisebench import statistics
 from denoisebench.cells import Status
 from denoisebench.reporting.table import at_level, head
 from denoisebench.store.scores import is_partly_infinite
-from denoisebench.store.tables import frames_table, table1
+from denoisebench.store.tables import table1
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -342,15 +342,14 @@ def _ranks(results: Results, differences: Differences) -> list[Ranks]:
 
 def _rows(results: Results, order: list[str]) -> list[RowSummary]:
     """Summarise each method, device and level, in the order of the methods."""
-    tidy, frames = table1(results), frames_table(results)
-    timed = frames.astype({"load_ms": float}).dropna(subset="load_ms")
-    loads = timed.groupby(["method", "device"])["load_ms"].median()
+    tidy = table1(results)
     found = [
-        _row(results, line, level, number, loads.get((line["method"], line["device"])))
+        _row(results, row, line, number)
         for number, level in enumerate(results.levels)
-        for _, line in tidy[at_level(tidy, level)].iterrows()
+        for row, (_, line) in zip(results.rows, tidy[at_level(tidy, level)].iterrows(), strict=True)
     ]
-    return sorted(found, key=lambda row: (order.index(row.method), row.device, row.level))
+    places = {method: place for place, method in enumerate(order)}
+    return sorted(found, key=lambda row: (places[row.method], row.device, row.level))
 
 
 _FIGURES = (
@@ -364,19 +363,17 @@ _FIGURES = (
 )
 
 
-def _row(
-    results: Results, line: pd.Series[Any], level: Level, number: int, load_ms: float | None
-) -> RowSummary:
+def _row(results: Results, row: Row, line: pd.Series[Any], number: int) -> RowSummary:
     """Summarise a line of `table1`.
 
     Args:
         results: the stored run.
+        row: the line's row.
         line: the line.
-        level: its noise level.
-        number: index of the level.
-        load_ms: median time to import and build the method, in milliseconds.
+        number: index of the noise level.
     """
     known = [metric for metric in results.metrics if not metric.unavailable]
+    loads = results.columns.numbers("load_ns")[results.places(row)]
     return RowSummary(
         method=line["method"],
         device=line["device"],
@@ -385,21 +382,25 @@ def _row(
         note=line["note"],
         frames=int(line["frames"]),
         scores={metric.name: digits(line.get(metric.column)) for metric in known},
-        load_ms=digits(load_ms),
-        psnr_by_frame=_by_frame(results, (line["method"], line["device"]), level),
+        load_ms=digits(_median(ns / 1e6 for ns in loads.tolist() if not math.isnan(ns))),
+        psnr_by_frame=_by_frame(results, row, results.levels[number]),
         **{name: digits(line[name]) for name in _FIGURES},
     )
 
 
-def _by_frame(results: Results, key: tuple[str, str], level: Level) -> dict[str, float]:
+def _by_frame(results: Results, row: Row, level: Level) -> dict[str, float]:
     """Return the mean PSNR over noise draws in dB, of the frames that were scored."""
-    row = next(row for row in results.rows if row.key == key)
-    found: dict[str, list[float]] = {}
-    for m in results.measured(row, level):
-        if m.status is Status.OK and m.psnr is not None:
-            found.setdefault(m.cell.frame, []).append(m.psnr)
-    means = {frame: digits(float(np.mean(values))) for frame, values in found.items()}
-    return {frame: mean for frame, mean in means.items() if mean is not None}
+    places = results.places(row, level)
+    psnr = results.columns.numbers("psnr")[places]
+    scored = results.columns.ok[places] & ~np.isnan(psnr)
+    numbers, frames = results.columns.codes("frame")
+    groups = numbers[places][scored]  # a frame's noise draws are neighbours
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    if not len(starts):
+        return {}
+    means = np.add.reduceat(psnr[scored], starts) / np.diff(starts, append=len(groups))
+    named = zip(groups[starts].tolist(), map(digits, means.tolist()), strict=True)
+    return {frames[number]: mean for number, mean in named if mean is not None}
 
 
 def _rounded(line: Difference) -> Difference:

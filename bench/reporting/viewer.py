@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +96,34 @@ class _Album:
 
 
 def _scenes(run: Contents, middle: int) -> list[tuple[int, FrameRecord]]:
-    """Return level and frame of all scenes, those to show first."""
-    mentions = [frame for line in extremes(run.summary) for frame in (line.worst, line.best)]
-    frames = list(run.results.manifest.dataset.frames)
-    frames.sort(key=lambda frame: -mentions.count(frame.id))
+    """Return level and frame of the scenes of which pictures may be kept, those to show first."""
+    names = _names(run.folder)
+    kept = [
+        frame
+        for frame in notable_frames(run.summary)
+        if names and not (frame.has_clean and _clean_name(run.folder, frame) not in names)
+    ]
     levels = sorted(range(len(run.results.levels)), key=lambda level: abs(level - middle))
-    return [(level, frame) for level in levels for frame in frames]
+    return [(level, frame) for level in levels for frame in kept]
+
+
+def _names(folder: Path) -> set[str]:
+    """Return the names of the files in the folder of crops; none if it cannot be listed."""
+    try:
+        return set(os.listdir(folder / crops.CROPS_FOLDER))
+    except OSError:
+        return set()
+
+
+def _clean_name(folder: Path, frame: FrameRecord) -> str:
+    """Return the name of the file of a clean frame's crop."""
+    return crops.clean_file(folder, frame.id).name
+
+
+def notable_frames(summary: Summary) -> list[FrameRecord]:
+    """List a run's frames, first those that most often are a method's worst or best frame."""
+    ends = Counter(frame for line in extremes(summary) for frame in (line.worst, line.best))
+    return sorted(summary.dataset.frames, key=lambda frame: -ends[frame.id])
 
 
 @dataclass(frozen=True)

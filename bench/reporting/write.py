@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisebench.errors import UsageError, unknown
-from denoisebench.files import make_folder, write_text
+from denoisebench.files import make_folder, replacing, write_text
 from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.figures.strip import write_strip
 from denoisebench.reporting.markdown import PLOTS, overview, render
 from denoisebench.reporting.table import full_table
-from denoisebench.store.tables import as_csv, frames_table, table1
+from denoisebench.store.parquet import copied_to_parquet
+from denoisebench.store.tables import as_csv, frames_tables, table1
 from denoisebench.text import as_json
 
 if TYPE_CHECKING:
@@ -122,9 +123,12 @@ def _write_latex(run: Contents, out: Path) -> None:
 
 
 def _write_csv(results: Results, out: Path) -> None:
-    """Write the tidy tables."""
-    write_text(out / "frames.csv", as_csv(frames_table(results)))
-    write_text(out / "table1.csv", as_csv(table1(results)))
+    """Write the tidy tables; the table of frames as Parquet, too, where pyarrow is installed."""
+    frames = copied_to_parquet(out / "frames.parquet", frames_tables(results))
+    for name, tables in (("frames.csv", frames), ("table1.csv", [table1(results)])):
+        with replacing(out / name) as file:
+            for lines in as_csv(tables):
+                file.write(lines.encode(errors="backslashreplace"))
 
 
 _Writer = Callable[[Sequence[Contents], Path], None]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.digests import value_digest
+from denoisebench.digests import value_digest, value_text
 from denoisebench.machine import environment
 
 if TYPE_CHECKING:
-    from denoisebench.cells import Cell
+    from collections.abc import Iterable, Iterator
+
+    from denoisebench.cells import Cell, Level
     from denoisebench.datasets import Frame
     from denoisebench.denoisers.registry import Method
     from denoisebench.running.plan import Plan, PlannedRow
@@ -30,21 +33,43 @@ class Identities:
         self._plan = plan
         self._quality: dict[str, dict[str, Any]] = {}
         self._machine = environment.machine_id(plan.options.machine)
+        self._scenes: dict[tuple[Level, ...], list[bytes]] = {}
 
     def of(self, row: PlannedRow, cell: Cell, frame: Frame) -> tuple[str, str]:
         """Return the quality key and the timing key of a cell, 16 hex digits each."""
-        quality = value_digest(
-            self._method(row.method),
-            row.device,
-            self._plan.protocol,
-            self._plan.dataset.name,
-            [frame.id, frame.digest, cell.sigma, cell.seed, *_further(cell, frame)],
+        [keys] = self._keys(row, _draws(frame, cell.level, [cell.seed]))
+        return keys
+
+    def of_row(self, row: PlannedRow) -> Iterator[tuple[str, str]]:
+        """Yield the keys of a row's cells, as `of`, in the order of `Plan.cells`."""
+        levels = tuple(self._plan.levels_of(row))
+        if levels not in self._scenes:
+            self._scenes[levels] = [
+                scene
+                for frame in self._plan.frames
+                for level in levels
+                for scene in _draws(frame, level, range(self._plan.options.seeds))
+            ]
+        return self._keys(row, self._scenes[levels])
+
+    def _keys(self, row: PlannedRow, scenes: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+        """Yield the keys of some cells of a row: digests as `value_digest` takes them.
+
+        All cells of a row begin their quality key alike, and end their timing key alike.
+        """
+        plan = self._plan
+        start = value_text(
+            self._method(row.method), row.device, plan.protocol, plan.dataset.name, None
         )
+        begun = sha256(start.removesuffix("null]").encode())
         cuda = environment.cuda_description() if row.device == "cuda" else {}
-        timing = value_digest(
-            quality, self._machine, cuda, self._plan.threads, asdict(self._plan.rules)
-        )
-        return quality, timing
+        end = value_text(None, self._machine, cuda, plan.threads, asdict(plan.rules))
+        timing = end.removeprefix("[null")
+        for scene in scenes:
+            whole = begun.copy()
+            whole.update(scene)
+            quality = whole.hexdigest()[:16]
+            yield quality, sha256(f'["{quality}"{timing}'.encode()).hexdigest()[:16]
 
     def of_method(self, method: Method) -> str:
         """Return the digest of a method's part of the quality key, 16 hex digits."""
@@ -66,7 +91,10 @@ class Identities:
         return self._quality[method.spec]
 
 
-def _further(cell: Cell, frame: Frame) -> list[Any]:
-    """Return the optional parts of the quality key: a forced sigma, a recorded noisy frame."""
-    told = [] if cell.told is None else [{"told": cell.told}]
-    return told + ([{"noisy": frame.noisy_digest}] if frame.noisy_digest else [])
+def _draws(frame: Frame, level: Level, seeds: Iterable[int]) -> Iterator[bytes]:
+    """Yield the end of the text behind a quality key: a noisy frame, and a forced sigma."""
+    told = [] if level.told is None else [{"told": level.told}]
+    noisy = [{"noisy": frame.noisy_digest}] if frame.noisy_digest else []
+    start = value_text(frame.id, frame.digest, level.sigma).removesuffix("]").encode()
+    end = value_text(None, *told, *noisy).removeprefix("[null").encode()
+    return (b"%b, %d%b]" % (start, seed, end) for seed in seeds)

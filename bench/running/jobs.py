@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from denoisebench.datasets import Frame
     from denoisebench.running.plan import Plan, PlannedRow
     from denoisebench.running.scoring import Scorer
+    from denoisebench.store.measurements import Measurements
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """Cell to measure, with the identities that its measurement will carry.
 
@@ -79,9 +80,7 @@ class Job:
         return self.known.scores
 
 
-def pending(
-    plan: Plan, measured: Mapping[Cell, Measurement], scorer: Scorer
-) -> dict[PlannedRow, list[Job]]:
+def pending(plan: Plan, measured: Measurements, scorer: Scorer) -> dict[PlannedRow, list[Job]]:
     """List the jobs of each row that are not done, or must be done again; cheap rows come first.
 
     Args:
@@ -90,24 +89,36 @@ def pending(
         scorer: the further metrics.
     """
     identities = Identities(plan)
+    whole = [*scorer.complete(measured).tolist(), False]  # at the place -1 is what is missing
+    quality, timing = ([*measured.column(name), ""] for name in ("quality_key", "timing_key"))
+    frames = [frame.id for frame in plan.frames]
 
     def jobs(row: PlannedRow) -> list[Job]:
-        """Return a job for each of the row's cells."""
-        return [
+        """Return the row's jobs; most cells of a long run are done, and have the same keys."""
+        forced, of_row = row.method.spec in plan.forced, (row.method.spec, row.device)
+        grid = measured.grid(of_row, frames, plan.levels_of(row), plan.options.seeds)
+        keys = zip(grid.ravel().tolist(), identities.of_row(row), strict=True)
+        left = {
+            number: (place, key)
+            for number, (place, key) in enumerate(keys)
+            if forced or not (whole[place] and quality[place] == key[0] and timing[place] == key[1])
+        }
+        cells = enumerate(plan.cells(row)) if left else ()
+        found = [
             Job(
                 cell,
                 frame,
-                *identities.of(row, cell, frame),
-                measured.get(cell),
+                *key,
+                measured.at(place) if place >= 0 else None,
                 plan.is_timed(row, frame),
             )
-            for cell, frame in plan.cells(row)
+            for number, (cell, frame) in cells
+            if number in left
+            for place, key in [left[number]]
         ]
+        return [job for job in found if forced or not job.is_done(scorer)]
 
-    return {
-        row: [j for j in jobs(row) if row.method.spec in plan.forced or not j.is_done(scorer)]
-        for row in sorted(plan.rows, key=_cost)
-    }
+    return {row: jobs(row) for row in sorted(plan.rows, key=_cost)}
 
 
 def _cost(row: PlannedRow) -> float:

@@ -258,10 +258,14 @@ class Plan:
         """Return True if a row is timed on a frame."""
         return not self.is_shared(row) or frame.id in self.timed
 
+    def levels_of(self, row: PlannedRow) -> list[Level]:
+        """List the noise levels that differ for a row; a blind method is told nothing."""
+        return told_to(row.method.card.blind, self.levels)
+
     def cells(self, row: PlannedRow) -> Iterator[tuple[Cell, Frame]]:
         """Yield a row's cells with their frames; cells of the same frame are neighbours."""
         for frame in self.frames:
-            for level in told_to(row.method.card.blind, self.levels):
+            for level in self.levels_of(row):
                 for seed in range(self.options.seeds):
                     yield level.cell(row.method.spec, row.device, frame.id, seed), frame
 
@@ -288,7 +292,8 @@ class Plan:
     @property
     def size(self) -> int:
         """Number of cells."""
-        return sum(1 for row in self.rows for _ in self.cells(row))
+        levels = sum(len(self.levels_of(row)) for row in self.rows)
+        return levels * len(self.frames) * self.options.seeds
 
 
 def make_plan(options: RunOptions) -> tuple[Plan, str]:

@@ -26,7 +26,8 @@ from denoisebench.store.manifest import (
     read_manifest,
 )
 from denoisebench.store.mending import mend
-from denoisebench.store.sqlite import STORE, STORE_FILES, DamagedStoreError, Store
+from denoisebench.store.rows import DamagedStoreError
+from denoisebench.store.sqlite import STORE, STORE_FILES, Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from denoisebench import plugins
 from denoisebench.cells import Score
 from denoisebench.metrics.registry import PROTOCOL
@@ -11,9 +13,8 @@ from denoisebench.metrics.registry import PROTOCOL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
-
     from denoisebench.metrics.registry import Metric
+    from denoisebench.store.measurements import Measurements
 
 
 class Scorer:
@@ -35,6 +36,14 @@ class Scorer:
             known: scores by metric.
         """
         return all(_holds(known, metric) for metric in self._metrics)
+
+    def complete(self, measured: Measurements) -> np.ndarray:
+        """Return True for each measurement that is ok and lacks no score, bool (cells,)."""
+        found = measured.ok.copy()
+        for metric in self._metrics:
+            reasons = measured.scores(metric.name, metric.key).reasons
+            found &= np.array([reason == "" for reason in reasons], bool)
+        return found
 
     def score(
         self, clean: np.ndarray, estimate: np.ndarray, known: Mapping[str, Score]

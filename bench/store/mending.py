@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.errors import UsageError
@@ -34,7 +35,7 @@ def mend(path: Path) -> Path | None:
     try:
         Store(scratch).close()
         intact = _intact(path)
-        if not intact["measurements"]:
+        if not intact["measurements"] and not intact["blocks"]:
             intact = _intact_behind(scratch, path)
         with Store(scratch) as store:
             store.enter(intact)
@@ -48,9 +49,13 @@ def mend(path: Path) -> Path | None:
 
 
 def _intact(path: Path) -> _Content:
-    """Read a damaged file's intact rows by table."""
+    """Read a damaged file's intact rows by table; of blocks, those with all columns."""
     with contextlib.closing(rows.connect(path, read_only=True)) as damaged:
-        return {table: rows.intact_rows(damaged, table) for table in rows.COLUMNS}
+        found = {table: rows.intact_rows(damaged, table) for table in rows.COLUMNS}
+    columns = Counter(row["block"] for row in found["blocks"])
+    whole = len(rows.COLUMNS["measurements"])
+    found["blocks"] = [row for row in found["blocks"] if columns[row["block"]] == whole]
+    return found
 
 
 def _intact_behind(new: Path, path: Path) -> _Content:

@@ -24,8 +24,9 @@ from denoisebench.store.crops import (
     read_crop,
 )
 from denoisebench.store.manifest import PartRecord
+from denoisebench.store.measurements import as_row
 from denoisebench.store.results import Results, opened_run
-from denoisebench.store.sqlite import STORE, Store, measurement_row
+from denoisebench.store.sqlite import STORE, Store
 from denoisebench.text import one_line
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def merge_runs(
     state = "complete" if whole else "interrupted"
     with filling(out, "merge") as folder:
         with Store(folder / STORE) as store:
-            rows = map(measurement_row, merge.measurements.values())
+            rows = map(as_row, merge.measurements.values())
             store.enter({"sessions": merge.sessions, "measurements": rows})
             seal = store.seal
         for part in parts:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from denoisebench.cells import Status, told_to
 from denoisebench.errors import UsageError, unknown
 from denoisebench.metrics.registry import PROTOCOL
 from denoisebench.parameters import matching
 from denoisebench.store.manifest import MANIFEST_FILE, read_manifest
-from denoisebench.store.sqlite import STORE, DamagedStoreError, Store
-from denoisebench.store.texts import shown_manifest, shown_measurements
+from denoisebench.store.measurements import Measurements, ScoreColumn
+from denoisebench.store.rows import DamagedStoreError
+from denoisebench.store.sqlite import STORE, Store
+from denoisebench.store.texts import shown_manifest
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from denoisebench.cells import Cell, Level, Measurement, Score
+    from denoisebench.cells import Cell, Level, Measurement
     from denoisebench.store.manifest import MetricRecord, Row, RunManifest
 
 
@@ -41,7 +44,7 @@ class Results:
     """
 
     manifest: RunManifest
-    measurements: dict[Cell, Measurement]
+    measurements: Mapping[Cell, Measurement]
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
     shifts: dict[int, tuple[float, float]] = field(default_factory=dict)
     remarks: dict[int, str] = field(default_factory=dict)
@@ -80,13 +83,14 @@ class Results:
     @property
     def progress(self) -> str:
         """The number of planned cells that are measured, as ``3 of 12``."""
-        measured = sum(len(self.measured(row)) for row in self.rows)
-        return f"{measured} of {sum(len(self.cells(row)) for row in self.rows)}"
+        measured = sum(len(self.places(row)) for row in self.rows)
+        return f"{measured} of {sum(self.planned(row) for row in self.rows)}"
 
     @cached_property
     def timed_frames(self) -> frozenset[str]:
         """Ids of the frames on which methods were timed."""
-        return frozenset(m.cell.frame for m in self.measurements.values() if m.call_ns)
+        timed = np.flatnonzero(self.columns.times("call_ns").rounds)
+        return frozenset(self.columns.texts("frame", timed).tolist())
 
     def showing(self, expressions: Iterable[str]) -> Results:
         """Return the run with only some metrics to show; PSNR, which orders methods, is among them.
@@ -110,7 +114,7 @@ class Results:
     @property
     def whole(self) -> Results:
         """The run with its means over all frames."""
-        return replace(self, common=None)
+        return self if self.common is None else replace(self, common=None)
 
     def on_common_frames(self) -> Results:
         """Return the run with its means over the frames that all rows have, level by level.
@@ -133,13 +137,29 @@ class Results:
 
     def complete_frames(self, row: Row, level: Level) -> list[str]:
         """List the ids of the frames of which a row has every noise draw at a noise level."""
-        draws = Counter(m.cell.frame for m in self.measured(row, level) if m.status is Status.OK)
-        return [frame for frame in self.frames(level) if draws[frame] == self.manifest.seeds]
+        key = (*row.key, level)
+        if key not in self._complete:
+            grid = self._level_grid(row, level)
+            ok = grid >= 0
+            ok[ok] = self.columns.ok[grid[ok]]
+            frames, whole = self.frames(level), np.flatnonzero(ok.all(axis=(1, 2)))
+            self._complete[key] = [frames[number] for number in whole.tolist()]
+        return self._complete[key]
+
+    @cached_property
+    def _complete(self) -> dict[tuple[str, str, Level], list[str]]:
+        """The lists that `complete_frames` returned: every figure of a table asks for them."""
+        return {}
 
     def is_complete(self, row: Row, level: Level) -> bool:
         """Return True if a row has all frames over which means are taken at a noise level."""
         have = self.complete_frames(row, level)
         return bool(have) and len(have) == len(self.frames(level))
+
+    def planned(self, row: Row, level: Level | None = None) -> int:
+        """Return the number of cells that were planned for a row; see `cells`."""
+        levels = told_to(row.blind, [level] if level else self.levels)
+        return len(self.frames(level)) * len(levels) * self.manifest.seeds
 
     def cells(self, row: Row, level: Level | None = None) -> list[Cell]:
         """List the cells that were planned for a row, at one noise level or at all levels.
@@ -154,30 +174,55 @@ class Results:
             for seed in range(self.manifest.seeds)
         ]
 
-    def measured(self, row: Row, level: Level | None = None) -> list[Measurement]:
-        """List the measurements of a row, at one noise level or at all levels."""
-        key = (*row.key, level)
-        if key not in self._measured:
-            known = self.measurements
-            found = [known[cell] for cell in self.cells(row, level) if cell in known]
-            self._measured[key] = found
-        return self._measured[key]
+    @cached_property
+    def columns(self) -> Measurements:
+        """The measurements as columns."""
+        found = self.measurements
+        return found if isinstance(found, Measurements) else Measurements.of(found.values())
+
+    def places(self, row: Row, level: Level | None = None) -> np.ndarray:
+        """Find the measurements of a row, at one noise level or at all levels.
+
+        Returns:
+            Their places in `columns`, int (cells,), in the order of `cells`.
+        """
+        grid = self._grid(row) if level is None else self._level_grid(row, level)
+        return grid[grid >= 0]
+
+    def _grid(self, row: Row) -> np.ndarray:
+        """Return the places of a row's cells, int (frames, levels, seeds); see `columns`."""
+        if row.key not in self._grids:
+            levels = told_to(row.blind, self.levels)
+            of_row = row.key, self.frames(), levels, self.manifest.seeds
+            self._grids[row.key] = self.columns.grid(*of_row)
+        return self._grids[row.key]
 
     @cached_property
-    def _measured(self) -> dict[tuple[str, str, Level | None], list[Measurement]]:
-        """The lists that `measured` returned: every figure of a table asks for them."""
+    def _grids(self) -> dict[tuple[str, str], np.ndarray]:
+        """The arrays that `_grid` returned."""
         return {}
 
-    def shift(self, measured: Iterable[Measurement]) -> tuple[float, float] | None:
-        """Return the largest known shift of the processes that made some measurements."""
-        sessions = {m.session for m in measured}
-        known = [shift for session, shift in self.shifts.items() if session in sessions]
+    def _level_grid(self, row: Row, level: Level) -> np.ndarray:
+        """Return the places at a level, on the frames over which means are taken there."""
+        levels = told_to(row.blind, self.levels)
+        [wanted] = told_to(row.blind, [level])
+        grid = self._grid(row)[:, [levels.index(wanted)]]
+        if self.common is None:
+            return grid
+        return grid[[frame in self.common[level] for frame in self.frames()]]
+
+    def measured(self, row: Row, level: Level | None = None) -> list[Measurement]:
+        """List the measurements of a row, at one noise level or at all levels."""
+        return [self.columns.at(place) for place in self.places(row, level).tolist()]
+
+    def shift(self, sessions: Iterable[int | None]) -> tuple[float, float] | None:
+        """Return the largest known shift of some processes."""
+        known = [self.shifts[session] for session in set(sessions) if session in self.shifts]
         return max(known, key=lambda shift: math.hypot(*shift), default=None)
 
-    def remarked(self, measured: Iterable[Measurement]) -> list[str]:
-        """List the remarks of the processes that made some measurements, each once."""
-        sessions = {m.session for m in measured if m.session is not None}
-        known = [self.remarks[session] for session in sorted(sessions) if session in self.remarks]
+    def remarked(self, sessions: Iterable[int]) -> list[str]:
+        """List the remarks of some processes, each once."""
+        known = [self.remarks[number] for number in sorted(set(sessions)) if number in self.remarks]
         return list(dict.fromkeys(known))
 
     def failures(self) -> list[Measurement]:
@@ -186,16 +231,20 @@ class Results:
         A method that is not installed is no failure, unless the user asked for it by name or its
         plugin could not be imported.
         """
+        failed = [
+            self.columns.at(place)
+            for row in self.rows
+            for places in [self.places(row)]
+            for place in places[~self.columns.ok[places]].tolist()
+        ]
+        absent = {row.key for row in self.rows if not row.asked_by_name and row.problem is None}
         return [
             m
-            for row in self.rows
-            for m in self.measured(row)
-            if m.status is not Status.OK
-            and not (
+            for m in failed
+            if not (
                 m.status is Status.UNAVAILABLE
                 and m.session is None
-                and not row.asked_by_name
-                and row.problem is None
+                and (m.cell.method, m.cell.device) in absent
             )
         ]
 
@@ -223,7 +272,7 @@ def load_run(folder: Path) -> Results:
         UsageError: the folder holds no run, or a damaged one.
     """
     with opened_run(folder) as (manifest, store):
-        measurements = shown_measurements(store.measurements())
+        measurements = store.measurements().shown()
         remarks = {session: plain(text) for session, text in store.method_remarks().items()}
         shifts = store.shifts()
         return Results(
@@ -259,15 +308,16 @@ def finished(folder: Path, results: Results) -> Results:
     return results
 
 
-def score(m: Measurement, metric: MetricRecord) -> Score | None:
-    """Return a further metric's score; None if there is none under the run's definition of it."""
-    found = m.scores.get(metric.name)
-    return found if found is not None and found.key == metric.key else None
+def score_column(results: Results, metric: MetricRecord) -> ScoreColumn:
+    """Return the scores of any metric under the run's definition of it; see `Results.columns`."""
+    if metric.name in PROTOCOL:
+        return ScoreColumn(results.columns.numbers(metric.name), [])
+    return results.columns.scores(metric.name, metric.key)
 
 
 def score_value(m: Measurement, metric: MetricRecord) -> float | None:
     """Return the value of any metric's score, in its unit; None where there is none."""
     if metric.name in PROTOCOL:
         return m.psnr if metric.name == "psnr" else m.ssim
-    found = score(m, metric)
-    return None if found is None else found.value
+    found = m.scores.get(metric.name)
+    return found.value if found is not None and found.key == metric.key else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisebench import statistics
-from denoisebench.store.results import score_value
+from denoisebench.store.results import score_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,18 +71,19 @@ def unranked_methods(results: Results, level: Level, metric: MetricRecord) -> se
     return {
         row.method
         for row in results.rows
-        if is_partly_infinite(score_value(m, metric) for m in results.measured(row, level))
+        if is_partly_infinite(score_column(results, metric).values[results.places(row, level)])
     }
 
 
-def is_partly_infinite(scores: Iterable[float | None]) -> bool:
-    """Return True if some scores are infinite and some are not; missing ones do not count.
+def is_partly_infinite(scores: Iterable[float]) -> bool:
+    """Return True if some scores are infinite and some are not; missing ones, nan, do not count.
 
     Examples:
         >>> is_partly_infinite([float("inf"), 30.0]), is_partly_infinite([float("inf")])
         (True, False)
     """
-    return len({math.isinf(score) for score in scores if score is not None}) == 2
+    values = np.fromiter(scores, float)
+    return bool(np.isinf(values).any() and np.isfinite(values).any())
 
 
 def _row_scores(
@@ -92,6 +92,5 @@ def _row_scores(
     """Return a row's scores, (frames,); None if a cell failed or is missing."""
     if not results.is_complete(row, level):
         return None
-    values = [score_value(m, metric) for m in results.measured(row, level)]
-    table = np.array(values, float).reshape(-1, results.manifest.seeds)
-    return statistics.over_seeds(table)
+    values = score_column(results, metric).values[results.places(row, level)]
+    return statistics.over_seeds(values.reshape(-1, results.manifest.seeds))

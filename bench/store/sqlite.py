@@ -14,17 +14,21 @@ import contextlib
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from denoisebench.cells import Cell, Measurement
 from denoisebench.errors import UsageError
 from denoisebench.store import rows
-from denoisebench.store.records import build, checked
+from denoisebench.store.measurements import Measurements, as_row
+from denoisebench.store.records import checked
+from denoisebench.store.rows import DamagedStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from denoisebench.cells import Measurement
 
     _Content = Mapping[str, Iterable[Mapping[str, Any]]]
     """Rows by table, each by its columns."""
@@ -33,8 +37,6 @@ STORE = "run.sqlite"
 """Name of the file in a run's folder."""
 STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
 """The file, and those that SQLite keeps beside it."""
-
-_SAMPLES = ("call_ns", "event_ns", "transfer_ns")
 
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _REFUSED = {
@@ -52,16 +54,6 @@ _NO_SHARED_MEMORY = {
     sqlite3.SQLITE_IOERR_SHMOPEN,
     sqlite3.SQLITE_IOERR_SHMSIZE,
 }
-
-
-class DamagedStoreError(UsageError):
-    """Error for a file with rows that are changed, lost or unreadable."""
-
-    def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(
-            f"{path} is damaged ({reason}); the same bench run again keeps what is intact and "
-            "measures the rest"
-        )
 
 
 class Store:
@@ -137,8 +129,8 @@ class Store:
         self._check_writable()
         if self._version == rows.UNSEALED:
             self._bring_up_to_date()
-        for table in rows.COLUMNS:
-            self._rows(table)
+        found = {table: self._rows(table) for table in rows.tables(self._version)}
+        self._loose = len(found["measurements"])
 
     def _is_empty(self) -> bool:
         """Return True for a new file, or one whose run was killed before it was filled."""
@@ -149,8 +141,8 @@ class Store:
         """Return the version of the file's tables, after a check of its header and structure."""
         version = self._pragma("user_version")
         ours = self._pragma("application_id") == rows.APPLICATION_ID
-        if not ours or version not in (rows.VERSION, rows.UNSEALED):
-            if rows.intact_rows(self._connection, "measurements"):
+        if not ours or version not in (rows.VERSION, rows.UNPACKED, rows.UNSEALED):
+            if any(rows.intact_rows(self._connection, table) for table in rows.COLUMNS):
                 raise DamagedStoreError(self._path, "its header is changed")
             if not ours:
                 raise UsageError(f"{self._path} was not written by bench; choose another folder")
@@ -178,10 +170,10 @@ class Store:
         """Move an older version's rows, if they can be read, into today's tables."""
         count = len(self.measurements())
         self.sessions()
-        older = {table: self._rows(table) for table in rows.COLUMNS}
+        older = {table: self._rows(table) for table in rows.tables(self._version)}
         with self._transaction("IMMEDIATE"):
-            for table in older:
-                self._connection.execute(f"DROP TABLE {table}")
+            for table in rows.COLUMNS:
+                self._connection.execute(f"DROP TABLE IF EXISTS {table}")
             self._fill(older)
         self._version = rows.VERSION
         self.remarks.append(
@@ -359,18 +351,43 @@ class Store:
         Raises:
             UsageError: the file cannot be written.
         """
-        self.enter({"measurements": [measurement_row(measurement)]})
+        self.enter({"measurements": [as_row(measurement)]})
+        self._loose += 1
+        if self._loose >= rows.BLOCK and self._version == rows.VERSION:
+            self._pack()
 
-    def measurements(self) -> dict[Cell, Measurement]:
+    def _pack(self) -> None:
+        """Move the measurements that are not packed yet into a block."""
+        found = self._rows("measurements")
+        with self._explained(), self._transaction("IMMEDIATE"):
+            execute = self._connection.execute
+            [last] = execute("SELECT max(ifnull(block, '')) FROM blocks").fetchone()
+            for name in rows.COLUMNS["measurements"]:
+                content = rows.packed([row[name] for row in found])
+                block = {"block": (last or 0) + 1, "name": name, "content": content}
+                self._enter_row("blocks", block)
+            execute("DELETE FROM measurements")
+            execute("UPDATE seals SET measurements = ?", (rows.seal([]),))
+        self._loose = 0
+
+    def measurements(self) -> Measurements:
         """Return all measurements by cell.
 
         Raises:
             DamagedStoreError: a row is changed, lost or unreadable.
             UsageError: the file cannot be read.
         """
-        content = self._rows("measurements")
-        with self._understood():
-            return {m.cell: m for m in map(_measurement, content)}
+        blocks: dict[int, dict[str, bytes]] = {}
+        if self._version == rows.VERSION:
+            for row in self._rows("blocks"):
+                blocks.setdefault(row["block"], {})[row["name"]] = row["content"]
+        loose = self._rows("measurements")
+        parts = [_packed_part(blocks[number], self._path) for number in sorted(blocks)]
+        found = Measurements([*parts, lambda name: [row.get(name) for row in loose]], self._path)
+        if self._version == rows.UNSEALED:
+            for place in range(len(loose)):
+                found.at(place)
+        return found
 
     @property
     def seal(self) -> str:
@@ -409,21 +426,17 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
 
 
-def measurement_row(measurement: Measurement) -> dict[str, Any]:
-    """Return a measurement as a row of the table, by column."""
-    row = vars(measurement) | vars(measurement.cell)
-    row |= {name: json.dumps(row[name]) for name in _SAMPLES}
-    row["scores"] = json.dumps({name: vars(s) for name, s in measurement.scores.items()})
-    # An exception may quote the name of a file that is no text.
-    row["reason"] = measurement.reason.encode(errors="backslashreplace").decode()
-    return row
+def _packed_part(block: Mapping[str, bytes], path: Path) -> Callable[[str], list[Any]]:
+    """Return a function that unpacks a column of a block."""
 
+    def column(name: str) -> list[Any]:
+        """Unpack a column; one that is missing was never entered by us."""
+        try:
+            return rows.unpacked(block[name])
+        except (KeyError, TypeError, ValueError, zlib.error) as error:
+            raise DamagedStoreError(path, error) from error
 
-def _measurement(row: Mapping[str, Any]) -> Measurement:
-    """Build a measurement from a row of the table, by column."""
-    values = {name: value for name, value in row.items() if value is not None}
-    values |= {n: json.loads(values[n]) for n in (*_SAMPLES, "scores") if n in values}
-    return build(Measurement, {**values, "cell": build(Cell, row)})
+    return column
 
 
 def _details(text: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from denoisebench.text import one_line, plain
 
 if TYPE_CHECKING:
-    from denoisebench.cells import Cell, Measurement
+    from denoisebench.cells import Measurement
     from denoisebench.store.manifest import RunManifest
 
 _IDENTITIES = frozenset(["method", "name", "id"])
@@ -30,12 +30,7 @@ def shown_manifest(manifest: RunManifest) -> RunManifest:
     )
 
 
-def shown_measurements(measurements: dict[Cell, Measurement]) -> dict[Cell, Measurement]:
-    """Return measurements with their reasons on one line, bounded."""
-    return {cell: _shown_reasons(m) for cell, m in measurements.items()}
-
-
-def _shown_reasons(m: Measurement) -> Measurement:
+def shown_reasons(m: Measurement) -> Measurement:
     """Return a measurement with its reason, and those of missing scores, fit to be shown."""
     if not m.reason and not any(score.reason for score in m.scores.values()):
         return m

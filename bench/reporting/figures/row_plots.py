@@ -6,6 +6,8 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from denoisebench.reporting.figures import labels
 from denoisebench.reporting.figures.drawing import (
     DARK,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from denoisebench.reporting.differences import Difference
     from denoisebench.reporting.summary import CostSummary, Ranks, RowSummary, Summary
@@ -35,7 +38,7 @@ _STAGES = {
     "transfer_ms": ("transfer", SERIES[1], "D"),
 }
 _MOST_DOTS = 100
-"""Most frames that are shown one by one; of more frames, only those far out are."""
+"""Most frames that are shown one by one; of more, as many of the worst and the best far out are."""
 
 
 def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
@@ -54,7 +57,7 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
 
     def draw(axes: Axes, tips: Tips) -> None:
         thin: dict[str, Any] = {"color": DARK, "linewidth": 0.8}
-        axes.boxplot(
+        drawn = axes.boxplot(
             [list(scores.values()) for scores in values],
             positions=range(len(values)),
             orientation="horizontal",
@@ -66,6 +69,8 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
             capprops=thin,
             medianprops={"color": DARK, "linewidth": 2},
         )
+        for dots in drawn["fliers"]:
+            _thin_out(dots)
         for place, scores in enumerate([] if many else values):
             for i, (frame, psnr) in enumerate(scores.items()):
                 y = place + 0.2 * math.sin(2.4 * i)
@@ -86,6 +91,15 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
         + ".",
         svg(draw, _size(names), f"frames{number}"),
     )
+
+
+def _thin_out(dots: Line2D) -> None:
+    """Keep the lowest and the highest of very many dots."""
+    xs, ys = (np.asarray(values) for values in dots.get_data())
+    if len(xs) > 2 * _MOST_DOTS:
+        order = np.argsort(xs)
+        kept = np.r_[order[:_MOST_DOTS], order[-_MOST_DOTS:]]
+        dots.set_data(xs[kept], ys[kept])
 
 
 def _three_of(values: list[float]) -> str:
