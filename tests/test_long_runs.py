@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sqlite3
+import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -300,7 +301,7 @@ def test_frames_are_written_as_parquet_where_pyarrow_is_installed(tmp_path: Path
 def test_without_pyarrow_there_is_no_parquet_nor_one_of_an_earlier_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("denoisebench.store.parquet.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "frames.parquet").write_bytes(b"old")
     run = load_run(made_up.make_run(tmp_path / "run"))
     write_reports({"run": (tmp_path, run)}, tmp_path, ["csv"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -29,13 +28,13 @@ def copied_to_parquet(path: Path, tables: Iterable[pd.DataFrame]) -> Iterator[pd
     Raises:
         UsageError: the file cannot be written.
     """
-    if find_spec("pyarrow") is None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
         path.unlink(missing_ok=True)
         yield from tables
         return
-    import pyarrow
-    from pyarrow import parquet
-
     parts = iter(tables)
     first = next(parts)
     schema = pyarrow.Schema.from_pandas(first, preserve_index=False)
