@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from denoisebench.photos.session import Denoised, FurtherDenoiseOptions
     from denoisebench.running.progress import Progress
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "RunInterrupted",
     "add_noise",
     "compare",
+    "denoise",
     "load",
     "merge",
     "report",
@@ -274,6 +276,59 @@ def run_options(options: RunOptions, progress: Progress, say: Callable[[str], No
             say(f"{metric.name}: unavailable: {metric.unavailable}")
     say(f"Results: {plan.folder}")
     return Run(plan.folder, execute(plan, plan.folder, progress, say))
+
+
+def denoise(
+    files: str | Path | Sequence[str | Path],
+    method: str = "auto",
+    sigma: float | None = None,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    **options: Unpack[FurtherDenoiseOptions],
+) -> list[Denoised]:
+    """Denoise photographs and films at full size and depth, as ``bench denoise`` does.
+
+    Args:
+        files: photographs, folders of photographs, and films.
+        method: a method with its parameters, or ``auto`` for the best that a run has in time.
+        sigma: of the noise on the 8-bit scale; None estimates it, file by file.
+        out: folder for the results; None puts them beside their inputs, as ``NAME-denoised``.
+        overwrite: True to write over results that are there; else they stay.
+        quiet: print no progress.
+        options: see `photos.session.DenoiseOptions`.
+
+    Returns:
+        An outcome for each file: where the result is, or the ``problem``.
+
+    Raises:
+        UsageError: the request cannot be carried out, or all results are there.
+        KeyboardInterrupt: by Ctrl-C; finished files are there.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> from PIL import Image
+        >>> photo = Path(folder, "photo.png")
+        >>> Image.linear_gradient("L").save(photo)
+        >>> [done] = db.denoise(photo, "median", out=Path(folder, "clean"), quiet=True)
+        >>> done.problem, done.target.name, done.about
+        ('', 'photo.png', '256×256 grey, 8 bit')
+    """
+    from denoisebench.photos.progress import SilentFiles, on_stderr
+    from denoisebench.photos.session import DenoiseOptions, denoise_files
+
+    known = {option.name for option in fields(DenoiseOptions)}
+    if unknown_names := sorted(options.keys() - known):
+        raise UsageError(f"denoise: {unknown('option', unknown_names[0], known)}")
+    chosen = DenoiseOptions(
+        _paths(files), method, sigma, None if out is None else Path(out), overwrite
+    )
+    progress = SilentFiles() if quiet else on_stderr()
+    try:
+        return denoise_files(replace(chosen, **options), progress, progress.say)
+    finally:
+        progress.end()
 
 
 def load(folder: str | Path) -> Run:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from denoisebench.datasets.png import refuse_missing_rows
 from denoisebench.datasets.tiff import SIGNATURES, read_tiff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from PIL.Image import Image
@@ -38,6 +40,8 @@ __all__ = [
     "SUFFIXES",
     "ImageError",
     "decode",
+    "is_deep_png",
+    "opened_image",
     "read_bytes",
     "read_image",
 ]
@@ -108,25 +112,42 @@ def decode(data: bytes) -> tuple[np.ndarray, list[str]]:
 
 def _read_other(data: bytes) -> tuple[np.ndarray, list[str]]:
     """Decode a PNG, JPEG, WebP or BMP, as `decode` does."""
+    with opened_image(data) as image:
+        image.load()
+        if image.format == "PNG":
+            refuse_missing_rows(data)
+        return _pixels(image, data), _notes(image, data)
+
+
+@contextmanager
+def opened_image(data: bytes, large: Literal["error", "ignore"] = "error") -> Iterator[Image]:
+    """Open a PNG, JPEG, WebP or BMP; its pixels are decoded when they are asked for.
+
+    Args:
+        data: the file.
+        large: what becomes of a picture above Pillow's limit, which twice the limit never passes:
+            ``error``, or ``ignore`` to read it.
+
+    Raises:
+        ImageError: it is of another kind, or too large.
+    """
     from PIL import Image, UnidentifiedImageError
 
+    assert Image.MAX_IMAGE_PIXELS is not None
+    limit = Image.MAX_IMAGE_PIXELS * (2 if large == "ignore" else 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter(large, Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                image.load()
-                if image.format == "PNG":
-                    refuse_missing_rows(data)
-                return _pixels(image, data), _notes(image, data)
+                yield image
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            limit = f"{Image.MAX_IMAGE_PIXELS:,}"
-            raise ImageError(f"more than {limit} pixels; crop or shrink it") from None
+            raise ImageError(f"more than {limit:,} pixels; crop or shrink it") from None
         except UnidentifiedImageError:
             raise ImageError(f"not a PNG, JPEG, TIFF, WebP or BMP of {DEPTHS}") from None
 
 
 def _pixels(image: Image, data: bytes) -> np.ndarray:
-    if _is_deep(image, data):
+    if is_deep_png(image, data):
         pixels = _deep_png(data)
     elif image.mode in _SUPPORTED:
         pixels = np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
@@ -148,14 +169,15 @@ def _deep_png(data: bytes) -> np.ndarray:
     return to_8_bit(samples[..., :1] if is_grey else samples[..., 2::-1], bits=16)
 
 
-def _is_deep(image: Image, data: bytes) -> bool:
+def is_deep_png(image: Image, data: bytes) -> bool:
+    """Tell whether an image is a PNG of 16 bits a channel, which Pillow cuts to 8."""
     return image.format == "PNG" and data[_PNG_DEPTH_OFFSET] == 16
 
 
 def _notes(image: Image, data: bytes) -> list[str]:
     applies = {
         ALPHA: "A" in image.mode or "transparency" in image.info,
-        DEEP: _is_deep(image, data),
+        DEEP: is_deep_png(image, data),
         PAGES: getattr(image, "n_frames", 1) > 1,
     }
     return [note for note, true in applies.items() if true]

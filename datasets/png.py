@@ -43,11 +43,11 @@ def refuse_missing_rows(data: bytes) -> None:
 
 def _header_and_rows(data: bytes) -> tuple[bytes, bytes]:
     """Return the content of the header, and the packed rows."""
-    chunks = list(_chunks(data))
+    chunks = list(png_chunks(data))
     return chunks[0][1], b"".join(content for kind, content in chunks if kind == b"IDAT")
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the kind and content of each part of the file."""
     place = _SIGNATURE_BYTES
     while place + 8 <= len(data):

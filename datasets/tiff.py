@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ from denoisebench.datasets.pixels import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tifffile import TiffFile, TiffFrame, TiffPage
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # two byte orders, TIFF and BigTIFF
@@ -35,12 +38,12 @@ _SUBIFDS, _PHOTOMETRIC, _ORIENTATION, _DNG_VERSION = 330, 262, 274, 50706
 
 _SIGNED = 2
 _FORMATS = {3: "floating-point", 5: "complex", 6: "complex"}  # of samples; others are unsigned
-_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}  # samples of a pixel
-_FURTHER = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 0}  # at most, beside those
+_WHITE_IS_ZERO, GREY, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+_COLOURS = {_WHITE_IS_ZERO: 1, GREY: 1, RGB: 3, PALETTE: 1, YCBCR: 3}  # samples of a pixel
+_FURTHER = {_WHITE_IS_ZERO: 1, GREY: 1, RGB: 3, PALETTE: 1, YCBCR: 0}  # at most, beside those
 _OTHER_COLOURS = {5: "CMYK", 8: "CIELab", 9: "CIELab", 10: "CIELab", 32803: "a sensor's raw data"}
 
-_PREMULTIPLIED, _ALPHA = 1, 2  # values of ExtraSamples
+PREMULTIPLIED, _ALPHA = 1, 2  # values of ExtraSamples
 
 _PREDICTABLE = {5: "LZW", 8: "Deflate", 32946: "Deflate", 34925: "LZMA", 50000: "Zstandard"}
 _JPEG, _WEBP = 7, 50001
@@ -52,7 +55,7 @@ _END_OF_JPEG = b"\xff\xd9"
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-class _Layout(NamedTuple):
+class TiffLayout(NamedTuple):
     """The meaning of a picture's samples."""
 
     bits: int
@@ -70,6 +73,28 @@ def read_tiff(data: bytes) -> tuple[np.ndarray, list[str]]:
         ImageError: the file is cut, or its picture is not unsigned grey, RGB or palette colour of
             up to 16 bits, or it is stored in a way that readers do not agree on.
     """
+    with checked_picture(data) as (file, page, layout):
+        samples = samples_of(page)
+        pixels = upright(_colours(samples, layout, page), page.tags.valueof(_ORIENTATION, 1))
+        return pixels, _notes(layout, file)
+
+
+@contextmanager
+def checked_picture(
+    data: bytes, largest: int | None = None
+) -> Iterator[tuple[TiffFile, TiffPage, TiffLayout]]:
+    """Open a TIFF file, and check that its first picture can be read right.
+
+    Args:
+        data: the file.
+        largest: most pixels of a picture; None for Pillow's limit.
+
+    Yields:
+        The file, the picture, and the meaning of its samples.
+
+    Raises:
+        ImageError: as `read_tiff`.
+    """
     with _opened(data) as file:
         if not file.pages:
             raise ImageError("damaged: it lists no picture")
@@ -77,12 +102,15 @@ def read_tiff(data: bytes) -> tuple[np.ndarray, list[str]]:
         _refuse_copies(page, file)
         layout = _layout(page)
         _refuse_storage(page, layout)
-        _refuse_size(page)
+        _refuse_size(page, largest)
         _refuse_gaps(page, data)
-        stored = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, H, W, samples)
-        samples = stored[:, 0].transpose(1, 2, 0, 3).reshape(*stored.shape[2:4], -1)
-        pixels = upright(_colours(samples, layout, page), page.tags.valueof(_ORIENTATION, 1))
-        return pixels, _notes(layout, file)
+        yield file, page, layout
+
+
+def samples_of(page: TiffPage) -> np.ndarray:
+    """Return the samples of a picture as they are stored, unsigned integers (H, W, samples)."""
+    stored = page.asarray(squeeze=False, maxworkers=1)  # (planes, 1, H, W, samples)
+    return stored[:, 0].transpose(1, 2, 0, 3).reshape(*stored.shape[2:4], -1)
 
 
 def _opened(data: bytes) -> TiffFile:
@@ -108,7 +136,7 @@ def _is_copy(page: TiffPage | TiffFrame) -> bool:
     return page.keyframe is not None and page.keyframe.is_reduced
 
 
-def _layout(page: TiffPage) -> _Layout:
+def _layout(page: TiffPage) -> TiffLayout:
     """Find out what the samples mean.
 
     Raises:
@@ -129,7 +157,7 @@ def _layout(page: TiffPage) -> _Layout:
     if photometric not in _COLOURS:
         kind = _OTHER_COLOURS.get(photometric, f"of the kind {_name(page.photometric)}")
         raise ImageError(f"its pixels are {kind}, not {DEPTHS}")
-    return _Layout(bits, photometric, _extras(page, photometric))
+    return TiffLayout(bits, photometric, _extras(page, photometric))
 
 
 def _name(kind: int) -> str:
@@ -147,12 +175,12 @@ def _extras(page: TiffPage, photometric: int) -> tuple[int, ...]:
     extras = tuple(int(kind) for kind in page.extrasamples) or (0,) * count
     if len(extras) != count:
         raise ImageError(f"it names {len(extras)} channels beside its colours, but has {count}")
-    if _PREMULTIPLIED in extras and photometric in (_WHITE_IS_ZERO, _PALETTE):
+    if PREMULTIPLIED in extras and photometric in (_WHITE_IS_ZERO, PALETTE):
         raise ImageError("its alpha is premultiplied, which is defined for grey and RGB alone")
     return extras
 
 
-def _refuse_storage(page: TiffPage, layout: _Layout) -> None:
+def _refuse_storage(page: TiffPage, layout: TiffLayout) -> None:
     """Refuse a compression that readers lack or apply differently."""
     compression = int(page.compression)
     if compression not in _COMPRESSIONS:
@@ -161,9 +189,9 @@ def _refuse_storage(page: TiffPage, layout: _Layout) -> None:
     name = _COMPRESSIONS[compression]
     if compression in _PICTURES and (layout.bits != 8 or (compression == _JPEG and layout.extras)):
         raise ImageError(f"its {name} compression is not of {DEPTHS}; save it with LZW or Deflate")
-    if layout.photometric == _YCBCR and (compression != _JPEG or page.planarconfig != 1):
+    if layout.photometric == YCBCR and (compression != _JPEG or page.planarconfig != 1):
         raise ImageError("its pixels are YCbCr, which is read in JPEG compression alone")
-    if layout.photometric == _PALETTE and not 2**layout.bits == _entries(page) <= 256:
+    if layout.photometric == PALETTE and not 2**layout.bits == _entries(page) <= 256:
         raise ImageError(f"its palette has {_entries(page)} colours, for {layout.bits}-bit pixels")
     predictor = int(page.predictor)
     if predictor == 1:
@@ -175,14 +203,14 @@ def _refuse_storage(page: TiffPage, layout: _Layout) -> None:
         )
 
 
-def _refuse_size(page: TiffPage) -> None:
+def _refuse_size(page: TiffPage, largest: int | None) -> None:
     from PIL import Image
 
     if page.imagedepth != 1:
         raise ImageError(f"it is a volume of {page.imagedepth} slices")
     if not page.imagewidth or not page.imagelength:
         raise ImageError("damaged: it has no pixels")
-    limit = Image.MAX_IMAGE_PIXELS
+    limit = largest or Image.MAX_IMAGE_PIXELS
     pixels = max(page.imagewidth * page.imagelength, math.prod(_part(page)))
     if limit is not None and pixels > limit:
         raise ImageError(f"more than {limit:,} pixels; crop or shrink it")
@@ -223,13 +251,13 @@ def _refuse_other_size(page: TiffPage, part: bytes) -> None:
         raise ImageError("damaged: a strip or tile is cut, or larger than its place")
 
 
-def _colours(samples: np.ndarray, layout: _Layout, page: TiffPage) -> np.ndarray:
+def _colours(samples: np.ndarray, layout: TiffLayout, page: TiffPage) -> np.ndarray:
     """Return the 8-bit grey or RGB of stored samples, uint8 (H, W, C)."""
-    if layout.photometric == _PALETTE:
-        return _palette(page)[samples[..., 0].astype(np.uint8)]
+    if layout.photometric == PALETTE:
+        return colours_of_palette(page)[samples[..., 0].astype(np.uint8)]
     colours = samples[..., : _COLOURS[layout.photometric]]
-    if _PREMULTIPLIED in layout.extras:
-        alpha = colours.shape[2] + layout.extras.index(_PREMULTIPLIED)
+    if PREMULTIPLIED in layout.extras:
+        alpha = colours.shape[2] + layout.extras.index(PREMULTIPLIED)
         return _divided(colours, samples[..., alpha, np.newaxis], layout.bits)
     pixels = to_8_bit(colours, layout.bits)
     return 255 - pixels if layout.photometric == _WHITE_IS_ZERO else pixels
@@ -239,8 +267,8 @@ def _entries(page: TiffPage) -> int:
     return 0 if page.colormap is None else page.colormap.size // 3
 
 
-def _palette(page: TiffPage) -> np.ndarray:
-    """Return the 8-bit colours of a palette, uint8 (entries, 3).
+def colours_of_palette(page: TiffPage) -> np.ndarray:
+    """Return the 8-bit colours of a picture's palette, uint8 (entries, 3).
 
     Entries have 16 bits, of which readers take the upper 8; some writers fill the lower 8 alone.
     """
@@ -255,10 +283,10 @@ def _divided(colours: np.ndarray, alpha: np.ndarray, bits: int) -> np.ndarray:
     return np.where(alpha > 0, np.minimum(whole, 255), to_8_bit(colours, bits)).astype(np.uint8)
 
 
-def _notes(layout: _Layout, file: TiffFile) -> list[str]:
+def _notes(layout: TiffLayout, file: TiffFile) -> list[str]:
     applies = {
-        ALPHA: any(kind in (_PREMULTIPLIED, _ALPHA) for kind in layout.extras),
-        FURTHER: any(kind not in (_PREMULTIPLIED, _ALPHA) for kind in layout.extras),
+        ALPHA: any(kind in (PREMULTIPLIED, _ALPHA) for kind in layout.extras),
+        FURTHER: any(kind not in (PREMULTIPLIED, _ALPHA) for kind in layout.extras),
         rounded(layout.bits): layout.bits > 8,
         PAGES: not all(_is_copy(page) for page in file.pages[1:]),
     }

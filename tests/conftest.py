@@ -38,7 +38,7 @@ if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 hypothesis.settings.register_profile("denoisebench", deadline=None)
 hypothesis.settings.load_profile("denoisebench")
 
-LONG = {"test_classic", "test_verify", "test_study", "test_compare", "test_weights", "test_docs"}
+LONG = {"test_classic", "test_compare", "test_study", "test_verify"}
 """Files with tests of ten seconds and more."""
 
 

@@ -136,7 +136,7 @@ def test_a_run_remarks_on_shifted_estimates_in_every_format(bench: Bench, tmp_pa
         rf"estimates are shifted by \({half}, {half}\) pixels \(down, right\) "
         "against the clean frame, which lowers PSNR"
     )
-    assert re.search(f"^[¹²³] {pattern}", result.stdout, re.MULTILINE)
+    assert re.search(f"^[¹²³⁴] (Times .*; )?{pattern}", result.stdout, re.MULTILINE)
     notes = pd.read_csv(tmp_path / "out" / "table1.csv").set_index("method").note.fillna("")
     assert notes["even"].str.contains(pattern).all()
     assert not notes.drop("even").str.contains("shifted").any()

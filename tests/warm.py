@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _IMPORTED = (
     *("PIL.Image", "cv2", "jinja2", "matplotlib.figure", "scipy.optimize", "scipy.stats"),
     *("denoisebench.__main__", "denoisebench.cli.run", "denoisebench.library"),
+    "denoisebench.metrics.ssim_kernel",
 )
 
 

@@ -19,6 +19,7 @@ _SYSTEM_ERRORS = (OSError, UnicodeError, RecursionError, MemoryError)
 
 _VERBS = (
     "run",
+    "denoise",
     "report",
     "schema",
     "list",

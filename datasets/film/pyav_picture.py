@@ -14,7 +14,7 @@ from denoisebench.datasets.film.tone import HLG, PQ, to_sdr
 
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 _SHRINK = Interpolation.AREA | _EXACT
-_CONVERT = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | _EXACT
+EXACT_COLOURS = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | _EXACT
 _HD_LINES = 576  # above them, an untagged film is taken to have the colours of HD
 # Numbers of ITU-T H.273, and their names in swscale.
 _UNSAID = (0, 2)  # RGB, which has no matrix, and unspecified
@@ -25,6 +25,14 @@ _TRANSFERS = {16: PQ, 18: HLG}
 def converts(matrix: int) -> bool:
     """Return True if frames of a colour matrix of ITU-T H.273 can be made RGB."""
     return matrix in _UNSAID or matrix in _MATRICES
+
+
+def colour_matrix(frame: Any) -> Colorspace:
+    """Return the colour matrix of a frame, or the usual one of films of its size if it has none."""
+    matrix = frame.colorspace
+    if matrix in _UNSAID:
+        matrix = 1 if frame.height > _HD_LINES else 5
+    return Colorspace(_MATRICES[matrix])
 
 
 class Converters:
@@ -60,10 +68,7 @@ class AvPicture:
         self.interlaced = bool(frame.interlaced_frame)
         self._frame = converters.field(frame) if self.interlaced else frame
         self.transfer = _TRANSFERS.get(frame.color_trc, "")
-        matrix = frame.colorspace
-        if matrix in _UNSAID:
-            matrix = 1 if frame.height > _HD_LINES else 5
-        self._matrix = Colorspace(_MATRICES[matrix])
+        self._matrix = colour_matrix(frame)
         self._display = _display_matrix(frame)
         self._converters = converters
 
@@ -92,7 +97,7 @@ class AvPicture:
             format="rgb48le" if deep else "rgb24",
             src_colorspace=self._matrix,
             dst_color_range=ColorRange.JPEG,
-            interpolation=_CONVERT,
+            interpolation=EXACT_COLOURS,
             threads=1,
         ).to_ndarray()
         if self.transfer:

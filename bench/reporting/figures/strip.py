@@ -53,7 +53,7 @@ def write_strip(results: Results, folder: Path, out: Path) -> bool:
     columns = [(title, _crops(folder, cells, shapes)) for title, cells in _columns(results)]
     frames = [id for id in unscored if any(id in crops for _, crops in columns)]
     if frames:
-        write_bytes(out / STRIP, _draw(frames, [column for column in columns if column[1]]))
+        write_bytes(out / STRIP, draw_strip(frames, [column for column in columns if column[1]]))
     return bool(frames)
 
 
@@ -85,8 +85,8 @@ def _crops(folder: Path, cells: list[Cell], shapes: Mapping[str, Sequence[int]])
     return found
 
 
-def _draw(frames: list[str], columns: list[tuple[str, _Crops]]) -> bytes:
-    """Draw the strip, and return it as PNG.
+def draw_strip(frames: list[str], columns: list[tuple[str, _Crops]]) -> bytes:
+    """Draw crops, a row a frame, and return them as PNG.
 
     Args:
         frames: ids of the frames to show.

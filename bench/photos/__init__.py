@@ -1,0 +1,1 @@
+"""Denoising of a user's own photographs and films, at full size and depth."""
