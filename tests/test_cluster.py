@@ -76,6 +76,18 @@ def workers_at_work(root: int) -> list[psutil.Process]:
     return found
 
 
+def some_worker_at_work(root: int, chance: random.Random) -> psutil.Process:
+    """Wait for a Dask worker that has a run's process below it."""
+    found: list[psutil.Process] = []
+
+    def find() -> bool:
+        found.extend(workers_at_work(root))
+        return bool(found)
+
+    wait_until(find)
+    return chance.choice(found)
+
+
 def dask(*words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "dask", *words],
@@ -162,9 +174,7 @@ def test_workers_killed_at_random_lose_and_double_nothing(photos: Path, tmp_path
     with started(tmp_path, *run) as process:
         for count in (1, 20, 40):
             wait_until(lambda least=count: count_cells(tmp_path / "out") >= least)
-            wait_until(lambda: workers_at_work(process.pid))
-            with suppress(psutil.Error):
-                chance.choice(workers_at_work(process.pid)).kill()
+            some_worker_at_work(process.pid, chance).kill()
         _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     check_whole(tmp_path / "out", 120)
@@ -215,8 +225,7 @@ def test_a_node_that_never_answers_costs_its_batch_alone(
 
     def stop_one() -> None:
         wait_until(lambda: count_cells(tmp_path / "out") >= 2)
-        wait_until(lambda: workers_at_work(dask_cluster.workers.pid))
-        stopped.append(workers_at_work(dask_cluster.workers.pid)[0])
+        stopped.append(some_worker_at_work(dask_cluster.workers.pid, random.Random(0)))
         stopped[0].suspend()
 
     thread = threading.Thread(target=stop_one)

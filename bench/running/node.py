@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -334,7 +335,7 @@ def serve_run(descriptor: int, folder: str) -> None:
     """
     os.set_inheritable(descriptor, False)
     connection, logs = Connection(descriptor), _Logs(Path(folder))
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
     station: _Station | None = None
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
@@ -352,12 +353,14 @@ def serve_run(descriptor: int, folder: str) -> None:
             except Exception as error:  # of a data set or metric of the user's
                 problem = describe_error(error)
             connection.send(BatchResult([], "", problem, costs, logs.news()))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end_with(parent: int) -> None:
-    """End this process, and with it its methods, when the Dask worker has ended."""
+def _end_with(parent: int, folder: str) -> None:
+    """End this process, and with it its methods and their logs, when the Dask worker has ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
