@@ -37,8 +37,19 @@ def copied_to_parquet(path: Path, tables: Iterable[pd.DataFrame]) -> Iterator[pd
         return
     parts = iter(tables)
     first = next(parts)
-    schema = pyarrow.Schema.from_pandas(first, preserve_index=False)
+    schema = pyarrow.Schema.from_pandas(_encodable(first), preserve_index=False)
     with replacing(path) as file, parquet.ParquetWriter(file, schema) as writer:
         for table in chain([first], parts):
-            writer.write_table(pyarrow.Table.from_pandas(table, schema, preserve_index=False))
+            content = pyarrow.Table.from_pandas(_encodable(table), schema, preserve_index=False)
+            writer.write_table(content)
             yield table
+
+
+def _encodable(table: pd.DataFrame) -> pd.DataFrame:
+    """Write halves of characters, as in names of files that are no text, as escapes."""
+    texts = [name for name in table if table[name].dtype == object]
+    return table.assign(**{str(name): table[name].map(_escaped) for name in texts})
+
+
+def _escaped(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -91,8 +91,17 @@ def _frames_table(
         **{f"{name}_mb": found.numbers(name)[places] / 1e6 for name in _PEAKS},
     }
     names = with_further(FRAMES_COLUMNS, [metric.name for metric in further], after="ssim")
-    texts = {name: str for name in names if name in TEXT_COLUMNS}
-    return pd.DataFrame({name: columns[name] for name in names}).astype(texts)
+    return pd.DataFrame(
+        {n: _as_text(columns[n]) if n in TEXT_COLUMNS else columns[n] for n in names}
+    )
+
+
+def _as_text(values: np.ndarray) -> pd.Series[Any]:
+    """Return texts as a column; pyarrow, where pandas has it, takes no halves of characters."""
+    try:
+        return pd.Series(values, dtype=str)
+    except UnicodeEncodeError:
+        return pd.Series(values, dtype=object)
 
 
 _FEW_TEXTS = ("method", "device", "frame", "status")
