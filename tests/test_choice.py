@@ -11,6 +11,7 @@ import pytest
 import denoisebench as db
 from denoisebench.denoisers import registry
 from denoisebench.running.plan import RunOptions, make_plan
+from denoisebench.store.measurements import Measurements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +128,7 @@ def test_the_package_of_bm3d_comes_last(photos: Path, tmp_path: Path) -> None:
     from denoisebench.running.scoring import Scorer
 
     plan, _ = make_plan(RunOptions(dataset=f"folder:{photos}", device="cpu"))
-    jobs = pending(plan, {}, Scorer(plan.metrics))
+    jobs = pending(plan, Measurements.of([]), Scorer(plan.metrics))
     last = list(jobs)[-1]
     assert last.method.spec == "bm3d"
     # Nine cells and one frame's shape: 127 s for a megapixel, on one core.

@@ -273,6 +273,7 @@ def test_a_cluster_that_is_none_is_refused_in_one_line(ask: Bench, photos: Path)
         assert result.returncode == 2
         return result.stderr.splitlines()[-1]
 
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     assert "give tcp://HOST:PORT, local:N or the name of a TOML file" in line("cluster")
     assert "give tcp://HOST:PORT" in line("local:0")
     assert "cannot be read" in line("slurm.toml")
@@ -280,6 +281,9 @@ def test_a_cluster_that_is_none_is_refused_in_one_line(ask: Bench, photos: Path)
     assert "give a table [slurm], and nothing else" in line("slurm.toml")
     Path("slurm.toml").write_text("[slurm]\njobs = 0\n")
     assert "jobs is 0; give a whole number" in line("slurm.toml")
+    assert (
+        signal.getsignal(signal.SIGINT) is on_ctrl_c
+    )  # not as the library for Slurm would have it
     assert "no scheduler answers there" in line("tcp://127.0.0.1:9")
 
 

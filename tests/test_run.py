@@ -196,6 +196,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "threads": 1,
         "jobs": 2,
         "timed_frames": 1,
+        "scheduler": None,
         "machine": "lab 3",
         "plugins": [str(plugin)],
         "torch": [],

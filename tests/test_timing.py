@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from denoisebench.machine.memory import PeakMemory
-from denoisebench.machine.timing import TimingRules, WallClock, is_noisy, measure
+from denoisebench.machine.timing import TimingRules, WallClock, measure, scatter
 
 
 class FakeClock:
@@ -76,9 +76,9 @@ def test_a_short_lived_allocation_shows_in_the_peak() -> None:
 
 
 def test_scattered_times_are_flagged() -> None:
-    assert not is_noisy([100, 101, 99, 100, 102])
-    assert is_noisy([100, 150, 80, 100, 130])
-    assert not is_noisy([1, 100])  # too few to judge
+    steady, scattered = [100, 101, 99, 100, 102], [100, 150, 80, 100, 130]
+    assert scatter(np.array([steady, scattered])).tolist() == [False, True]
+    assert scatter(np.array([[1, 100]])).tolist() == [False]  # too few to judge
 
 
 LOAD = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["answered_by"]
+__all__ = ["answered_by", "left_alone"]
 
 
 @contextmanager
@@ -32,3 +32,25 @@ def answered_by(handler: Callable[[int, object], None], numbers: Iterable[int]) 
     finally:
         for number, former in previous.items():
             signal.signal(number, former)
+
+
+@contextmanager
+def left_alone(numbers: Iterable[int]) -> Iterator[None]:
+    """Put the handlers of signals back that the block may change, as importing a library can.
+
+    Args:
+        numbers: of the signals.
+
+    Examples:
+        >>> before = signal.getsignal(signal.SIGTERM)
+        >>> with left_alone([signal.SIGTERM]):
+        ...     _ = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        >>> signal.getsignal(signal.SIGTERM) == before
+        True
+    """
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

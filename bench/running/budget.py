@@ -68,8 +68,8 @@ def affordable(costs: Sequence[float], frames: int, seconds: float) -> Affordabl
     Examples:
         >>> affordable([0.5, 1.0, 100.0], frames=20, seconds=50)
         Affordable(rows=2, frames=20, seconds=38.0)
-        >>> affordable([0.5, 1.0, 100.0], frames=20, seconds=400)
-        Affordable(rows=3, frames=3, seconds=316.5)
+        >>> affordable([0.5, 1.0, 100.0], frames=20, seconds=800)
+        Affordable(rows=3, frames=7, seconds=722.5)
         >>> affordable([0.5], frames=20, seconds=1) is None
         True
     """

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from denoisebench.errors import UsageError
 from denoisebench.files import read_toml
+from denoisebench.machine.signals import left_alone
 from denoisebench.running.node import BatchResult, end_run, measure_batch
 from denoisebench.text import one_line
 
@@ -297,7 +298,8 @@ def _slurm_cluster(path: Path) -> Iterator[str]:
     Raises:
         UsageError: it cannot be read, or does not describe jobs.
     """
-    from dask_jobqueue import SLURMCluster
+    with left_alone([signal.SIGINT]):  # it has Ctrl-C end the process at once
+        from dask_jobqueue import SLURMCluster
 
     label = f"--scheduler {path}"
     content = read_toml(path, label)
