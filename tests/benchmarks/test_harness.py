@@ -47,15 +47,22 @@ def test_harness_cost_per_cell(
         fresh=True,
         jobs=1,
     )
+    costs = run_costs(benchmark, options, tmp_path / "out", rounds=3)
+    assert costs.cells == 30 * seeds
+
+
+def run_costs(benchmark: BenchmarkFixture, options: RunOptions, out: Path, *, rounds: int) -> Costs:
+    """Time whole runs, and return the costs of the last."""
     plan, _ = make_plan(options)
 
     def run() -> Costs:
-        with RunFolder(tmp_path / "out", plan) as folder:
+        with RunFolder(out, plan) as folder:
             return carry_out(plan, folder, PlainProgress())
 
-    costs = benchmark.pedantic(run, rounds=3)
+    costs: Costs = benchmark.pedantic(run, rounds=rounds)
     benchmark.extra_info.update(costs.summary())
-    assert costs.cells == 30 * seeds
+    assert costs.cells == plan.size
+    return costs
 
 
 @pytest.mark.benchmark(group="frames scored one by one and side by side")
@@ -79,15 +86,7 @@ def test_side_by_side(benchmark: BenchmarkFixture, tmp_path: Path, jobs: int) ->
         threads=jobs,
         keep_images=0,
     )
-    plan, _ = make_plan(options)
-
-    def run() -> Costs:
-        with RunFolder(tmp_path / "out", plan) as folder:
-            return carry_out(plan, folder, PlainProgress())
-
-    costs = benchmark.pedantic(run, rounds=2 if benchmark.enabled else 1)
-    benchmark.extra_info.update(costs.summary())
-    assert costs.cells == plan.size
+    run_costs(benchmark, options, tmp_path / "out", rounds=2 if benchmark.enabled else 1)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"]])
