@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisebench.running.budget import affordable
+from denoisebench.running.budget import LOAD_S, affordable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,14 @@ def test_what_is_chosen_fits_and_more_rows_or_frames_would_not_tell_more(
         return
     assert chosen.seconds <= seconds
     assert 1 <= chosen.frames <= frames
+    fitting = [
+        (count * max(1, rows * (rows - 1) // 2), rows)
+        for rows in range(1, len(costs) + 1)
+        for count in range(1, frames + 1)
+        if rows * LOAD_S + count * sum(costs[:rows]) <= seconds * (1 - 1e-9)
+    ]
+    comparisons = chosen.frames * max(1, chosen.rows * (chosen.rows - 1) // 2)
+    assert (comparisons, chosen.rows) >= max(fitting, default=(0, 0))
     more = affordable(costs, frames, 2 * seconds)
     assert more is not None
     pairs = [c.frames * max(1, c.rows * (c.rows - 1) // 2) for c in (chosen, more)]
