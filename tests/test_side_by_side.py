@@ -122,6 +122,15 @@ def test_a_fault_beside_others_costs_its_own_cells_and_is_not_tried_again(
     assert result.stderr.count("faulty-raises on cpu: 0 of 16 cells") == 1
 
 
+def test_more_processes_than_cells_take_no_memory_from_each_other(
+    bench: Bench, folder: Path, tmp_path: Path
+) -> None:
+    more = ("--jobs", "500", "--timed-frames", "0", "--out", "out")
+    result = bench(*words(folder, "noisy,gaussian", *more))
+    assert result.returncode == 0, result.stderr
+    assert (cells(tmp_path / "out").status == "ok").all()
+
+
 def stored(folder: Path) -> pd.DataFrame:
     with closing(sqlite3.connect(folder / "run.sqlite")) as connection:
         return pd.read_sql("SELECT * FROM measurements", connection)

@@ -40,6 +40,9 @@ _SHIFT_TRIALS = 3
 """Estimates of a process that are tried for their shift: a trial takes some milliseconds, and an
 estimate of a smooth or very noisy frame shows none."""
 
+_LEAST_MEMORY = 1e9
+"""Bytes that a process may hold however many share the machine: a library takes some of them."""
+
 _LOSSES_IN_A_ROW = 2
 """A method that loses this many processes in a row is given up: each loss may take a timeout."""
 
@@ -293,7 +296,7 @@ class RowRun:
         method, device = self._row.method, self._row.device
         started = datetime.now(UTC).isoformat(timespec="seconds")
         options = self._plan.options
-        limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit) / self._shares)
+        limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit, self._shares))
         size = max(math.prod(frame.shape) for frame in self._plan.frames)
         worker = Worker(self._task(), limits, size, lambda: self._bench.on_compiling(self._row))
         ready = worker.ready
@@ -324,9 +327,16 @@ class RowRun:
         )
 
 
-def _memory_limit(gigabytes: float | None) -> float:
-    """Return the memory limit in bytes; None takes 80 % of what is free."""
-    return memory.available_memory() * 0.8 if gigabytes is None else gigabytes * 1e9
+def _memory_limit(gigabytes: float | None, shares: int) -> float:
+    """Return the memory limit of a process in bytes.
+
+    Args:
+        gigabytes: as the user has it; None takes a fair part of 80 % of what is free.
+        shares: number of processes that share the machine.
+    """
+    if gigabytes is not None:
+        return gigabytes * 1e9
+    return max(memory.available_memory() * 0.8 / shares, _LEAST_MEMORY)
 
 
 def _digest(frame: np.ndarray) -> str:
