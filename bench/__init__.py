@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.registry import register
     from denoisebench.errors import UsageError
     from denoisebench.library import (
+        AdvisedRuns,
         Comparison,
         Run,
         RunInterrupted,
         add_noise,
+        advise,
         compare,
         denoise,
         load,
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdvisedRuns",
     "Comparison",
     "Run",
     "RunInterrupted",
     "UsageError",
     "add_noise",
+    "advise",
     "compare",
     "denoise",
     "flip",

@@ -16,6 +16,8 @@ from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
+from denoisebench.reporting.advice import Advice, advise_on
+from denoisebench.reporting.advice_text import advice_json, advice_markdown
 from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
@@ -28,7 +30,7 @@ from denoisebench.store.tables import frames_table, table1
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -37,11 +39,13 @@ if TYPE_CHECKING:
     from denoisebench.running.progress import Progress
 
 __all__ = [
+    "AdvisedRuns",
     "Comparison",
     "FurtherOptions",
     "Run",
     "RunInterrupted",
     "add_noise",
+    "advise",
     "compare",
     "denoise",
     "load",
@@ -172,6 +176,31 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Comparison({headline(self.findings)})"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+@dataclass(frozen=True)
+class AdvisedRuns:
+    """Advice from stored runs, each by itself. In Jupyter it shows its sentences.
+
+    Attributes:
+        by_run: the advice by the run's name; see `reporting.advice.Advice` for its figures.
+    """
+
+    by_run: Mapping[str, Advice]
+
+    def markdown(self) -> str:
+        """Write the advice in sentences, as Markdown."""
+        return advice_markdown(self.by_run)
+
+    def json(self) -> str:
+        """Write the figures behind the advice, and its sentences, as JSON."""
+        return advice_json(self.by_run)
+
+    def __repr__(self) -> str:
+        return self.markdown()
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
@@ -468,6 +497,32 @@ def report(
         results = one.results.showing(expressions)
         shown[name] = (one.folder, results.on_common_frames() if common else results)
     return write_reports(shown, Path(out or loaded[0].folder), _names(formats), against)
+
+
+def advise(runs: Run | str | Path | Iterable[Run | str | Path]) -> AdvisedRuns:
+    """Say which methods stored runs recommend.
+
+    For best quality, for quality per second, under a free licence and for real noise, each claim
+    with its interval. Runs are never mixed.
+
+    Args:
+        runs: a run or its folder, or several.
+
+    Raises:
+        UsageError: a folder holds no run.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median,gaussian", "stills", 25, frames=2, out=folder, quiet=True)
+        >>> print(db.advise(run).markdown().splitlines()[0][:39])
+        - **Best quality:** Gaussian (26.41 dB)
+    """
+    given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
+    if not given:
+        raise UsageError("advise: give at least one run")
+    return AdvisedRuns(
+        {name: advise_on(one.results) for name, one in _named(map(_run, given)).items()}
+    )
 
 
 def add_noise(

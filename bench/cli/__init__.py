@@ -21,6 +21,7 @@ _VERBS = (
     "run",
     "denoise",
     "report",
+    "advise",
     "schema",
     "list",
     "data",
