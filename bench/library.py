@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from denoisebench.photos.session import Denoised, FurtherDenoiseOptions
     from denoisebench.running.progress import Progress
+    from denoisebench.verifying.convention_search import ConventionSearch, FurtherConventionOptions
 
 __all__ = [
     "AdvisedRuns",
@@ -47,6 +48,7 @@ __all__ = [
     "add_noise",
     "advise",
     "compare",
+    "conventions",
     "denoise",
     "load",
     "merge",
@@ -523,6 +525,47 @@ def advise(runs: Run | str | Path | Iterable[Run | str | Path]) -> AdvisedRuns:
     return AdvisedRuns(
         {name: advise_on(one.results) for name, one in _named(map(_run, given)).items()}
     )
+
+
+def conventions(
+    method: str,
+    dataset: str | Path,
+    sigma: float | None = None,
+    *,
+    printed: str | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherConventionOptions],
+) -> ConventionSearch:
+    """Find the conventions under which a method has a printed figure.
+
+    Args:
+        method: the method with its parameters.
+        dataset: a name, such as ``standard:set12``, or the `Path` of a folder of images.
+        sigma: standard deviation of the noise on the 8-bit scale; None for recorded noise.
+        printed: the figure as it is printed, such as ``"31.20"``; None shows effects alone.
+        quiet: print no progress.
+        options: see `verifying.convention_search.SearchOptions`.
+
+    Returns:
+        The figure under each convention, the protocol's first.
+
+    Raises:
+        UsageError: the request cannot be carried out, or the method fails.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> found = db.conventions("median", "stills", 25, frames=1, seeds=1, quiet=True)
+        >>> str(found.scores[0].convention), found.scores[0].effect
+        ('protocol', 0.0)
+    """
+    from denoisebench.verifying.convention_search import SearchOptions, find_conventions
+
+    known = {option.name for option in fields(SearchOptions)}
+    if unknown_names := sorted(options.keys() - known):
+        raise UsageError(f"conventions: {unknown('option', unknown_names[0], known)}")
+    name = f"folder:{dataset}" if isinstance(dataset, Path) else dataset
+    chosen = replace(SearchOptions(method, name, sigma, printed), **options)
+    return find_conventions(chosen, lambda line: None if quiet else print(line, file=sys.stderr))
 
 
 def add_noise(

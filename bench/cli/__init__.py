@@ -31,6 +31,7 @@ _VERBS = (
     "study",
     "reproduce",
     "verify",
+    "conventions",
     "compare",
     "ab",
     "calibrate",
