@@ -205,7 +205,7 @@ def test_a_networks_training_is_told_with_its_name() -> None:
 def test_one_frame_and_one_method_and_no_times_are_said_plainly() -> None:
     run = run_of(["a"], measured("a", STEADY[:1], None), frames=1)
     text = {claim.about: claim.text for claim in claims(advise_on(run))}
-    assert text["Best quality"] == "A (30.00 dB)."
+    assert text["Best quality"] == "A (30.00 dB). No other method competes."
     assert text["Quality per second"] == "no method was timed in this run."
     assert text["Intervals"].startswith("none, as one frame does not show how frames differ.")
     two = run_of(["a", "b"], measured("a", [30.0]), measured("b", [30.0]), frames=1)
@@ -217,7 +217,7 @@ def test_failed_methods_and_controls_are_not_advised(tmp_path: Path, ask: Bench)
     folder = made_up.make_run(tmp_path / "run")
     shown = ask("advise", folder)
     assert shown.returncode == 0
-    assert "**Not considered:** Crash on CPU has 0 of 6 frames." in shown.stdout
+    assert "**Not considered:** Crash on CPU has 0 of 6 frames (error)." in shown.stdout
     advised, _, _ = shown.stdout.partition("**Not considered")
     assert "Crash" not in advised
     assert "Clean frame" not in advised
@@ -233,7 +233,7 @@ def test_a_run_in_which_all_failed_says_so() -> None:
     run = run_of(["a"], failed)
     assert [(claim.about, claim.text) for claim in claims(advise_on(run))] == [
         ("No advice", "no method has the scores of all frames."),
-        ("Not considered", "A on CPU has 0 of 6 frames."),
+        ("Not considered", "A on CPU has 0 of 6 frames (error)."),
     ]
     blind = replace(run, manifest=replace(run.manifest, metrics=(), state="interrupted"))
     first, second = claims(advise_on(blind))

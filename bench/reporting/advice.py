@@ -75,6 +75,7 @@ class LevelAdvice:
 
     Attributes:
         label: the level's name in reports.
+        compared: number of methods that have all frames.
         best: the method of the best mean PSNR, then those that are not significantly worse.
         free: the same among the methods under free licences; losses are to ``best[0]``.
         front: the methods that no other surpasses in both PSNR and time, the fastest first.
@@ -83,6 +84,7 @@ class LevelAdvice:
     """
 
     label: str
+    compared: int = 0
     best: tuple[Standing, ...] = ()
     free: tuple[Standing, ...] = ()
     front: tuple[Standing, ...] = ()
@@ -163,6 +165,7 @@ def _at(
     free = [method for method in order if is_free(rows[method].licence)]
     return LevelAdvice(
         label,
+        len(order),
         tuple(standings[method] for method in _leaders(order, scores)),
         tuple(standings[method] for method in _leaders(free, scores)),
         front,
@@ -349,8 +352,11 @@ def _lacking(results: Results) -> Iterator[str]:
         if lacks and not row.is_control:
             have = max(len(results.complete_frames(row, level)) for level in lacks)
             where = "" if len(lacks) == len(results.levels) else f" at {lacks[0]}"
+            places = results.places(row)
+            failed = results.columns.texts("status", places[~results.columns.ok[places]])
+            why = f" ({', '.join(dict.fromkeys(failed))})" if len(failed) else ""
             total = counted(len(results.frames()), "frame")
-            yield f"{row.title} on {DEVICE_NAMES[row.device]} has {have} of {total}{where}"
+            yield f"{row.title} on {DEVICE_NAMES[row.device]} has {have} of {total}{where}{why}"
         elif row.method in infinite and not row.is_control:
             yield f"{row.title} has an infinite PSNR on some frames"
 

@@ -112,7 +112,9 @@ class _Writer:
         """Name the methods of best mean PSNR, and those that are not significantly worse."""
         best = {at: at.best for at in self._levels}
         said = [*self._everywhere(best), *self._leaders(best, self._psnr), *self._equals(best)]
-        if len(self._titles) > 1 == max(map(len, best.values())) < self._advice.frames:
+        if all(at.compared == 1 for at in self._levels):
+            said.append("No other method competes.")
+        elif self._advice.frames > 1 and all(len(at.best) == 1 for at in self._levels):
             said.append("All others are significantly worse.")
         return self._with_training(said, best)
 
@@ -175,7 +177,7 @@ class _Writer:
             for m in sorted(order, key=order.__getitem__)
         ]
         if len(names) == 1:
-            return "No other is faster."
+            return "No other method is faster." if self._levels[0].compared > 1 else ""
         return (
             "It lies furthest above the line from the fastest to the best, in dB against the "
             "logarithm of time. No method is both better and faster than these, in ms a megapixel: "
@@ -248,11 +250,6 @@ class _Writer:
         """True if there are several levels of noise."""
         return len(self._advice.levels) > 1
 
-    @property
-    def _titles(self) -> list[str]:
-        """Titles of the methods that compete."""
-        return [row.title for row in self._advice.rows.values() if not row.is_control]
-
     def _title(self, method: str) -> str:
         return self._advice.rows[method].title
 
@@ -268,7 +265,7 @@ class _Writer:
         """Join sentences, and add what the networks among these methods were trained on."""
         new = [method for method in _by_method(lists) if method not in self._told]
         self._told.update(new)
-        return " ".join([*said, *filter(None, map(self._training, new))])
+        return " ".join(filter(None, [*said, *map(self._training, new)]))
 
     def _training(self, method: str) -> str:
         """Say what a network has seen, as its card tells; '' for a method that learns nothing."""

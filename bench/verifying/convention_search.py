@@ -42,6 +42,8 @@ __all__ = [
     "find_conventions",
 ]
 
+_TELL_S = 20.0  # seconds from one line on progress to the next
+
 MOST_CHANGES = 3
 """Largest number of changes that can be asked for: more combine to any figure."""
 
@@ -341,13 +343,26 @@ def _measured(
                 altered = AlteredNoise(plan.observation, chosen[0] == "shared", chosen[1])
                 denoise = partial(_denoise, engine, plan)
                 found = evaluate(plan.cells(plan.rows[0]), altered, denoise, read)
-                figures |= _collect(plan, found, conventions, options.metric)
+                told = _with_progress(found, plan.size, say)
+                figures |= _collect(plan, told, conventions, options.metric)
                 spent = time.monotonic() - begin
                 done = f"{counted(plan.size, 'estimate')} scored in {spent:.0f} s"
                 say(f"[{number}/{len(by_input)}] {_in_words(chosen)}: {done}")
         finally:
             engine.close()
     return figures
+
+
+def _with_progress(
+    found: Iterable[Evaluation], total: int, say: Callable[[str], None]
+) -> Iterator[Evaluation]:
+    """Yield evaluations, and say now and then how many are done."""
+    told = time.monotonic()
+    for number, evaluation in enumerate(found, 1):
+        yield evaluation
+        if number < total and time.monotonic() - told > _TELL_S:
+            told = time.monotonic()
+            say(f"{number} of {total} estimates")
 
 
 def _in_words(chosen: tuple[str, str]) -> str:
