@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from denoisebench.denoisers.registry import register
     from denoisebench.errors import UsageError
     from denoisebench.library import (
+        AdvisedRuns,
         Comparison,
         Run,
         RunInterrupted,
         add_noise,
+        advise,
         compare,
+        conventions,
         denoise,
         load,
         merge,
@@ -38,12 +41,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdvisedRuns",
     "Comparison",
     "Run",
     "RunInterrupted",
     "UsageError",
     "add_noise",
+    "advise",
     "compare",
+    "conventions",
     "denoise",
     "flip",
     "load",

@@ -16,6 +16,8 @@ from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
+from denoisebench.reporting.advice import Advice, advise_on
+from denoisebench.reporting.advice_text import advice_json, advice_markdown
 from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
@@ -28,21 +30,25 @@ from denoisebench.store.tables import frames_table, table1
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
 
     from denoisebench.photos.session import Denoised, FurtherDenoiseOptions
     from denoisebench.running.progress import Progress
+    from denoisebench.verifying.convention_search import ConventionSearch, FurtherConventionOptions
 
 __all__ = [
+    "AdvisedRuns",
     "Comparison",
     "FurtherOptions",
     "Run",
     "RunInterrupted",
     "add_noise",
+    "advise",
     "compare",
+    "conventions",
     "denoise",
     "load",
     "merge",
@@ -172,6 +178,31 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Comparison({headline(self.findings)})"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+@dataclass(frozen=True)
+class AdvisedRuns:
+    """Advice from stored runs, each by itself. In Jupyter it shows its sentences.
+
+    Attributes:
+        by_run: the advice by the run's name; see `reporting.advice.Advice` for its figures.
+    """
+
+    by_run: Mapping[str, Advice]
+
+    def markdown(self) -> str:
+        """Write the advice in sentences, as Markdown."""
+        return advice_markdown(self.by_run)
+
+    def json(self) -> str:
+        """Write the figures behind the advice, and its sentences, as JSON."""
+        return advice_json(self.by_run)
+
+    def __repr__(self) -> str:
+        return self.markdown()
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
@@ -468,6 +499,73 @@ def report(
         results = one.results.showing(expressions)
         shown[name] = (one.folder, results.on_common_frames() if common else results)
     return write_reports(shown, Path(out or loaded[0].folder), _names(formats), against)
+
+
+def advise(runs: Run | str | Path | Iterable[Run | str | Path]) -> AdvisedRuns:
+    """Say which methods stored runs recommend.
+
+    For best quality, for quality per second, under a free licence and for real noise, each claim
+    with its interval. Runs are never mixed.
+
+    Args:
+        runs: a run or its folder, or several.
+
+    Raises:
+        UsageError: a folder holds no run.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median,gaussian", "stills", 25, frames=2, out=folder, quiet=True)
+        >>> print(db.advise(run).markdown().splitlines()[0][:39])
+        - **Best quality:** Gaussian (26.41 dB)
+    """
+    given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
+    if not given:
+        raise UsageError("advise: give at least one run")
+    return AdvisedRuns(
+        {name: advise_on(one.results) for name, one in _named(map(_run, given)).items()}
+    )
+
+
+def conventions(
+    method: str,
+    dataset: str | Path,
+    sigma: float | None = None,
+    *,
+    printed: str | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherConventionOptions],
+) -> ConventionSearch:
+    """Find the conventions under which a method has a printed figure.
+
+    Args:
+        method: the method with its parameters.
+        dataset: a name, such as ``standard:set12``, or the `Path` of a folder of images.
+        sigma: standard deviation of the noise on the 8-bit scale; None for recorded noise.
+        printed: the figure as it is printed, such as ``"31.20"``; None shows effects alone.
+        quiet: print no progress.
+        options: see `verifying.convention_search.SearchOptions`.
+
+    Returns:
+        The figure under each convention, the protocol's first.
+
+    Raises:
+        UsageError: the request cannot be carried out, or the method fails.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> found = db.conventions("median", "stills", 25, frames=1, seeds=1, quiet=True)
+        >>> str(found.scores[0].convention), found.scores[0].effect
+        ('protocol', 0.0)
+    """
+    from denoisebench.verifying.convention_search import SearchOptions, find_conventions
+
+    known = {option.name for option in fields(SearchOptions)}
+    if unknown_names := sorted(options.keys() - known):
+        raise UsageError(f"conventions: {unknown('option', unknown_names[0], known)}")
+    name = f"folder:{dataset}" if isinstance(dataset, Path) else dataset
+    chosen = replace(SearchOptions(method, name, sigma, printed), **options)
+    return find_conventions(chosen, lambda line: None if quiet else print(line, file=sys.stderr))
 
 
 def add_noise(

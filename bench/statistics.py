@@ -318,13 +318,36 @@ def ranking(scores: ArrayLike, level: float = LEVEL) -> Ranking:
     return Ranking(average, float(q * math.sqrt(methods * (methods + 1) / (6 * frames))))
 
 
+def behind_best(scores: ArrayLike, level: float = LEVEL) -> list[Interval]:
+    """Compare all methods with the one of the best mean; the intervals hold together.
+
+    Intervals are made wider for the number of methods (Bonferroni), so that the chance that any of
+    them misses its mean stays near ``1 - level``.
+
+    Args:
+        scores: (methods, frames).
+        level: level of all intervals together.
+
+    Returns:
+        For each method the mean of its differences from the best, with its interval
+        (`mean_interval`); zeros for the best.
+
+    Examples:
+        >>> behind = behind_best([[30.0, 31.0, 29.0, 32.0], [28.0, 29.1, 27.0, 30.0]])
+        >>> [round(interval.mean, 3) for interval in behind]
+        [0.0, -1.975]
+    """
+    values = np.asarray(scores, float)
+    best = values[int(np.argmax(values.mean(axis=1)))]
+    each = 1 - (1 - level) / max(1, len(values) - 1)
+    return [mean_interval(d, each) for d in paired_differences(values, best)]
+
+
 def not_worse(scores: ArrayLike, level: float = LEVEL) -> np.ndarray:
     """Mark the method with the best mean, and all that are not significantly worse.
 
-    Tables show these in bold. A method is worse if the interval of its differences from the best
-    (`mean_interval`) lies below zero. Intervals are made wider for the number of methods
-    (Bonferroni), so that the chance of leaving out any that equals the best stays near
-    ``1 - level``.
+    Tables show these in bold. A method is worse if its interval in `behind_best` lies below zero:
+    the chance of leaving out any that equals the best stays near ``1 - level``.
 
     Args:
         scores: (methods, frames).
@@ -337,7 +360,4 @@ def not_worse(scores: ArrayLike, level: float = LEVEL) -> np.ndarray:
         >>> not_worse([[30.0, 31.0, 29.0, 32.0], [28.0, 29.1, 27.0, 30.0]]).tolist()
         [True, False]
     """
-    values = np.asarray(scores, float)
-    best = values[int(np.argmax(values.mean(axis=1)))]
-    each = 1 - (1 - level) / max(1, len(values) - 1)
-    return np.array([mean_interval(d, each).high >= 0 for d in paired_differences(values, best)])
+    return np.array([interval.high >= 0 for interval in behind_best(scores, level)])

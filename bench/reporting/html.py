@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 
 from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting import formatting
+from denoisebench.reporting.advice import advise_on
+from denoisebench.reporting.advice_text import claims
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.footnotes import parts
@@ -110,6 +112,7 @@ def _section(run: Contents, id: str, folder: str) -> dict[str, Any]:
     return {
         "id": id,
         "summary": of,
+        "advice": claims(advise_on(run.results)),
         "titles": of.titles,
         "table": run.table,
         "sections": [s for s in SECTIONS if s.always or s.kind in filled],

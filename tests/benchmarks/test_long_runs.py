@@ -115,6 +115,12 @@ def test_report(benchmark: BenchmarkFixture, plan: Plan, tmp_path: Path) -> None
     note(benchmark, plan)
 
 
+def test_advise(benchmark: BenchmarkFixture, plan: Plan) -> None:
+    """Read the run and say which methods it recommends; the aim is 10 s for a million."""
+    benchmark.pedantic(lambda: library.advise(plan.folder).markdown(), rounds=1)
+    note(benchmark, plan)
+
+
 def note(benchmark: BenchmarkFixture, plan: Plan) -> None:
     if benchmark.enabled:
         seconds = benchmark.stats.stats.min
