@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from denoisebench import protocol
 from denoisebench.comparing.findings import Finding, exit_code
@@ -20,15 +20,16 @@ from denoisebench.reporting.figures.strip import STRIP, write_strip
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
 from denoisebench.running.execution import RunInterrupted, execute
-from denoisebench.running.plan import FurtherOptions, RunOptions, make_plan
+from denoisebench.running.plan import FurtherOptions, RunOptions
 from denoisebench.running.progress import Silent, for_stderr
+from denoisebench.running.sets import make_plans
 from denoisebench.store.merging import merge_runs
 from denoisebench.store.results import Results, finished, load_run
 from denoisebench.store.tables import frames_table, table1
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     import pandas as pd
@@ -48,7 +49,7 @@ __all__ = [
     "merge",
     "report",
     "run",
-    "run_options",
+    "run_sets",
 ]
 
 
@@ -64,7 +65,7 @@ class Run:
         >>> import denoisebench as db
         >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
         >>> run
-        Run('stills': 1 of 1 cells measured)
+        Run('stills': 1 of 1 cell measured)
         >>> run.table()[["method", "sigma", "frames"]].to_dict("records")
         [{'method': 'median', 'sigma': 25.0, 'frames': 1}]
     """
@@ -124,7 +125,7 @@ class Run:
 
     def __repr__(self) -> str:
         name = self.results.manifest.dataset.name
-        return f"Run({name!r}: {self.results.progress} cells measured)"
+        return f"Run({name!r}: {self.results.progress} measured)"
 
     def _repr_html_(self) -> str:
         from denoisebench.reporting.html import table_html
@@ -177,6 +178,7 @@ class Comparison:
         return self.markdown()
 
 
+@overload
 def run(
     methods: str | Sequence[str] = "all",
     dataset: str | Path | None = None,
@@ -186,7 +188,32 @@ def run(
     out: str | Path | None = None,
     quiet: bool = False,
     **options: Unpack[FurtherOptions],
-) -> Run:
+) -> Run: ...
+
+
+@overload
+def run(
+    methods: str | Sequence[str],
+    dataset: list[str | Path] | list[str] | list[Path],
+    sigma: float | Sequence[float] | None = None,
+    *,
+    plugins: str | Path | Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherOptions],
+) -> list[Run]: ...
+
+
+def run(
+    methods: str | Sequence[str] = "all",
+    dataset: str | Path | Sequence[str | Path] | None = None,
+    sigma: float | Sequence[float] | None = None,
+    *,
+    plugins: str | Path | Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherOptions],
+) -> Run | list[Run]:
     """Add noise to frames, denoise them with every method, score and time them.
 
     Every cell is saved as it is measured: after an interruption the same call goes on, and cells
@@ -196,16 +223,18 @@ def run(
         methods: ``all``, names, globs, or names with parameters (``nlm-skimage[h=0.7]``): a string
             with commas between them, or a sequence.
         dataset: a name, such as ``documentary`` or ``pairs:PATH``, or the `Path` of a folder of
-            images. None takes the first to be had.
+            images. None takes the first to be had. A list of them is a run on each.
         sigma: standard deviations of the noise on the 8-bit scale, 0 to 255; None takes 15, 25 and
             50, or what the frames bring.
         plugins: Python files with further methods or metrics.
-        out: the run's folder; None takes ``results/DATASET``.
+        out: the run's folder, or that of several runs, which have a folder each in it; None takes
+            ``results/DATASET``.
         quiet: print no progress.
         options: see `FurtherOptions`.
 
     Returns:
-        The stored run. Methods that failed keep their rows; see `Run.failures`.
+        The stored run; of a list of data sets, a list of runs, which `report` takes. Methods that
+        failed keep their rows; see `Run.failures`.
 
     Raises:
         UsageError: the request cannot be carried out; the message says what to do.
@@ -217,18 +246,29 @@ def run(
         >>> sorted(run.table().method)
         ['gaussian', 'median']
     """
-    chosen = _options(methods, dataset, sigma, plugins, out, options)
-    if quiet:
-        done = run_options(chosen, Silent(), lambda line: None)
-    else:
-        done = run_options(chosen, for_stderr(), lambda line: print(line, file=sys.stderr))
-    done.write_tables()
-    return done
+    chosen = _options(methods, sigma, plugins, out, options)
+    several = isinstance(dataset, list | tuple)
+    given = [dataset] if isinstance(dataset, str | Path) else dataset or ()
+    names = [f"folder:{name}" if isinstance(name, Path) else name for name in given]
+    if several and not names:
+        raise UsageError("dataset: a list is empty; name at least one data set")
+    progress, say = (Silent, _nothing) if quiet else (for_stderr, _on_stderr)
+    done = list(run_sets(chosen, names, progress, say))
+    for one in done:
+        one.write_tables()
+    return done if several else done[0]
+
+
+def _nothing(line: str) -> None:
+    """Tell nobody."""
+
+
+def _on_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _options(
     methods: str | Sequence[str],
-    dataset: str | Path | None,
     sigma: float | Sequence[float] | None,
     plugins: str | Path | Sequence[str | Path],
     out: str | Path | None,
@@ -249,7 +289,6 @@ def _options(
     }
     return RunOptions(
         methods=_names(methods),
-        dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
         sigmas=None if sigma is None else _numbers(sigma),
         plugins=_paths(plugins),
         out=None if out is None else Path(out),
@@ -257,24 +296,39 @@ def _options(
     )
 
 
-def run_options(options: RunOptions, progress: Progress, say: Callable[[str], None]) -> Run:
-    """Carry out a run by its options; its tables are not written yet.
+def run_sets(
+    options: RunOptions,
+    datasets: Sequence[str],
+    progress: Callable[[], Progress],
+    say: Callable[[str], None],
+) -> Iterator[Run]:
+    """Carry out a run on each of some data sets; the tables are not written yet.
 
     Args:
         options: what is asked for.
-        progress: is told of every cell.
+        datasets: expressions that name the data sets; none takes the default one.
+        progress: makes what is told of every cell of a run.
         say: is told what the user should know, a line at a time.
+
+    Yields:
+        The stored runs, each as it is complete.
 
     Raises:
         UsageError, RunInterrupted: see `run`.
     """
-    plan, line = make_plan(options)
-    say(line)
-    for metric in plan.metrics:
-        if metric.unavailable:
-            say(f"{metric.name}: unavailable: {metric.unavailable}")
-    say(f"Results: {plan.folder}")
-    return Run(plan.folder, execute(plan, plan.folder, progress, say))
+    plans = make_plans(options, datasets)
+    for number, (plan, line) in enumerate(plans, 1):
+        say(line if len(plans) == 1 else f"Data set {number} of {len(plans)}: {line}")
+        for metric in plan.metrics:
+            if metric.unavailable:
+                say(f"{metric.name}: unavailable: {metric.unavailable}")
+        say(f"Results: {plan.folder}")
+        try:
+            results = execute(plan, plan.folder, progress(), say)
+        except RunInterrupted as stop:
+            whole = replace(options, dataset=",".join(datasets)).command
+            raise RunInterrupted(stop.folder, whole if len(plans) > 1 else stop.command) from None
+        yield Run(plan.folder, results)
 
 
 def denoise(
@@ -340,7 +394,7 @@ def load(folder: str | Path) -> Run:
         >>> import denoisebench as db
         >>> _ = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
         >>> db.load(folder)
-        Run('stills': 1 of 1 cells measured)
+        Run('stills': 1 of 1 cell measured)
     """
     return Run(Path(folder), load_run(Path(folder)))
 

@@ -403,7 +403,7 @@ def test_a_score_under_another_definition_is_not_shown() -> None:
     table = frames_table(found).set_index("frame")
     assert (table.loc["a"].sharp == 0.5).all()
     assert table.loc["b"].sharp.isna().all()
-    note = "Sharp: no mean, 1 of 2 cells have no score: not scored yet"
+    note = "Sharp: no mean, 1 of 2 cells without a score: not scored yet"
     assert table1(found).note.tolist() == [note, note]
 
 

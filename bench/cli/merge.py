@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from denoisebench.cli import shared
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from denoisebench.library import Run
@@ -49,11 +50,13 @@ def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None) -> N
 def _tell(merged: Run) -> None:
     """Say what was merged, and what was left out."""
     parts = merged.results.manifest.parts
-    shared.say(f"Merged {len(parts)} runs in {merged.folder}: {merged.results.progress} cells")
+    shared.say(f"Merged {len(parts)} runs in {merged.folder}: {merged.results.progress}")
     if doubled := sum(part.doubled for part in parts):
-        shared.say(f"Measured by more than one run, with the same scores: {doubled} cells")
+        shared.say(
+            f"Measured by more than one run, with the same scores: {counted(doubled, 'cell')}"
+        )
     if untimed := sum(part.untimed for part in parts):
         shared.say(
-            f"Times of {untimed} cells are left out: they were measured on another machine or "
+            f"Times of {counted(untimed, 'cell')} are left out, as measured on another machine or "
             "otherwise; --times-of chooses which are kept"
         )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.reporting.formatting import counted
 from denoisebench.store.manifest import BUSY_PERCENT
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -21,6 +21,7 @@ from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import score_column
 from denoisebench.store.scores import is_partly_infinite
 from denoisebench.text import as_cell
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -273,7 +274,7 @@ def _lack(results: Results, row: Row, level: Level) -> str:
         return ""
     failed, planned = _failed(results, row, level), results.planned(row, level)
     have, total = len(results.complete_frames(row, level)), len(results.frames(level))
-    share = f"{have} of {total} frames measured"
+    share = f"{have} of {counted(total, 'frame')} measured"
     if not len(failed):
         return share
     status = _most_common(results, failed)
@@ -282,7 +283,7 @@ def _lack(results: Results, row: Row, level: Level) -> str:
     if len(failed) == planned:
         return str(reason)
     how = "were not tried" if status == Status.UNAVAILABLE else "failed"
-    return f"{share}; {len(failed)} of {planned} cells {how}: {reason}"
+    return f"{share}; {len(failed)} of {counted(planned, 'cell')} {how}: {reason}"
 
 
 def _defined(results: Results, level: Level) -> dict[str, np.ndarray]:
@@ -343,7 +344,7 @@ def _no_mean(metric: MetricRecord, column: ScoreColumn, ok: np.ndarray, is_alike
         found = [column.reasons[place] for place in ok.tolist()]
         reasons = ["not scored yet" if why is None else why for why in found if why != ""]
         if reasons:
-            return f"{len(reasons)} of {len(ok)} cells have no score: {reasons[0]}"
+            return f"{len(reasons)} of {counted(len(ok), 'cell')} without a score: {reasons[0]}"
     return "" if is_alike else "it is defined on other frames than for other methods"
 
 
@@ -430,7 +431,7 @@ def _untimed_note(results: Results, level: Level, ok: np.ndarray) -> str:
     timed = set(columns.texts("frame", ok[columns.times("call_ns").rounds[ok] > 0]))
     if timed == results.timed_frames.intersection(frames):
         return ""
-    return f"timed on {len(timed)} of {len(frames)} frames" if timed else "not timed"
+    return f"timed on {len(timed)} of {counted(len(frames), 'frame')}" if timed else "not timed"
 
 
 def _time_note(results: Results, ok: np.ndarray) -> str:
