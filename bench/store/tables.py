@@ -40,6 +40,9 @@ PAPER_PSNR = {
 """PSNR in dB by method, from Table 1 of Gong, Liu & Lv 2020. The paper prints neither its sigma nor
 its frames."""
 
+PAPER_DATASET = "documentary"
+"""Name of the data set that stands in for the paper's frames."""
+
 INCOMPLETE = "incomplete"
 """Status of a row while cells are missing; every other status of a row is one of cells."""
 
@@ -425,6 +428,20 @@ def _process_notes(results: Results, level: Level, ok: np.ndarray) -> list[str]:
     return [*notes, _shift_note(results, known), *results.remarked(known)]
 
 
+def without_times(note: str) -> str:
+    """Return the notes of a row of `table1` without those on its times.
+
+    Examples:
+        >>> without_times("timed on 3 of 20 frames; 1 of 2 frames measured")
+        '1 of 2 frames measured'
+    """
+    return "; ".join(part for part in note.split("; ") if not part.startswith(_ON_TIMES))
+
+
+_SCATTERED = "Times scatter: their interquartile range is above 10 % of the median"
+_ON_TIMES = (_SCATTERED, "timed on ", "not timed")
+
+
 def _untimed_note(results: Results, level: Level, ok: np.ndarray) -> str:
     """Say so if a method was timed on fewer frames than others; else return ''."""
     frames, columns = results.frames(level), results.columns
@@ -439,9 +456,7 @@ def _time_note(results: Results, ok: np.ndarray) -> str:
     times = results.columns.times("call_ns")
     judged = times.scatters[ok[times.judged[ok]]]
     scattered = len(judged) and judged.sum() > len(judged) / 2
-    return (
-        "Times scatter: their interquartile range is above 10 % of the median" if scattered else ""
-    )
+    return _SCATTERED if scattered else ""
 
 
 def _shift_note(results: Results, sessions: Sequence[int]) -> str:
