@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from denoisebench import protocol
 from denoisebench.comparing.findings import Finding, exit_code
@@ -17,8 +18,15 @@ from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
 from denoisebench.reporting.figures.strip import STRIP, write_strip
+from denoisebench.reporting.joint import PaperOptions
+from denoisebench.reporting.markdown import render
 from denoisebench.reporting.table import full_table
-from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
+from denoisebench.reporting.write import (
+    REPORT_FORMATS,
+    joint_if_possible,
+    write_reports,
+    write_tables,
+)
 from denoisebench.running.execution import RunInterrupted, execute
 from denoisebench.running.plan import FurtherOptions, RunOptions
 from denoisebench.running.progress import Silent, for_stderr
@@ -35,11 +43,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from denoisebench.photos.session import Denoised, FurtherDenoiseOptions
+    from denoisebench.reporting.table import Table
     from denoisebench.running.progress import Progress
 
 __all__ = [
     "Comparison",
     "FurtherOptions",
+    "ReportOptions",
     "Run",
     "RunInterrupted",
     "add_noise",
@@ -47,7 +57,9 @@ __all__ = [
     "denoise",
     "load",
     "merge",
+    "printed_tables",
     "report",
+    "report_tables",
     "run",
     "run_sets",
 ]
@@ -102,6 +114,11 @@ class Run:
         columns = ["method", "device", "frame", "sigma", "status", "reason"]
         return frames_table(replace(self.results, measurements=only))[columns]
 
+    @cached_property
+    def table1(self) -> Table:
+        """Table 1 as it is printed, with its footnotes."""
+        return full_table(self.results)
+
     def write_tables(self) -> str:
         """Write ``table1.md``, ``table1.csv`` and ``frames.csv`` into the folder.
 
@@ -113,7 +130,7 @@ class Run:
         Raises:
             UsageError: they cannot be written.
         """
-        markdown = write_tables(self.results, self.folder)
+        markdown = write_tables(self.results, self.table1, self.folder)
         write_strip(self.results, self.folder, self.folder)
         return markdown
 
@@ -130,7 +147,7 @@ class Run:
     def _repr_html_(self) -> str:
         from denoisebench.reporting.html import table_html
 
-        return table_html(full_table(self.results))
+        return table_html(self.table1)
 
 
 @dataclass(frozen=True)
@@ -480,34 +497,82 @@ def report(
     formats: str | Sequence[str] = ("html", "md", "csv"),
     *,
     out: str | Path | None = None,
-    against: str | None = None,
-    metrics: str | Sequence[str] = "all",
-    common: bool = False,
+    **options: Unpack[ReportOptions],
 ) -> str:
     """Write reports of runs.
+
+    Of several runs, each on a data set of its own, one table with the data sets as columns is
+    written, too, and returned. Its options make it of one run as well.
 
     Args:
         run: a run or its folder, or several.
         formats: of ``html``, ``md``, ``latex``, ``csv`` and ``json``.
         out: folder for the reports; None takes the run's own, if there is one run.
-        against: the method that others are compared with; None takes the best.
-        metrics: the scores to show beside PSNR: ``all``, names or globs.
-        common: True to take all means over the frames that all methods of a run have, level by
-            level, if some methods lack frames.
+        options: see `ReportOptions`.
 
     Returns:
         The Markdown of the tables; empty unless ``md`` is among the formats.
 
     Raises:
-        UsageError: a folder holds no run, a format or metric is unknown, or nothing can be written.
+        UsageError: a folder holds no run, a format or metric is unknown, the runs cannot stand in
+            the table that is asked for, or nothing can be written.
 
     Examples:
         >>> import denoisebench as db
         >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
         >>> print(db.report(run, "md").splitlines()[0][:8])
         | Method
+        >>> print(db.report(run, "md", columns="psnr", caption="My table").splitlines()[0])
+        My table
     """
     runs = [run] if isinstance(run, Run | str | Path) else list(run)
+    known = ReportOptions.__annotations__
+    if unknown_names := sorted(options.keys() - known.keys()):
+        raise UsageError(f"report: {unknown('option', unknown_names[0], known)}")
+    tables = report_tables(runs, formats, None if out is None else Path(out), options)
+    return "\n".join(map(render, tables)) if "md" in _names(formats) else ""
+
+
+class ReportOptions(TypedDict, total=False):
+    """Further options of `denoisebench.report`.
+
+    Attributes:
+        against: the method that others are compared with; None takes the best.
+        metrics: the scores to show beside PSNR: ``all``, names or globs.
+        common: True to take all means over the frames that all methods of a run have, level by
+            level, if some methods lack frames.
+        columns: data sets, sigmas, metrics, ``time`` and ``memory`` that the one table shows.
+        rows: its methods, in their order: names, globs or ``all``.
+        caption: its caption.
+        label: the name by which LaTeX refers to it.
+        standard_errors: True to show the standard error of each of its means.
+        paper: False to leave the PSNR of the paper out of Table 1.
+    """
+
+    against: str | None
+    metrics: str | Sequence[str]
+    common: bool
+    columns: str | Sequence[str]
+    rows: str | Sequence[str]
+    caption: str
+    label: str
+    standard_errors: bool
+    paper: bool
+
+
+def printed_tables(runs: Sequence[Run]) -> list[Table]:
+    """Return the tables that show runs: one of all, if they can stand in one, or one of each."""
+    joint = joint_if_possible([run.results for run in runs])
+    return [run.table1 for run in runs] if joint is None else [joint]
+
+
+def report_tables(
+    runs: Sequence[Run | str | Path],
+    formats: str | Sequence[str],
+    out: Path | None,
+    options: ReportOptions,
+) -> list[Table]:
+    """Write reports of runs, as `report`, and return the tables to print."""
     if not runs:
         raise UsageError("report: give at least one run")
     if out is None and len(runs) > 1:
@@ -516,12 +581,26 @@ def report(
         if name not in REPORT_FORMATS:
             raise UsageError(unknown("format", name, REPORT_FORMATS))
     loaded = [_run(one) for one in runs]
-    expressions = _names(metrics)
+    expressions = _names(options.get("metrics", "all"))
     shown = {}
     for name, one in _named(loaded).items():
         results = one.results.showing(expressions)
-        shown[name] = (one.folder, results.on_common_frames() if common else results)
-    return write_reports(shown, Path(out or loaded[0].folder), _names(formats), against)
+        shown[name] = one.folder, results.on_common_frames() if options.get("common") else results
+    paper = PaperOptions(
+        _names(options.get("columns", ())),
+        _names(options.get("rows", ())),
+        options.get("caption", ""),
+        options.get("label", ""),
+        options.get("standard_errors", False),
+    )
+    return write_reports(
+        shown,
+        out or loaded[0].folder,
+        _names(formats),
+        options.get("against"),
+        paper if paper != PaperOptions() else None,
+        with_paper=options.get("paper", True),
+    )
 
 
 def add_noise(

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     help="Run, one of RUNS, on whose machine the times that are kept were measured.  [default: the "
     "first with times]",
 )
-def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None) -> None:
+@shared.wide
+def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None, wide: bool) -> None:
     """Merge RUNS, measured under one protocol, into a new folder, and print their table.
 
     The runs may have other methods, frames or levels of noise. Of a cell that several have, the
@@ -43,7 +44,8 @@ def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None) -> N
 
     with shared.terminated_as_interrupted():
         merged = library.merge(runs, out, times_of=times_of)
-    click.echo(merged.write_tables(), nl=False)
+    merged.write_tables()
+    shared.show_tables([merged.table1], wide)
     _tell(merged)
 
 

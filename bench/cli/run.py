@@ -194,6 +194,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 @shared.torch
 @shared.checkpoints
 @shared.weights
+@shared.wide
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -202,14 +203,15 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     callback=_read_config,
     help="TOML file that sets any of these options; the command line takes precedence.",
 )
-def run_command(datasets: tuple[str, ...], **choices: Any) -> None:
+def run_command(datasets: tuple[str, ...], wide: bool, **choices: Any) -> None:
     """Add noise to frames, denoise them with every method, score, time, and print the table.
 
     Frames with recorded noise are used as they are.
 
     Every cell is saved as it is measured: after an interruption the same command continues. The
-    table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
-    cannot be carried out, or a plugin not imported; 3: some cells failed; 130: interrupted.
+    table goes to stdout, drawn on a terminal and as Markdown elsewhere, all else to stderr. Exit
+    code 0: all cells measured; 2: the request cannot be carried out, or a plugin not imported; 3:
+    some cells failed; 130: interrupted.
     """
     from denoisebench.machine import environment
 
@@ -227,7 +229,9 @@ def run_command(datasets: tuple[str, ...], **choices: Any) -> None:
         except library.RunInterrupted as stop:
             interrupted = stop
             done.append(library.load(stop.folder))
-    click.echo("\n".join(run.write_tables() for run in done), nl=False)
+    for run in done:
+        run.write_tables()
+    shared.show_tables(library.printed_tables(done), wide)
     for run in done:
         _tell_failures(run)
     if interrupted is not None:

@@ -55,6 +55,11 @@ class Column:
         """Both heads in one line."""
         return f"{self.group} {self.name}".strip()
 
+    def best_of(self, values: Iterable[float]) -> float:
+        """Return the best of some values; the column has one."""
+        assert self.direction is not None
+        return _BEST[self.direction](values)
+
     def values(self, table: pd.DataFrame) -> dict[str, float]:
         """Return the figure by method, where it is known.
 
@@ -194,12 +199,17 @@ def full_table(results: Results, *, with_paper: bool = True) -> Table:
     return Table(block.columns, lines, noted, legend, footnotes.origin(results))
 
 
-def filled(blocks: Sequence[Block]) -> tuple[list[Line], list[str]]:
-    """Return the lines of a table in their order, and its footnotes."""
+def filled(blocks: Sequence[Block], order: Sequence[str] = ()) -> tuple[list[Line], list[str]]:
+    """Return the lines of a table, and its footnotes.
+
+    Args:
+        blocks: the columns.
+        order: the methods in their order; empty for the order by PSNR, see `_ordered`.
+    """
     rows = {row.method: row for block in reversed(blocks) for row in block.results.rows}
     noted: list[str] = []
     lines = []
-    for method in _ordered(blocks):
+    for method in order or _ordered(blocks):
         notes = _notes(blocks, method)
         noted += [note for note in notes if note not in noted]
         lines.append(
@@ -236,7 +246,7 @@ def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str,
     rivals = {m: values[m] for m in results.contestants if m in values and m not in unranked}
     best: set[str] = set()
     if column.direction is not None and len(rivals) > 1:
-        alike = column.shown(_BEST[column.direction](rivals.values()))
+        alike = column.shown(column.best_of(rivals.values()))
         best = {method for method in rivals if shown[method] == alike}
         if _is_judged(column):
             assert column.level is not None
@@ -316,18 +326,13 @@ def score_columns(metric: MetricRecord, results: Results) -> list[Column]:
 
 
 def _beside_psnr(psnr: MetricRecord, results: Results, with_paper: bool) -> list[Column]:
-    """Return the columns of the gain over recorded noise, and that of the paper's PSNR."""
-    paper = [Column("paper", "", "psnr_paper", decimals(psnr.decimals))] if with_paper else []
+    """Return the columns of the gain over recorded noise, or that of the paper's PSNR."""
     if not results.manifest.is_recorded:
-        return paper
+        return [Column("paper", "", "psnr_paper", decimals(psnr.decimals))] if with_paper else []
     gain = decimals(psnr.decimals, sign=True)
-    levels = results.levels
     return [
-        *(
-            Column("gain", head(at, results), "psnr_gain", gain, psnr.direction, at)
-            for at in levels
-        ),
-        *paper,
+        Column("gain", head(level, results), "psnr_gain", gain, psnr.direction, level)
+        for level in results.levels
     ]
 
 
