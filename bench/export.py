@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.cells import Status
 from denoisebench.reporting.junit import JunitSuite
 from denoisebench.text import as_json, first_of
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,7 +96,7 @@ def left_out(results: Results) -> list[str]:
         if math.isinf(value)
     ]
     lacking = [
-        f"{name} ({line['status']}, {line['frames']} of {len(results.frames())} frames)"
+        f"{name} ({line['status']}, {line['frames']} of {counted(len(results.frames()), 'frame')})"
         for name, line in _named_lines(results).items()
         if line["status"] != Status.OK
     ]

@@ -21,6 +21,7 @@ from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.figures import drawing, labels
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +85,7 @@ def test_spread_names_keep_their_order_and_their_distance(heights: list[float], 
         (formatting.megabytes(0.2), "<1"),
         (formatting.megabytes(None), "–"),
         (formatting.pvalue(0.0004), "< 0.001"),
-        (formatting.counted(1, "frame"), "1 frame"),
+        (counted(1, "frame"), "1 frame"),
     ],
 )
 def test_figures_and_names_in_words(printed: str, shown: str) -> None:

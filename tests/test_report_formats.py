@@ -132,10 +132,10 @@ def test_ties_are_equally_bold_and_what_is_worse_is_not(written: Path) -> None:
 def test_the_latex_table_compiles(source: str, written: Path, tmp_path: Path) -> None:
     table = (written / "table1.tex").read_text(encoding="utf-8")
     if source == "baseline":
-        from denoisebench.reporting.latex import table1_latex
+        from denoisebench.reporting.latex import table_latex
         from denoisebench.reporting.table import full_table
 
-        table = table1_latex(full_table(load_run(BASELINE)))
+        table = table_latex(full_table(load_run(BASELINE)))
     preamble = "\n".join(re.findall(r"^% (\\usepackage.*)$", table, re.MULTILINE))
     (tmp_path / "table1.tex").write_text(table, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(

@@ -10,6 +10,7 @@ import click
 from denoisebench.cells import LARGEST_SIGMA
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import FiniteRange
+from denoisebench.words import counted
 
 
 class _Sigma(FiniteRange):
@@ -126,6 +127,6 @@ def denoise_command(preview: bool, **choices: Any) -> None:
         shared.say(f"Before and after: {page}")
     if len(done) < len(outcomes):
         shared.say(
-            f"{len(outcomes) - len(done)} of {len(outcomes)} files failed; they are named above"
+            f"{len(outcomes) - len(done)} of {counted(len(outcomes), 'file')} failed, as said above"
         )
         raise SystemExit(EXIT_CELLS_FAILED)

@@ -22,10 +22,11 @@ from denoisebench.comparing.findings import (
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
+from denoisebench.reporting.formatting import NONE, decimals, three_digits
 from denoisebench.reporting.junit import JunitSuite
 from denoisebench.statistics import LEVEL
 from denoisebench.text import one_line
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -196,7 +197,9 @@ def _evidence(f: Finding) -> str:
     if f.metric == "memory":
         return ""
     if f.low is None or f.high is None:
-        return f"significant in {f.frames} pairs of launches{', twice' if f.fails else ''}"
+        return (
+            f"significant in {counted(f.frames, 'pair')} of launches{', twice' if f.fails else ''}"
+        )
     if f.high - f.low < _ALIKE:
         return f"alike on {counted(f.frames, 'frame')}"
     level = TIME_LEVEL if f.metric == "time" else LEVEL

@@ -12,8 +12,9 @@ from tabulate import tabulate
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting.escaping import escape_markdown
-from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
+from denoisebench.reporting.formatting import NONE, decimals, three_digits
 from denoisebench.statistics import LEVEL
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

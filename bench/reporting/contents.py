@@ -99,17 +99,19 @@ class Contents:
         folder: the run's folder.
         results: the stored run.
         against: spec of the method with which the others are compared; see `summarise`.
+        with_paper: False to leave out the PSNR of the paper in the table.
     """
 
     name: str
     folder: Path
     results: Results
     against: str | None = None
+    with_paper: bool = True
 
     @cached_property
     def table(self) -> Table:
         """The run's Table 1."""
-        return full_table(self.results)
+        return full_table(self.results, with_paper=self.with_paper)
 
     @cached_property
     def differences(self) -> Differences:

@@ -22,6 +22,7 @@ from denoisebench.reporting.footnotes import parts
 from denoisebench.reporting.summary import costs
 from denoisebench.reporting.viewer import extremes, leaders, notable_frames, viewer
 from denoisebench.text import one_line
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +78,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "code": _code,
         "grouped": _grouped_columns,
-        "counted": formatting.counted,
+        "counted": counted,
     }
     environment.filters |= {"digits": formatting.three_digits, "decibels": formatting.decibels}
     environment.filters |= {"hundredths": formatting.decimals(2), "interval": formatting.interval}
