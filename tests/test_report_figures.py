@@ -117,8 +117,8 @@ def test_a_name_is_only_text_to_markdown(name: str) -> None:
 
 
 def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
-    def draw(axes: Axes, tips: drawing.Tips) -> None:
-        tips.add(axes.plot(1, 1, "o")[0], "日本\x07 <語>")
+    def draw(axes: Axes, parts: drawing.Parts) -> None:
+        parts.add(axes.plot(1, 1, "o")[0], "日本\x07 <語>")
         axes.set_xlabel("日本語 ✨")
 
     with warnings.catch_warnings():
@@ -131,7 +131,7 @@ def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
 
 @pytest.mark.parametrize("times", [(2.4, 8), (90, 110), (0.05, 90_000)])
 def test_a_logarithmic_axis_has_numbers_however_short_it_is(times: tuple[float, float]) -> None:
-    def draw(axes: Axes, tips: drawing.Tips) -> None:
+    def draw(axes: Axes, parts: drawing.Parts) -> None:
         axes.plot(times, [1, 2])
         axes.set_yticks([])
         drawing.log_scale(axes)

@@ -25,7 +25,7 @@ from made_up import EVIL, make_changed_run, make_run
 from denoisebench import export
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.columns import TEXT_COLUMNS
-from denoisebench.reporting.figures.plots import pareto
+from denoisebench.reporting.figures.frontier import pareto
 from denoisebench.reporting.latex import escape_latex
 from denoisebench.store import crops as pictures
 from denoisebench.store.measurements import Measurements
