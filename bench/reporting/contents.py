@@ -74,8 +74,8 @@ SECTIONS = (
         "frames",
         "Frame by frame",
         "Frames",
-        "Each dot is one frame. A box holds the middle half of the frames, the line in it is the median; "
-        "whiskers reach to the last frame within 1.5 lengths of the box.",
+        "Each dot is one frame. A box holds the middle half of the frames, the line in it is the "
+        "median; whiskers reach to the last frame within 1.5 lengths of the box.",
     ),
     Section("viewer", "Pictures", "Pictures", always=True),
     Section(

@@ -9,7 +9,7 @@ const filter = (section, state, { methods, devices }) => {
     state.declare(name, "", (value) => value === "" || values.includes(value));
     if (values.length < 2) return false; // there is nothing to choose
     const [title, everything] = FACETS[name];
-    const select = make("select", {}, ...[["", everything], ...values.map((value) => [value, devices[value] ?? value])].map(option));
+    const select = make("select", { "aria-label": title }, ...[["", everything], ...values.map((value) => [value, devices[value] ?? value])].map(option));
     select.addEventListener("change", () => state.set({ [name]: select.value }));
     state.follow([name], () => { select.value = state.get(name); });
     bar.append(make("label", {}, title, select));

@@ -5,6 +5,7 @@ const TURN = 20; // of a wheel, that makes a step
 // Drag the divider, or what was zoomed; two fingers zoom about the place between them.
 const draggable = (canvas, lens, hasDivider) => {
   const down = new Map();
+  let asked = null; // where a drag began that may move the divider
   let dividing = false;
   const place = ({ x, y }) => {
     const box = canvas.getBoundingClientRect();
@@ -18,7 +19,9 @@ const draggable = (canvas, lens, hasDivider) => {
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    dividing = down.size === 1 && hasDivider && (lens.zoom === 1 || isNear({ x: event.clientX }));
+    const here = down.get(event.pointerId);
+    asked = down.size === 1 && hasDivider && (lens.zoom === 1 || isNear(here)) ? here : null;
+    dividing = false;
   });
   canvas.addEventListener("pointermove", (event) => {
     const here = { x: event.clientX, y: event.clientY };
@@ -34,14 +37,16 @@ const draggable = (canvas, lens, hasDivider) => {
       const after = both();
       lens.pan(after.middle[0] - before.middle[0], after.middle[1] - before.middle[1]);
       lens.zoomTo((lens.zoom * after.apart) / before.apart, after.middle);
-    } else if (dividing) {
-      lens.move({ divider: to[0] });
+    } else if (asked) {
+      // A finger that moves up or down scrolls the page; the divider stays where it is.
+      dividing ||= Math.abs(here.x - asked.x) > Math.abs(here.y - asked.y);
+      if (dividing) lens.move({ divider: to[0] });
     } else {
       lens.pan(to[0] - from[0], to[1] - from[1]);
     }
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, (event) => { down.delete(event.pointerId); dividing = false; });
+    canvas.addEventListener(end, (event) => { down.delete(event.pointerId); });
   }
   canvas.addEventListener("dblclick", () => lens.reset());
 
