@@ -103,6 +103,122 @@ def test_another_method_can_be_the_reference(page: Page) -> None:
     assert first.locator("td").nth(1).inner_text().startswith("+3.0")
 
 
+def methods(page: Page) -> list[str]:
+    """Return the methods whose rows Table 1 shows."""
+    return [row.get_attribute("data-method") or "" for row in visible(page.locator(RESULTS))]
+
+
+RESULTS = ".results tbody tr"
+
+
+def test_a_filter_hides_rows_of_tables_and_parts_of_figures_alike(page: Page) -> None:
+    assert page.get_by_text("5 of 5 methods").is_visible()
+    svg = page.locator(".course svg").first
+    assert svg.locator("[data-method=poor]:visible").count()
+    heights = page.locator(".ranks:visible svg").bounding_box()
+    page.get_by_label("Licence").select_option("MIT")
+    assert page.get_by_text("4 of 5 methods").is_visible()
+    assert methods(page) == ["good", "twin", "evil", "crash", "oracle", "noisy"]
+    assert not page.locator("[data-method=poor]:visible").count()
+    assert svg.locator("[data-method=twin]:visible").count()
+    closed = page.locator(".ranks:visible svg").bounding_box()
+    assert heights is not None
+    assert closed is not None
+    assert closed["height"] < heights["height"]  # no gap is left
+    page.get_by_role("button", name="Show all").click()
+    assert len(methods(page)) == 7
+    assert page.locator(".ranks:visible svg").bounding_box() == heights
+
+
+def test_a_filter_by_device_leaves_its_columns_and_draws_the_front_anew(page: Page) -> None:
+    front = page.locator(".frontier:visible [data-role=front] path").first
+    whole = front.get_attribute("d")
+    page.get_by_label("Device").select_option(label="CUDA")
+    assert methods(page) == ["good", "oracle", "noisy"]
+    heads = [head.inner_text() for head in visible(page.locator(".results th.group"))]
+    assert heads == ["PSNR", "SSIM", "CUDA"]
+    points = page.locator(".frontier:visible svg").first.locator("[data-role=point]")
+    assert [p.get_attribute("data-device") for p in visible(points)] == ["cuda"]
+    page.get_by_label("Device").select_option(label="CPU")
+    assert methods(page)[:2] == ["good", "twin"]
+    assert front.get_attribute("d") != whole
+    assert (front.get_attribute("d") or "").count("H") == 2  # from Poor to Twin to Good
+
+
+def test_a_method_under_the_mouse_stands_out_in_every_figure_and_row(page: Page) -> None:
+    def lit() -> set[str]:
+        found = page.locator(".lit").evaluate_all("all => all.map(e => e.dataset.method)")
+        return set(found)
+
+    page.locator(RESULTS).nth(1).hover()
+    assert lit() == {"twin"}
+    for figure in ("frontier", "course", "ranks", "frames", "times"):
+        assert page.locator(f"figure.{figure}:visible svg:visible .lit").count(), figure
+    assert page.locator(".differences:visible tr.lit").count() == 1
+    others = page.locator(".course svg:visible [data-method=poor]").first
+    assert float(others.evaluate("e => getComputedStyle(e).opacity")) < 0.5
+    page.locator("h1").hover()
+    assert lit() == set()
+    line = page.locator(".course svg:visible [data-method=poor] text").first
+    line.hover()
+    assert lit() == {"poor"}
+
+
+def test_a_method_is_marked_by_keyboard_and_by_a_tap_and_stays_so(
+    page: Page, open_page: Opener, made_up_report: Path
+) -> None:
+    button = page.get_by_role("button", name="Poor")
+    button.press("Enter")
+    page.locator("h1").click()
+    assert page.locator(".results tr.lit").get_attribute("data-method") == "poor"
+    assert button.get_attribute("aria-pressed") == "true"
+    button.press("Escape")
+    assert not page.locator("button.name[aria-pressed=true]").count()
+    phone = open_page(made_up_report, viewport={"width": 390, "height": 844}, has_touch=True)
+    name = phone.locator(".frontier:visible svg:visible [data-role=quiet]", has_text="Poor")
+    assert not name.is_visible()  # there is no room for names off the front, until one is marked
+    phone.locator(".frontier:visible svg:visible [data-role=point][data-method=poor]").tap()
+    assert name.is_visible()
+
+
+def test_figures_stand_abreast_in_a_wide_window_and_are_drawn_anew_for_a_phone(
+    open_page: Opener, made_up_report: Path
+) -> None:
+    wide = open_page(made_up_report, viewport={"width": 1440, "height": 900})
+    for left, right in (("frontier", "course"), ("ranks", "frames")):
+        one, other = (
+            wide.locator(f"figure.{kind}:visible").bounding_box() for kind in (left, right)
+        )
+        assert one is not None
+        assert other is not None
+        assert one["x"] + one["width"] <= 720 <= other["x"]
+    phone = open_page(made_up_report, viewport={"width": 390, "height": 844})
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    for svg in visible(phone.locator(".plot svg")):
+        box, text = svg.bounding_box(), svg.locator("text").first
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert text.evaluate(TEXT_HEIGHT) >= 9  # pixels, the letters' size
+        assert svg.evaluate(NAMES) == [[], []]
+
+
+TEXT_HEIGHT = """text => parseFloat(getComputedStyle(text).fontSize)
+  * text.getScreenCTM().a"""
+
+
+def test_the_first_column_stays_in_sight_while_a_table_scrolls(
+    open_page: Opener, made_up_report: Path
+) -> None:
+    page = open_page(made_up_report, viewport={"width": 390, "height": 844})
+    for table in visible(page.locator(".scroll:has(tbody th)")):
+        table.evaluate("box => { box.scrollLeft = 300; }")
+        name, box = table.locator("tbody th").first.bounding_box(), table.bounding_box()
+        assert name is not None
+        assert box is not None
+        assert name["x"] == pytest.approx(box["x"], abs=1)
+
+
 def test_everything_can_be_reached_by_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -167,6 +283,7 @@ def test_names_in_figures_for_markdown_are_whole_and_cover_no_other(
 NAMES = """svg => {
   const room = svg.getBoundingClientRect();
   const texts = [...svg.querySelectorAll("text")]
+    .filter((text) => getComputedStyle(text).visibility === "visible")
     .map((text) => [text.textContent, text.getBoundingClientRect()]);
   const cut = texts.filter(([, box]) => box.left < room.left - 1 || box.right > room.right + 1);
   const covered = texts.flatMap(([one, a], i) => texts.slice(i + 1)

@@ -27,15 +27,14 @@ const filter = (section, state, { methods, devices }) => {
     const kept = new Set(all.filter(passes).map(([method]) => method));
     const device = state.get("device");
     for (const part of section.querySelectorAll("[data-method], [data-device]")) {
-      const { method } = part.dataset;
-      const isOut = method in methods && !kept.has(method);
-      part.classList.toggle("out", isOut || (device && part.dataset.device && part.dataset.device !== device));
+      const isElsewhere = device !== "" && (part.dataset.device ?? device) !== device;
+      const isOut = part.dataset.method in methods && !kept.has(part.dataset.method);
+      part.classList.toggle("out", isOut || isElsewhere);
     }
     for (const svg of section.querySelectorAll("svg[data-pitch]")) closeRows(svg);
     for (const line of section.querySelectorAll("svg [data-role=front]")) drawFront(line);
     shown.value = `${kept.size} of ${all.length} methods`;
-    reset.disabled = kept.size === all.length && !device;
-    say(`Showing ${shown.value}`);
+    reset.disabled = names.every((name) => state.get(name) === "");
   });
 };
 
@@ -51,7 +50,9 @@ const closeRows = (svg) => {
     part.setAttribute("transform", `translate(0 ${-pitch * gone})`);
   }
   svg.dataset.height ??= svg.viewBox.baseVal.height;
-  svg.viewBox.baseVal.height = Number(svg.dataset.height) - pitch * (rows.size - order.length);
+  const height = Number(svg.dataset.height) - pitch * (rows.size - order.length);
+  svg.viewBox.baseVal.height = height;
+  svg.setAttribute("height", `${height}pt`);
 };
 
 // The Pareto front of the points that are left: none of it is beaten in both quality and time.

@@ -14,12 +14,12 @@ const draggable = (canvas, lens, hasDivider) => {
   const isNear = ({ x }) => Math.abs(place({ x, y: 0 })[0] - lens.divider) * canvas.clientWidth < REACH;
   const both = () => {
     const [a, b] = [...down.values()];
-    return { apart: Math.hypot(a.x - b.x, a.y - b.y), middle: place({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }) };
+    return { apart: Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)), middle: place({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }) };
   };
   canvas.addEventListener("pointerdown", (event) => {
+    const here = { x: event.clientX, y: event.clientY };
     canvas.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    const here = down.get(event.pointerId);
+    down.set(event.pointerId, here);
     asked = down.size === 1 && hasDivider && (lens.zoom === 1 || isNear(here)) ? here : null;
     dividing = false;
   });
@@ -46,7 +46,10 @@ const draggable = (canvas, lens, hasDivider) => {
     }
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, (event) => { down.delete(event.pointerId); });
+    canvas.addEventListener(end, (event) => {
+      if (down.size === 2) lens.snap(both().middle);
+      down.delete(event.pointerId);
+    });
   }
   canvas.addEventListener("dblclick", () => lens.reset());
 

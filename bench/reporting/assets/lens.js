@@ -40,6 +40,11 @@ class Lens {
     this.zoomTo((next * this.size.width) / this.screen, at);
   }
 
+  // Zoom to the nearest of these sizes.
+  snap(at) {
+    if (this.zoom > 1) this.zoomTo((Math.round(this.pixel) * this.size.width) / this.screen, at);
+  }
+
   // Move the picture by parts of the canvas's size.
   pan(u, v) {
     if (this.zoom > 1) this.move({ x: this.x - u / (this.zoom - 1), y: this.y - v / (this.zoom - 1) });

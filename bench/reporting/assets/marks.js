@@ -43,6 +43,7 @@ const marks = (section) => {
 // A line that is not seen, wide enough to be met by a mouse.
 const wide = (line) => {
   const copy = line.cloneNode();
+  copy.setAttribute("class", "reach");
   copy.setAttribute("style", "fill: none; stroke: transparent; stroke-width: 9; pointer-events: stroke");
   return copy;
 };

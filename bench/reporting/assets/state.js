@@ -1,7 +1,8 @@
 // What is chosen in a run's section, by name and as text. The address holds what differs from the
 // page's own choice, so that a link leads to the same state.
 class State {
-  constructor(run) {
+  constructor(section, run) {
+    this.section = section;
     this.run = run; // the section's number if the page has several, or ""
     this.known = new Map();
     this.values = {};
@@ -56,6 +57,8 @@ const fromAddress = () => Object.fromEntries(location.hash.slice(1).split("&").f
   }
 }));
 
+const PICTURED = ["frame", "a", "b", "view", "zoom"]; // a link to one of these leads to the pictures
+
 // Show the state that the address holds, at the load of the page and when a reader changes it.
 const followAddress = (states) => {
   const apply = () => {
@@ -64,7 +67,7 @@ const followAddress = (states) => {
     if (!state || !Object.keys(values).some((name) => state.known.has(name))) return;
     state.reset();
     state.set(values);
-    if (state.get("frame") && ["frame", "a", "b", "view", "zoom"].some((name) => name in values)) state.viewer.scrollIntoView();
+    if (PICTURED.some((name) => name in values && state.known.has(name))) state.section.querySelector(".of-viewer").scrollIntoView();
   };
   window.addEventListener("hashchange", apply);
   apply();

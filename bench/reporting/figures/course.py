@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from denoisebench.cells import NOISY_CONTROL
 from denoisebench.reporting.figures import families, labels
 from denoisebench.reporting.figures.drawing import (
@@ -24,22 +26,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from denoisebench.reporting.figures.labels import Spot
     from denoisebench.reporting.summary import Summary
 
-Course = dict[str, list[tuple[float, float]]]
+_Course = dict[str, list[tuple[float, float]]]
 """By method, sigma and decibels at each level, from low to high sigma."""
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
 
 
-def course_of(run: Summary) -> Course:
+def course_of(run: Summary) -> _Course:
     """Return the mean PSNR of the competing methods that have it at two sigmas or more."""
     controls = run.controls
     return {m: line for m, line in _psnr(run).items() if m not in controls and len(line) > 1}
 
 
-def _psnr(run: Summary) -> Course:
+def _psnr(run: Summary) -> _Course:
     """Return the mean PSNR of each method; levels at which a sigma is told are left out."""
     found: dict[str, dict[float, float]] = {}
     for row in run.table:
@@ -49,7 +50,7 @@ def _psnr(run: Summary) -> Course:
     return {method: sorted(points.items()) for method, points in found.items()}
 
 
-def course(run: Summary, lines: Course) -> Plot:
+def course(run: Summary, lines: _Course) -> Plot:
     """Draw the gain over the noisy input; the PSNR itself if the run has no such row everywhere.
 
     PSNR falls by many decibels from level to level, by less than one from method to method. Less
@@ -83,7 +84,7 @@ def course(run: Summary, lines: Course) -> Plot:
 
 def _draw(
     run: Summary,
-    lines: Course,
+    lines: _Course,
     words: str,
     axes: Axes,
     parts: Parts,
@@ -91,7 +92,7 @@ def _draw(
 ) -> None:
     """Draw the lines in the looks of their families, with their names at the ends."""
     titles, looks = labels.short_titles(run, letters), families.method_looks(run)
-    seen: dict[families.Look, int] = {}
+    seen: dict[families.FamilyLook, int] = {}
     drawn = []
     for method, points in lines.items():
         color, marker = look = looks[method]
@@ -107,7 +108,8 @@ def _draw(
     axes.set_xlabel("sigma of the noise, of 255")
     axes.set_ylabel(words)
     used = {family: look for family, look in families.family_looks(run).items() if look in seen}
-    draw_legend(axes, used, len(used) if letters == labels.LONGEST else 3)
+    if len(used) > 1:
+        draw_legend(axes, used, len(used) if letters == labels.LONGEST else 3)
     _label_ends(axes, parts, drawn, {method: titles[method] for method in lines})
 
 
@@ -120,7 +122,7 @@ def _label_ends(axes: Axes, parts: Parts, lines: Sequence[Line2D], names: dict[s
     figure.set_layout_engine("constrained", rect=(0, 0, share, 1))  # type: ignore[union-attr]
     figure.draw_without_rendering()  # type: ignore[union-attr]
     inside = axes.get_window_extent()
-    ends: list[Spot] = [line.get_xydata()[-1] for line in lines]  # type: ignore[index]
+    ends = [np.asarray(line.get_xydata())[-1] for line in lines]
     spots = axes.transData.transform(ends)
     gap = min(1.3 * labels.NAME_SIZE, inside.height / max(1, len(ends) - 1))
     heights = labels.spread_heights([y for _, y in spots], gap, inside.y0, inside.y1)

@@ -9,7 +9,7 @@ from denoisebench.reporting.figures.drawing import SERIES
 if TYPE_CHECKING:
     from denoisebench.reporting.summary import Summary
 
-Look = tuple[str, str]
+FamilyLook = tuple[str, str]
 """Colour and marker."""
 
 _COLORS = [SERIES[number] for number in (0, 4, 6, 2, 7, 3, 5, 1)]
@@ -17,7 +17,7 @@ _COLORS = [SERIES[number] for number in (0, 4, 6, 2, 7, 3, 5, 1)]
 _MARKERS = "os^Dvp*h"
 
 
-def family_looks(run: Summary) -> dict[str, Look]:
+def family_looks(run: Summary) -> dict[str, FamilyLook]:
     """Return the look of each family that competes, in the order of the families' names."""
     families = sorted({method.family for method in run.methods if not method.is_control})
     return {
@@ -26,7 +26,7 @@ def family_looks(run: Summary) -> dict[str, Look]:
     }
 
 
-def method_looks(run: Summary) -> dict[str, Look]:
+def method_looks(run: Summary) -> dict[str, FamilyLook]:
     """Return the look of each competing method: that of its family."""
     looks = family_looks(run)
     return {m.method: looks[m.family] for m in run.methods if m.family in looks}

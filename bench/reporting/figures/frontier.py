@@ -122,15 +122,15 @@ def _draw_key(axes: Axes, run: Summary, timed: list[RowSummary], columns: int) -
     """Draw the legend of the families' colours and, if there are several, the devices' markers."""
     looks = families.method_looks(run)
     used = {looks[row.method] for row in timed}
-    key = {
-        family: (color, "o")
-        for family, (color, marker) in families.family_looks(run).items()
-        if (color, marker) in used
-    }
+    known = families.family_looks(run)
     devices = dict.fromkeys(row.device for row in timed)
+    key: dict[str, families.FamilyLook] = {}
+    if len(used) > 1:
+        key |= {family: (look[0], "o") for family, look in known.items() if look in used}
     if len(devices) > 1:
         key |= {DEVICE_NAMES[device]: (DARK, _MARKERS[device]) for device in devices}
-    draw_legend(axes, key, min(columns, len(key)))
+    if key:
+        draw_legend(axes, key, min(columns, len(key)))
 
 
 def _write_names(

@@ -23,7 +23,7 @@ from denoisebench.reporting.figures.drawing import (
 from denoisebench.reporting.formatting import interval, three_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
@@ -56,22 +56,7 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
     many = any(len(scores) > _MOST_DOTS for scores in values)
 
     def draw(axes: Axes, parts: Parts) -> None:
-        thin: dict[str, Any] = {"color": DARK, "linewidth": 0.8}
-        drawn = axes.boxplot(
-            [list(scores.values()) for scores in values],
-            positions=range(len(values)),
-            orientation="horizontal",
-            widths=0.55,
-            showfliers=many,
-            flierprops={"marker": "o", "ms": 3, "mfc": SERIES[0], "mec": "none"},
-            boxprops=thin,
-            whiskerprops=thin,
-            capprops=thin,
-            medianprops={"color": DARK, "linewidth": 2},
-        )
-        for dots in drawn["fliers"]:
-            _thin_out(dots)
-        for artists in drawn.values():
+        for artists in _boxes(axes, values, many):
             for number, artist in enumerate(artists):
                 place = number * len(rows) // len(artists)  # a box has two whiskers
                 parts.add(artist, method=rows[place].method, row=place)
@@ -97,6 +82,34 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
         + ".",
         svg(draw, _size(names), f"frames{number}"),
     )
+
+
+def _boxes(
+    axes: Axes, values: Sequence[dict[str, float]], many: bool
+) -> Iterator[Sequence[Line2D]]:
+    """Draw a box for each row; yield their parts, kind by kind, each in the order of the rows.
+
+    Args:
+        axes: the axes.
+        values: the scores of each row, by frame.
+        many: True to draw the frames that are far out.
+    """
+    thin: dict[str, Any] = {"color": DARK, "linewidth": 0.8}
+    drawn = axes.boxplot(
+        [list(scores.values()) for scores in values],
+        positions=range(len(values)),
+        orientation="horizontal",
+        widths=0.55,
+        showfliers=many,
+        flierprops={"marker": "o", "ms": 3, "mfc": SERIES[0], "mec": "none"},
+        boxprops=thin,
+        whiskerprops=thin,
+        capprops=thin,
+        medianprops={"color": DARK, "linewidth": 2},
+    )
+    for dots in drawn["fliers"]:
+        _thin_out(dots)
+    yield from drawn.values()
 
 
 def _thin_out(dots: Line2D) -> None:
