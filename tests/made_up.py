@@ -194,4 +194,6 @@ def keep_pictures(folder: Path, frames: Sequence[str], methods: Mapping[str, flo
                 left = noise * sigma * (32 - psnr) / 10
                 estimate = np.clip(clean + left, 0, 255).astype(np.uint8)
                 cell = Cell(method, "cpu", frame, sigma, 0)
-                pictures.write_crops(folder, keeper.crops(cell, clean, noisy, estimate))
+                pictures.write_crops(
+                    folder, keeper.of_scene(cell, clean, noisy) | keeper.of_estimate(cell, estimate)
+                )
