@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ from denoisebench.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
 
 COMMAND = Path(sys.executable).with_name("bench")
 HURRIED = (sys.executable, Path(__file__).with_name("warm.py"))
@@ -129,6 +132,21 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image = np.stack([red, green, blue], axis=-1).astype(np.uint8)
         Image.fromarray(image).save(folder / f"photo{number}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, another that the system has, or the one that playwright installed."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    with api.sync_playwright() as playwright:
+        root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        try:
+            chromium = playwright.chromium.launch(executable_path=found, args=root)
+        except api.Error as error:
+            pytest.skip(f"no browser can be started: {str(error).splitlines()[0]}")
+        yield chromium
+        chromium.close()
 
 
 class Bench(Protocol):

@@ -116,7 +116,9 @@ def test_the_rows_in_the_readme_and_the_published_table_follow_from_the_run(
 def table_rows(markdown: str) -> list[dict[str, str]]:
     """Return the rows of a Markdown table, without the numbers of their footnotes."""
     lines = [line.strip("|").split("|") for line in markdown.splitlines() if line[:1] == "|"]
-    head, _, *body = [[re.sub(" [⁰¹²³⁴-⁹ ]+$", "", cell).strip() for cell in line] for line in lines]
+    head, _, *body = [
+        [re.sub(" [⁰¹²³⁴-⁹ ]+$", "", cell).strip() for cell in line] for line in lines
+    ]
     return [dict(zip(head, line, strict=True)) for line in body]
 
 

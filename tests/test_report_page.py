@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,22 +19,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
     from denoisebench.cells import Measurement
-
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, another that the system has, or the one that playwright installed."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    with api.sync_playwright() as playwright:
-        root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        try:
-            chromium = playwright.chromium.launch(executable_path=found, args=root)
-        except api.Error as error:
-            pytest.skip(f"no browser can be started: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
