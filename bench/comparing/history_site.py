@@ -159,7 +159,8 @@ def history_site(points: Sequence[HistoryPoint]) -> HistorySite:
     Raises:
         UsageError: no figure can be followed over these runs.
     """
-    figures, remarks = {}, []
+    figures: dict[str, list[Course]] = {}
+    remarks = []
     metrics = dict.fromkeys(m.name for point in points for m in point.results.metrics)
     for metric in (*metrics, *_COSTS):
         try:
