@@ -1,7 +1,7 @@
 """The documents as a site: ``tox -e docs`` makes it in ``docs/_site``.
 
 The documents are written for GitHub. Here their links to other files of the project lead to the
-commit that GitHub is building, or to the checkout, and the lists of ``index.md`` are the navigation.
+commit that GitHub is building, or to the checkout. The lists of ``index.md`` are the navigation.
 """
 
 from __future__ import annotations
