@@ -14,6 +14,7 @@ from denoisebench.comparing.findings import Finding, exit_code
 from denoisebench.comparing.findings_report import About, compare_markdown, headline
 from denoisebench.comparing.limits import ComparisonLimits, read_calibration, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
+from denoisebench.comparing.subject import describe_limits, describe_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
@@ -517,10 +518,13 @@ def compare(
     findings = compare_runs(
         finished(before.folder, before.results), finished(now.folder, now.results), limits
     )
-    remark = (
-        f"BASE: {before.folder}; HEAD: {now.folder}. Scores on the frames and noise that both have."
+    about = About(
+        describe_runs(before.results, now.results, (str(before.folder), str(now.folder))),
+        describe_limits(now.results, limits),
+        ("Scores are compared on the frames and noise that both have.",),
+        (now.results.manifest.command,),
     )
-    return Comparison(tuple(findings), About((remark,), (now.results.manifest.command,)))
+    return Comparison(tuple(findings), about)
 
 
 def report(

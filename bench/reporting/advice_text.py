@@ -8,10 +8,11 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.formatting import DEVICE_NAMES, counted, decimals, percent, three_digits
+from denoisebench.reporting.formatting import DEVICE_NAMES, decimals, percent, three_digits
 from denoisebench.reporting.licences import is_free
 from denoisebench.reporting.summary import jsonable
 from denoisebench.text import as_json, first_of
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
