@@ -85,11 +85,7 @@ class _Sigma(FiniteRange):
     show_default=True,
     help="Time limit in seconds for a megapixel, and for loading a method.",
 )
-@click.option(
-    "--memory-limit",
-    type=FiniteRange(0, min_open=True),
-    help="Memory limit of the methods' processes in GB.  [default: 80 % of the free memory]",
-)
+@shared.memory_limit
 @shared.threads
 @shared.plugins
 @shared.weights

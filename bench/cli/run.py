@@ -16,7 +16,6 @@ from denoisebench.cli.types import (
     METRICS,
     SIGMA_LIST,
     CommaList,
-    FiniteRange,
 )
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
@@ -140,11 +139,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     help="Device; auto runs each method on every device that it supports and this machine has.",
 )
 @shared.timeout
-@click.option(
-    "--memory-limit",
-    type=FiniteRange(0, min_open=True),
-    help="Memory limit of a method's process in GB.  [default: 80 % of the free memory]",
-)
+@shared.memory_limit
 @shared.threads
 @click.option(
     "--jobs",
