@@ -59,7 +59,7 @@ _EXIT_NONE_FITS = 1
     help="Device; auto takes CUDA where the method and this machine have it.",
 )
 @shared.timeout
-@shared.memory_limit
+@shared.process_memory
 @shared.threads
 @shared.plugins
 @shared.weights

@@ -85,7 +85,7 @@ class _Sigma(FiniteRange):
     show_default=True,
     help="Time limit in seconds for a megapixel, and for loading a method.",
 )
-@shared.memory_limit
+@shared.process_memory
 @shared.threads
 @shared.plugins
 @shared.weights

@@ -139,7 +139,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     help="Device; auto runs each method on every device that it supports and this machine has.",
 )
 @shared.timeout
-@shared.memory_limit
+@shared.process_memory
 @shared.threads
 @click.option(
     "--jobs",

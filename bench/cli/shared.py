@@ -30,7 +30,7 @@ timeout = click.option(
     show_default=True,
     help="Time limit in seconds for a cell, and for loading a method.",
 )
-memory_limit = click.option(
+process_memory = click.option(
     "--memory-limit",
     type=FiniteRange(0, min_open=True),
     help="Memory limit of a method's process in GB.  [default: 80 % of the free memory, shared by "
