@@ -7,6 +7,7 @@ To add a format, write a function that returns the text of each file by its name
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from denoisebench.cells import Status
 from denoisebench.reporting.junit import JunitSuite
 from denoisebench.text import as_json, first_of
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +23,15 @@ if TYPE_CHECKING:
     from denoisebench.cells import Measurement
     from denoisebench.store.results import Results
 
-__all__ = ["EXPORTS", "bencher", "github_action_benchmark", "junit", "left_out", "pytest_benchmark"]
+__all__ = [
+    "EXPORTS",
+    "bencher",
+    "github_action_benchmark",
+    "gitlab",
+    "junit",
+    "left_out",
+    "pytest_benchmark",
+]
 
 
 def github_action_benchmark(results: Results) -> dict[str, str]:
@@ -95,7 +105,7 @@ def left_out(results: Results) -> list[str]:
         if math.isinf(value)
     ]
     lacking = [
-        f"{name} ({line['status']}, {line['frames']} of {len(results.frames())} frames)"
+        f"{name} ({line['status']}, {line['frames']} of {counted(len(results.frames()), 'frame')})"
         for name, line in _named_lines(results).items()
         if line["status"] != Status.OK
     ]
@@ -117,6 +127,21 @@ def junit(results: Results) -> dict[str, str]:
         seconds = ms / 1000 if math.isfinite(ms) else None
         suite.add(name, line["device"], kind, message, seconds=seconds)
     return {"junit.xml": suite.xml()}
+
+
+def gitlab(results: Results) -> dict[str, str]:
+    """Write ``metrics.txt``, a metrics report of GitLab, in the OpenMetrics text format.
+
+    A metric of OpenMetrics has the values of all rows next to each other.
+    """
+    found: dict[str, list[str]] = {}
+    for name, figure, value in _figures(results):
+        metric = "denoisebench_" + re.sub(r"\W", "_", figure.name, flags=re.ASCII)
+        label = name.replace("\\", "\\\\").replace('"', '\\"')
+        samples = found.setdefault(metric, [f"# TYPE {metric} gauge"])
+        samples.append(f'{metric}{{row="{label}"}} {value}')
+    lines = [line for samples in found.values() for line in samples]
+    return {"metrics.txt": "\n".join([*lines, "# EOF"]) + "\n"}
 
 
 def pytest_benchmark(results: Results) -> dict[str, str]:
@@ -220,6 +245,7 @@ EXPORTS: Mapping[str, Callable[[Results], dict[str, str]]] = {
     "github-action-benchmark": github_action_benchmark,
     "bencher": bencher,
     "junit": junit,
+    "gitlab": gitlab,
     "pytest-benchmark": pytest_benchmark,
 }
 """The formats of ``bench export``: functions that return the files' texts by file name."""

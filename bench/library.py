@@ -4,38 +4,49 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from denoisebench import protocol
 from denoisebench.comparing.findings import Finding, exit_code
 from denoisebench.comparing.findings_report import About, compare_markdown, headline
 from denoisebench.comparing.limits import ComparisonLimits, read_calibration, read_fail_on
 from denoisebench.comparing.stored_runs import compare_runs
+from denoisebench.comparing.subject import describe_limits, describe_runs
 from denoisebench.denoisers.registry import split_expressions
 from denoisebench.errors import UsageError, unknown
 from denoisebench.protocol.noise import select_noise
 from denoisebench.reporting.advice import Advice, advise_on
 from denoisebench.reporting.advice_text import advice_json, advice_markdown
 from denoisebench.reporting.figures.strip import STRIP, write_strip
+from denoisebench.reporting.joint import PaperOptions
+from denoisebench.reporting.markdown import render
 from denoisebench.reporting.table import full_table
-from denoisebench.reporting.write import REPORT_FORMATS, write_reports, write_tables
+from denoisebench.reporting.write import (
+    REPORT_FORMATS,
+    joint_if_possible,
+    write_reports,
+    write_tables,
+)
 from denoisebench.running.execution import RunInterrupted, execute
-from denoisebench.running.plan import FurtherOptions, RunOptions, make_plan
+from denoisebench.running.plan import FurtherOptions, RunOptions
 from denoisebench.running.progress import Silent, for_stderr
+from denoisebench.running.sets import make_plans
 from denoisebench.store.merging import merge_runs
 from denoisebench.store.results import Results, finished, load_run
 from denoisebench.store.tables import frames_table, table1
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
 
     from denoisebench.photos.session import Denoised, FurtherDenoiseOptions
+    from denoisebench.reporting.table import Table
     from denoisebench.running.progress import Progress
     from denoisebench.verifying.convention_search import ConventionSearch, FurtherConventionOptions
 
@@ -43,6 +54,7 @@ __all__ = [
     "AdvisedRuns",
     "Comparison",
     "FurtherOptions",
+    "ReportOptions",
     "Run",
     "RunInterrupted",
     "add_noise",
@@ -52,9 +64,11 @@ __all__ = [
     "denoise",
     "load",
     "merge",
+    "printed_tables",
     "report",
+    "report_tables",
     "run",
-    "run_options",
+    "run_sets",
 ]
 
 
@@ -70,7 +84,7 @@ class Run:
         >>> import denoisebench as db
         >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
         >>> run
-        Run('stills': 1 of 1 cells measured)
+        Run('stills': 1 of 1 cell measured)
         >>> run.table()[["method", "sigma", "frames"]].to_dict("records")
         [{'method': 'median', 'sigma': 25.0, 'frames': 1}]
     """
@@ -107,6 +121,11 @@ class Run:
         columns = ["method", "device", "frame", "sigma", "status", "reason"]
         return frames_table(replace(self.results, measurements=only))[columns]
 
+    @cached_property
+    def table1(self) -> Table:
+        """Table 1 as it is printed, with its footnotes."""
+        return full_table(self.results)
+
     def write_tables(self) -> str:
         """Write ``table1.md``, ``table1.csv`` and ``frames.csv`` into the folder.
 
@@ -118,7 +137,7 @@ class Run:
         Raises:
             UsageError: they cannot be written.
         """
-        markdown = write_tables(self.results, self.folder)
+        markdown = write_tables(self.results, self.table1, self.folder)
         write_strip(self.results, self.folder, self.folder)
         return markdown
 
@@ -130,12 +149,12 @@ class Run:
 
     def __repr__(self) -> str:
         name = self.results.manifest.dataset.name
-        return f"Run({name!r}: {self.results.progress} cells measured)"
+        return f"Run({name!r}: {self.results.progress} measured)"
 
     def _repr_html_(self) -> str:
         from denoisebench.reporting.html import table_html
 
-        return table_html(full_table(self.results))
+        return table_html(self.table1)
 
 
 @dataclass(frozen=True)
@@ -208,6 +227,7 @@ class AdvisedRuns:
         return self.markdown()
 
 
+@overload
 def run(
     methods: str | Sequence[str] = "all",
     dataset: str | Path | None = None,
@@ -217,7 +237,32 @@ def run(
     out: str | Path | None = None,
     quiet: bool = False,
     **options: Unpack[FurtherOptions],
-) -> Run:
+) -> Run: ...
+
+
+@overload
+def run(
+    methods: str | Sequence[str],
+    dataset: list[str | Path] | list[str] | list[Path],
+    sigma: float | Sequence[float] | None = None,
+    *,
+    plugins: str | Path | Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherOptions],
+) -> list[Run]: ...
+
+
+def run(
+    methods: str | Sequence[str] = "all",
+    dataset: str | Path | Sequence[str | Path] | None = None,
+    sigma: float | Sequence[float] | None = None,
+    *,
+    plugins: str | Path | Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    quiet: bool = False,
+    **options: Unpack[FurtherOptions],
+) -> Run | list[Run]:
     """Add noise to frames, denoise them with every method, score and time them.
 
     Every cell is saved as it is measured: after an interruption the same call goes on, and cells
@@ -227,16 +272,18 @@ def run(
         methods: ``all``, names, globs, or names with parameters (``nlm-skimage[h=0.7]``): a string
             with commas between them, or a sequence.
         dataset: a name, such as ``documentary`` or ``pairs:PATH``, or the `Path` of a folder of
-            images. None takes the first to be had.
+            images. None takes the first to be had. A list of them is a run on each.
         sigma: standard deviations of the noise on the 8-bit scale, 0 to 255; None takes 15, 25 and
             50, or what the frames bring.
         plugins: Python files with further methods or metrics.
-        out: the run's folder; None takes ``results/DATASET``.
+        out: the run's folder, or that of several runs, which have a folder each in it; None takes
+            ``results/DATASET``.
         quiet: print no progress.
         options: see `FurtherOptions`.
 
     Returns:
-        The stored run. Methods that failed keep their rows; see `Run.failures`.
+        The stored run; of a list of data sets, a list of runs, which `report` takes. Methods that
+        failed keep their rows; see `Run.failures`.
 
     Raises:
         UsageError: the request cannot be carried out; the message says what to do.
@@ -248,18 +295,29 @@ def run(
         >>> sorted(run.table().method)
         ['gaussian', 'median']
     """
-    chosen = _options(methods, dataset, sigma, plugins, out, options)
-    if quiet:
-        done = run_options(chosen, Silent(), lambda line: None)
-    else:
-        done = run_options(chosen, for_stderr(), lambda line: print(line, file=sys.stderr))
-    done.write_tables()
-    return done
+    chosen = _options(methods, sigma, plugins, out, options)
+    several = isinstance(dataset, list | tuple)
+    given = [dataset] if isinstance(dataset, str | Path) else dataset or ()
+    names = [f"folder:{name}" if isinstance(name, Path) else name for name in given]
+    if several and not names:
+        raise UsageError("dataset: a list is empty; name at least one data set")
+    progress, say = (Silent, _nothing) if quiet else (for_stderr, _on_stderr)
+    done = list(run_sets(chosen, names, progress, say))
+    for one in done:
+        one.write_tables()
+    return done if several else done[0]
+
+
+def _nothing(line: str) -> None:
+    """Tell nobody."""
+
+
+def _on_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _options(
     methods: str | Sequence[str],
-    dataset: str | Path | None,
     sigma: float | Sequence[float] | None,
     plugins: str | Path | Sequence[str | Path],
     out: str | Path | None,
@@ -280,7 +338,6 @@ def _options(
     }
     return RunOptions(
         methods=_names(methods),
-        dataset=f"folder:{dataset}" if isinstance(dataset, Path) else dataset,
         sigmas=None if sigma is None else _numbers(sigma),
         plugins=_paths(plugins),
         out=None if out is None else Path(out),
@@ -288,24 +345,39 @@ def _options(
     )
 
 
-def run_options(options: RunOptions, progress: Progress, say: Callable[[str], None]) -> Run:
-    """Carry out a run by its options; its tables are not written yet.
+def run_sets(
+    options: RunOptions,
+    datasets: Sequence[str],
+    progress: Callable[[], Progress],
+    say: Callable[[str], None],
+) -> Iterator[Run]:
+    """Carry out a run on each of some data sets; the tables are not written yet.
 
     Args:
         options: what is asked for.
-        progress: is told of every cell.
+        datasets: expressions that name the data sets; none takes the default one.
+        progress: makes what is told of every cell of a run.
         say: is told what the user should know, a line at a time.
+
+    Yields:
+        The stored runs, each as it is complete.
 
     Raises:
         UsageError, RunInterrupted: see `run`.
     """
-    plan, line = make_plan(options)
-    say(line)
-    for metric in plan.metrics:
-        if metric.unavailable:
-            say(f"{metric.name}: unavailable: {metric.unavailable}")
-    say(f"Results: {plan.folder}")
-    return Run(plan.folder, execute(plan, plan.folder, progress, say))
+    plans = make_plans(options, datasets)
+    for number, (plan, line) in enumerate(plans, 1):
+        say(line if len(plans) == 1 else f"Data set {number} of {len(plans)}: {line}")
+        for metric in plan.metrics:
+            if metric.unavailable:
+                say(f"{metric.name}: unavailable: {metric.unavailable}")
+        say(f"Results: {plan.folder}")
+        try:
+            results = execute(plan, plan.folder, progress(), say)
+        except RunInterrupted as stop:
+            whole = replace(options, dataset=",".join(datasets)).command
+            raise RunInterrupted(stop.folder, whole if len(plans) > 1 else stop.command) from None
+        yield Run(plan.folder, results)
 
 
 def denoise(
@@ -371,7 +443,7 @@ def load(folder: str | Path) -> Run:
         >>> import denoisebench as db
         >>> _ = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
         >>> db.load(folder)
-        Run('stills': 1 of 1 cells measured)
+        Run('stills': 1 of 1 cell measured)
     """
     return Run(Path(folder), load_run(Path(folder)))
 
@@ -446,10 +518,13 @@ def compare(
     findings = compare_runs(
         finished(before.folder, before.results), finished(now.folder, now.results), limits
     )
-    remark = (
-        f"BASE: {before.folder}; HEAD: {now.folder}. Scores on the frames and noise that both have."
+    about = About(
+        describe_runs(before.results, now.results, (str(before.folder), str(now.folder))),
+        describe_limits(now.results, limits),
+        ("Scores are compared on the frames and noise that both have.",),
+        (now.results.manifest.command,),
     )
-    return Comparison(tuple(findings), About((remark,), (now.results.manifest.command,)))
+    return Comparison(tuple(findings), about)
 
 
 def report(
@@ -457,34 +532,82 @@ def report(
     formats: str | Sequence[str] = ("html", "md", "csv"),
     *,
     out: str | Path | None = None,
-    against: str | None = None,
-    metrics: str | Sequence[str] = "all",
-    common: bool = False,
+    **options: Unpack[ReportOptions],
 ) -> str:
     """Write reports of runs.
+
+    Of several runs, each on a data set of its own, one table with the data sets as columns is
+    written, too, and returned. Its options make it of one run as well.
 
     Args:
         run: a run or its folder, or several.
         formats: of ``html``, ``md``, ``latex``, ``csv`` and ``json``.
         out: folder for the reports; None takes the run's own, if there is one run.
-        against: the method that others are compared with; None takes the best.
-        metrics: the scores to show beside PSNR: ``all``, names or globs.
-        common: True to take all means over the frames that all methods of a run have, level by
-            level, if some methods lack frames.
+        options: see `ReportOptions`.
 
     Returns:
         The Markdown of the tables; empty unless ``md`` is among the formats.
 
     Raises:
-        UsageError: a folder holds no run, a format or metric is unknown, or nothing can be written.
+        UsageError: a folder holds no run, a format or metric is unknown, the runs cannot stand in
+            the table that is asked for, or nothing can be written.
 
     Examples:
         >>> import denoisebench as db
         >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
         >>> print(db.report(run, "md").splitlines()[0][:8])
         | Method
+        >>> print(db.report(run, "md", columns="psnr", caption="My table").splitlines()[0])
+        My table
     """
     runs = [run] if isinstance(run, Run | str | Path) else list(run)
+    known = ReportOptions.__annotations__
+    if unknown_names := sorted(options.keys() - known.keys()):
+        raise UsageError(f"report: {unknown('option', unknown_names[0], known)}")
+    tables = report_tables(runs, formats, None if out is None else Path(out), options)
+    return "\n".join(map(render, tables)) if "md" in _names(formats) else ""
+
+
+class ReportOptions(TypedDict, total=False):
+    """Further options of `denoisebench.report`.
+
+    Attributes:
+        against: the method that others are compared with; None takes the best.
+        metrics: the scores to show beside PSNR: ``all``, names or globs.
+        common: True to take all means over the frames that all methods of a run have, level by
+            level, if some methods lack frames.
+        columns: data sets, sigmas, metrics, ``time`` and ``memory`` that the one table shows.
+        rows: its methods, in their order: names, globs or ``all``.
+        caption: its caption.
+        label: the name by which LaTeX refers to it.
+        standard_errors: True to show the standard error of each of its means.
+        paper: False to leave the PSNR of the paper out of Table 1.
+    """
+
+    against: str | None
+    metrics: str | Sequence[str]
+    common: bool
+    columns: str | Sequence[str]
+    rows: str | Sequence[str]
+    caption: str
+    label: str
+    standard_errors: bool
+    paper: bool
+
+
+def printed_tables(runs: Sequence[Run]) -> list[Table]:
+    """Return the tables that show runs: one of all, if they can stand in one, or one of each."""
+    joint = joint_if_possible([run.results for run in runs])
+    return [run.table1 for run in runs] if joint is None else [joint]
+
+
+def report_tables(
+    runs: Sequence[Run | str | Path],
+    formats: str | Sequence[str],
+    out: Path | None,
+    options: ReportOptions,
+) -> list[Table]:
+    """Write reports of runs, as `report`, and return the tables to print."""
     if not runs:
         raise UsageError("report: give at least one run")
     if out is None and len(runs) > 1:
@@ -493,12 +616,26 @@ def report(
         if name not in REPORT_FORMATS:
             raise UsageError(unknown("format", name, REPORT_FORMATS))
     loaded = [_run(one) for one in runs]
-    expressions = _names(metrics)
+    expressions = _names(options.get("metrics", "all"))
     shown = {}
     for name, one in _named(loaded).items():
         results = one.results.showing(expressions)
-        shown[name] = (one.folder, results.on_common_frames() if common else results)
-    return write_reports(shown, Path(out or loaded[0].folder), _names(formats), against)
+        shown[name] = one.folder, results.on_common_frames() if options.get("common") else results
+    paper = PaperOptions(
+        _names(options.get("columns", ())),
+        _names(options.get("rows", ())),
+        options.get("caption", ""),
+        options.get("label", ""),
+        options.get("standard_errors", False),
+    )
+    return write_reports(
+        shown,
+        out or loaded[0].folder,
+        _names(formats),
+        options.get("against"),
+        paper if paper != PaperOptions() else None,
+        with_paper=options.get("paper", True),
+    )
 
 
 def advise(runs: Run | str | Path | Iterable[Run | str | Path]) -> AdvisedRuns:

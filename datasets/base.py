@@ -139,7 +139,7 @@ class Dataset(Protocol):
 
     Attributes:
         name: enters the noise's key and every table; the same on every machine.
-        title: what a table's footer says of it: what it holds, and where it comes from.
+        title: what a table's footer says of it: its short name, a colon, and what it holds.
         licence: under which the frames may be used.
         splits: names of the splits it has.
     """

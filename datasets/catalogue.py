@@ -78,6 +78,45 @@ def open_dataset(spec: str) -> StoredDataset:
     )
 
 
+def split_datasets(specs: str) -> list[str]:
+    """Split names of data sets at the commas between them.
+
+    A path may hold commas, too: it ends where the name of a data set follows, unless the longer
+    path exists.
+
+    Examples:
+        >>> split_datasets("standard:set12,stills")
+        ['standard:set12', 'stills']
+        >>> split_datasets("folder:sea,2026,pairs:night, day")
+        ['folder:sea,2026', 'pairs:night, day']
+    """
+    parts, found = specs.split(","), []
+    while parts:
+        longer = range(len(parts), 1, -1)
+        end = next((count for count in longer if _exists(",".join(parts[:count]))), 1)
+        if end == 1 and _is_path(parts[0]):
+            end = next((n for n, part in enumerate(parts) if n and _is_known(part)), len(parts))
+        found.append(",".join(parts[:end]).strip())
+        parts = parts[end:]
+    return [spec for spec in found if spec]
+
+
+def _is_path(spec: str) -> bool:
+    """Return True for a prefix with a path."""
+    return spec.strip().partition(":")[0] in PREFIXED and ":" in spec
+
+
+def _is_known(spec: str) -> bool:
+    """Return True for the name of a data set, and for a prefix with any path."""
+    return spec.strip() in dataset_names() or _is_path(spec)
+
+
+def _exists(spec: str) -> bool:
+    """Return True for a name of another package's with commas, and for a path that exists."""
+    path = spec.strip().partition(":")[2]
+    return spec in announced() or (_is_path(spec) and os.path.exists(os.path.expanduser(path)))
+
+
 def default_dataset(split: str) -> tuple[StoredDataset, str]:
     """Open ``documentary`` if it is on disk or can be fetched, else ``stills``.
 

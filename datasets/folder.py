@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 from denoisebench.datasets.base import DataError, Frame, pixel_digest, some_of
 from denoisebench.datasets.images import SUFFIXES, ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
+from denoisebench.text import plain
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,14 +39,15 @@ class ImageFolder:
 
     Attributes:
         prefix: what stands before the path on the command line.
-        holds: what the frames are, in a table's footer.
+        holds: one frame and several, in a table's footer.
+        place: the folder's name with the digest, for the folder of a run.
 
     Raises:
         DataError: there is no such folder, it holds no images, or some of them cannot be used.
     """
 
     prefix: str
-    holds: str
+    holds: tuple[str, str]
     licence = "the owner's"
     splits: tuple[str, ...] = ("test",)
 
@@ -58,7 +61,9 @@ class ImageFolder:
         images, content = self._load(self._image_files())
         self._frames = self.arrange(images)
         self.name = f"{self.prefix}-{content[:8]}"
-        self.title = f"{self.name}: {len(self._frames)} {self.holds} of the folder {self._label!r}"
+        shown = plain(self._label, limit=40) or self.prefix
+        self.place = f"{shown}-{content[:8]}"
+        self.title = f"{shown}: {counted(len(self._frames), *self.holds)}, digest {content[:8]}"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
         """Make the data set's frames of the folder's images."""
@@ -155,7 +160,7 @@ class ImageFolder:
 
     def _summary(self, problems: list[str], total: int) -> str:
         return (
-            f"folder {self.folder}: {len(problems)} of {total} images cannot be used: "
+            f"folder {self.folder}: of {counted(total, 'image')}, {len(problems)} cannot be used: "
             f"{some_of(problems)}. Repair or remove them"
         )
 
@@ -168,7 +173,7 @@ class Folder(ImageFolder):
     """``folder:PATH``: every image is a clean frame."""
 
     prefix = "folder"
-    holds = "images"
+    holds = "image", "images"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
         """Return the images as they are."""

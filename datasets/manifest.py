@@ -34,6 +34,7 @@ from denoisebench.datasets.base import DataError, Frame, some_of
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
+from denoisebench.words import counted
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,8 @@ class Manifest:
                 problems.append(f"{entry.path}: {problem}")
         if problems:
             raise DataError(
-                f"{self._path}: {len(problems)} of {self.size(split)} {split} files cannot be "
-                f"used: {some_of(problems, 3)}. Restore them; nothing is fetched "
+                f"{self._path}: of {counted(self.size(split), f'{split} file')}, {len(problems)} "
+                f"cannot be used: {some_of(problems, 3)}. Restore them; nothing is fetched "
                 "for a manifest"
             )
         return frames

@@ -35,7 +35,7 @@ class Pairs(ImageFolder):
     """
 
     prefix = "pairs"
-    holds = "noisy and clean pairs"
+    holds = "noisy and clean pair", "noisy and clean pairs"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
         """Pair noisy and clean images by their paths.
@@ -73,7 +73,7 @@ class NoisyFolder(ImageFolder):
     """``noisy:PATH``: every image is noisy as it is, and nobody knows the clean one."""
 
     prefix = "noisy"
-    holds = "noisy images without clean ones"
+    holds = "noisy image without a clean one", "noisy images without clean ones"
 
     def arrange(self, images: list[Frame]) -> list[Frame]:
         """Take every image as a noisy one."""

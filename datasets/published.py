@@ -39,6 +39,7 @@ from denoisebench.datasets.download import DownloadError, RemoteFile, download, 
 from denoisebench.datasets.first_use import FirstUse
 from denoisebench.datasets.images import ImageError, decode, read_bytes, read_image
 from denoisebench.errors import unknown
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,15 +189,16 @@ class Published:
 
     def _restore(self, split: str, absent: list[RemoteFile]) -> None:
         first = f"({absent[0].path} is the first)"
+        absent_files = counted(len(absent), f"{split} file")
         if not self.fetches and not os.path.isdir(self.folder):
             raise DataError(
                 f"{VARIABLE}={self._root} holds no folder {self._place!r}; make it and put the "
-                f"{len(absent)} {split} files of {self.name} {first} there, or unset the variable "
+                f"{absent_files} of {self.name} {first} there, or unset the variable "
                 "to have them fetched"
             )
         if not self.fetches:
             raise DataError(
-                f"{VARIABLE}: {len(absent)} {split} files in {self.folder} are missing or damaged "
+                f"{VARIABLE}: {absent_files} missing or damaged in {self.folder} "
                 f"{first}; restore them, or unset the variable to have them fetched"
             )
         try:
@@ -205,7 +207,7 @@ class Published:
             known = any(self._first_use.digest(file.path) for file in absent)
             record = f" (digests as on first use, in {self._first_use.path})" if known else ""
             raise DataError(
-                f"{self.name}: {len(absent)} {split} files are not on disk {first}, and {reason}"
+                f"{self.name}: {absent_files} not on disk {first}, and {reason}"
                 f"{record}; put {self._by_hand} into {self.folder}, or set {VARIABLE} to a folder "
                 f"that holds a complete folder {self._place!r}"
             ) from reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,13 +16,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from loopback import Server
+from made_up import make_run
 from PIL import Image
 from warm import WarmCommand, hurry
 
 from denoisebench.cli import main
+from denoisebench.reporting.write import write_reports
+from denoisebench.store.results import load_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
 
 COMMAND = Path(sys.executable).with_name("bench")
 HURRIED = (sys.executable, Path(__file__).with_name("warm.py"))
@@ -165,3 +171,58 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         return CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, another that the system has, or the one that playwright installed."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    with api.sync_playwright() as playwright:
+        root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        try:
+            chromium = playwright.chromium.launch(executable_path=found, args=root)
+        except api.Error as error:
+            pytest.skip(f"no browser can be started: {str(error).splitlines()[0]}")
+        yield chromium
+        chromium.close()
+
+
+class Opener(Protocol):
+    def __call__(self, file: Path, address: str = "", **window: object) -> Page: ...
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Opener]:
+    """Open pages from disk, in windows of their own; their errors and requests fail the test."""
+    complaints: list[str] = []
+    windows = []
+
+    def open_file(file: Path, address: str = "", **window: object) -> Page:
+        windows.append(browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | window))
+        page = windows[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        own = (f"{file.as_uri()}#", "data:")
+        page.on(
+            "request",
+            lambda r: None if f"{r.url}#".startswith(own) else complaints.append(r.url),
+        )
+        page.goto(file.as_uri() + address)
+        return page
+
+    yield open_file
+    for window in windows:
+        window.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def made_up_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a made-up run."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "made-up")
+    out = tmp_path_factory.mktemp("report")
+    write_reports({"made-up": (folder, load_run(folder))}, out, ["html"])
+    return out / "report.html"

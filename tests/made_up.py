@@ -24,7 +24,7 @@ from denoisebench.store.results import Results
 from denoisebench.store.sqlite import STORE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 EVIL = '<script>alert(1)</script> & "co" | $x_1$ {%} \\input{x} <img src=x onerror=alert(2)>'
@@ -106,7 +106,9 @@ def make_run(folder: Path) -> Path:
         command="bench run --methods 'all,<b>' --sigma 15,25 --seeds 2",
     )
     store(folder, run)
-    _keep_pictures(folder)
+    keep_pictures(
+        folder, (FRAMES[0], FRAMES[5]), {method: psnr for method, (psnr, _) in _METHODS.items()}
+    )
     return folder
 
 
@@ -173,17 +175,25 @@ def _ok(method: str, device: str, frame: str, sigma: float | None, seed: int) ->
     )
 
 
-def _keep_pictures(folder: Path) -> None:
-    """Stripes in place of a frame; the better a method, the fainter the noise that it leaves."""
+def keep_pictures(folder: Path, frames: Sequence[str], methods: Mapping[str, float]) -> None:
+    """Keep stripes in place of frames; the better a method, the fainter the noise that it leaves.
+
+    Args:
+        folder: the run's folder.
+        frames: the frames of which pictures are kept.
+        methods: PSNR by method.
+    """
     rows, columns = np.mgrid[0:160, 0:160]
     clean = np.stack([(rows * k + columns * 2) % 256 for k in (1, 2, 3)], -1).astype(np.uint8)
-    keeper = pictures.Pictures((FRAMES[0], FRAMES[5]))
+    keeper = pictures.Pictures(tuple(frames))
     noise = np.random.default_rng(0).standard_normal(clean.shape)
-    for method, (psnr, _) in _METHODS.items():
-        for frame in (FRAMES[0], FRAMES[5]):
+    for method, psnr in methods.items():
+        for frame in frames:
             for sigma in SIGMAS:
                 noisy = (clean / 255 + sigma / 255 * noise).astype(np.float32)
                 left = noise * sigma * (32 - psnr) / 10
                 estimate = np.clip(clean + left, 0, 255).astype(np.uint8)
                 cell = Cell(method, "cpu", frame, sigma, 0)
-                pictures.write_crops(folder, keeper.crops(cell, clean, noisy, estimate))
+                pictures.write_crops(
+                    folder, keeper.of_scene(cell, clean, noisy) | keeper.of_estimate(cell, estimate)
+                )

@@ -59,7 +59,7 @@ def run_of(rows: list[str], *parts: list[Measurement], frames: int = 6, **cards:
 
 
 def text_of(results: Results, about: str) -> str:
-    found = {claim.about: claim.text for claim in claims(advise_on(results))}
+    found = {claim.about: claim.sentences for claim in claims(advise_on(results))}
     return found.get(about, "")
 
 
@@ -143,7 +143,9 @@ def test_the_speed_of_the_machine_in_each_process_widens_the_ratios() -> None:
     assert math.log(now.high / now.value) == pytest.approx(
         4.303 * math.log(1.1) * 2**0.5 / 3**0.5, rel=1e-3
     )
-    assert "differed by 6 % (standard deviation) between the processes" in (claims(advice)[-1].text)
+    assert "differed by 6 % (standard deviation) between the processes" in (
+        claims(advice)[-1].sentences
+    )
 
 
 def test_only_free_licences_are_free() -> None:
@@ -204,7 +206,7 @@ def test_a_networks_training_is_told_with_its_name() -> None:
 
 def test_one_frame_and_one_method_and_no_times_are_said_plainly() -> None:
     run = run_of(["a"], measured("a", STEADY[:1], None), frames=1)
-    text = {claim.about: claim.text for claim in claims(advise_on(run))}
+    text = {claim.about: claim.sentences for claim in claims(advise_on(run))}
     assert text["Best quality"] == "A (30.00 dB). No other method competes."
     assert text["Quality per second"] == "no method was timed in this run."
     assert text["Intervals"].startswith("none, as one frame does not show how frames differ.")
@@ -231,7 +233,7 @@ def test_a_run_in_which_all_failed_says_so() -> None:
         for frame in made_up.FRAMES
     ]
     run = run_of(["a"], failed)
-    assert [(claim.about, claim.text) for claim in claims(advise_on(run))] == [
+    assert [(claim.about, claim.sentences) for claim in claims(advise_on(run))] == [
         ("No advice", "no method has the scores of all frames."),
         ("Not considered", "A on CPU has 0 of 6 frames (error)."),
     ]
@@ -262,7 +264,7 @@ def test_several_levels_are_told_at_once_where_one_method_holds() -> None:
     advice = advise_on(db.load(BASELINE).results)
     assert len(advice.levels) == 3
     common = set.intersection(*({one.method for one in at.best} for at in advice.levels))
-    text = claims(advice)[0].text
+    text = claims(advice)[0].sentences
     assert common
     assert text.split(", at every level of noise.")[0].split(" or ") == sorted(
         (advice.rows[method].title for method in common), reverse=True

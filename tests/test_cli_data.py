@@ -84,7 +84,7 @@ def test_verify_names_damage(
     monkeypatch.setenv("DENOISEBENCH_DATA", str(tmp_path))
     result = bench_data("verify", "--split", "val")
     assert result.exit_code == 2
-    assert f"1 files in {tmp_path / 'documentary'} are missing or damaged" in result.stderr
+    assert f"1 file missing or damaged in {tmp_path / 'documentary'}" in result.stderr
     assert f"val/marine/{victim.name}" in result.stderr
     assert "bench data fetch documentary" in result.stderr
 
@@ -93,7 +93,7 @@ def test_a_users_folder_is_verified_too(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png")
     result = bench_data("verify", f"folder:{tmp_path}")
     assert result.exit_code == 0
-    assert result.stderr == f"folder:{tmp_path} test: 1 frames intact\n"
+    assert result.stderr == f"folder:{tmp_path} test: 1 frame intact\n"
 
 
 @pytest.mark.parametrize("verb", ["fetch", "verify", "path"])
@@ -311,5 +311,5 @@ def test_a_set_that_is_not_on_disk_says_what_goes_where(
     assert "the 24 test files of standard:kodak24 (kodim01.png is the first)" in result.stderr
     result = bench_data("verify", "real:polyu")
     assert result.exit_code == 2
-    assert "200 files in" in result.stderr
+    assert "200 files missing or damaged in" in result.stderr
     assert "(CroppedImages/*_mean.JPG, CroppedImages/*_real.JPG)" in result.stderr

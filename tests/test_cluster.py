@@ -22,6 +22,7 @@ import pytest
 import denoisebench as db
 from conftest import COMMAND
 from denoisebench.running import cluster as clusters
+from denoisebench.running import dask_link
 from denoisebench.running.node import CellBatch, RemoteCell, end_run, measure_batch
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.store.sqlite import STORE, Store
@@ -214,6 +215,21 @@ def test_a_scheduler_that_is_started_anew_loses_and_doubles_nothing(
     assert process.returncode == 0, errors
     assert "the scheduler is lost; waiting for it" in errors
     check_whole(tmp_path / "out", 120)
+
+
+def test_a_scheduler_that_falls_silent_is_lost(
+    dask_cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dask_link.DaskLink(dask_cluster.address) as link:
+        wait_until(link.nodes)
+        batch = CellBatch(link.run, str(tmp_path), RunOptions(("no-such",)), {}, ("", ""), ())
+        link.submit(1, batch, next(iter(link.nodes().values())))
+        wait_until(lambda: link.finished(1) == 1)
+        monkeypatch.setattr(dask_link, "_CONNECT_S", 1.0)
+        psutil.Process(dask_cluster.scheduler.pid).suspend()
+        with pytest.raises(dask_link.SchedulerLostError):
+            link.result(1)
+        psutil.Process(dask_cluster.scheduler.pid).resume()
 
 
 def test_a_node_that_never_answers_costs_its_batch_alone(

@@ -368,7 +368,7 @@ def test_the_comment_says_what_got_worse_by_how_much_and_why() -> None:
     base = run(metrics=run().metrics)
     head = changed(run(lambda i: 29.9 + i - 0.01 * (i % 2), ms=5), ssim=0.95)
     findings = compare_runs(base, head, ComparisonLimits({"psnr": 0.02}, frozenset({"psnr"})))
-    about = About(("BASE: a; HEAD: b.",), ("bench compare a b",))
+    about = About(remarks=("Scores.",), commands=("bench compare a b",))
     lines = compare_markdown(findings, about).splitlines()
     assert lines[0] == "❌ **Regression** (PSNR) in 1 method: 1 worse."
     psnr, time, ssim = lines[2:5]

@@ -297,7 +297,7 @@ def test_the_named_folder_must_be_complete(
     else:
         victim.write_bytes(victim.read_bytes()[:-1])
     server.asked.clear()
-    with pytest.raises(DataError, match="1 test files in ") as refusal:
+    with pytest.raises(DataError, match="1 test file missing or damaged in ") as refusal:
         Documentary(manifest).frames("test")
     assert "DENOISEBENCH_DATA" in str(refusal.value)
     assert "test/b/5.jpg" in str(refusal.value)
@@ -401,6 +401,9 @@ def test_a_folders_name_follows_its_content_not_its_place(photos: Path, tmp_path
     here, there = Folder(str(photos)), Folder(str(tmp_path / "elsewhere" / "copy"))
     assert here.name == there.name
     assert here.name.startswith("folder-")
+    digest = here.name.removeprefix("folder-")
+    assert here.title == f"photos: 3 images, digest {digest}"
+    assert there.title == f"copy: 3 images, digest {digest}"
     assert str(tmp_path) not in here.name + here.title
     (photos / "b.PNG").rename(photos / "c.png")
     assert Folder(str(photos)).name != there.name
@@ -476,7 +479,7 @@ def test_a_folder_names_its_bad_images_in_one_line(photos: Path) -> None:
     with pytest.raises(DataError) as refusal:
         Folder(str(photos))
     message = str(refusal.value)
-    assert "7 of 10 images cannot be used: bad0.png: not a PNG" in message
+    assert "of 10 images, 7 cannot be used: bad0.png: not a PNG" in message
     assert "bad4.png: the file is empty; and 2 more" in message
     assert "bad5.png" not in message
     assert "\n" not in message
@@ -550,9 +553,9 @@ def test_the_default_is_stills_where_it_cannot(small: None, server: Server, cach
     dataset, line = default_dataset("test")
     assert dataset.name == "stills"
     assert line.startswith("Frames: stills: six")
-    assert "because documentary: 2 test files are not on disk" in line
+    assert "because documentary: 2 test files not on disk" in line
     assert "\n" not in line
-    with pytest.raises(DataError, match="3 train files are not on disk"):
+    with pytest.raises(DataError, match="3 train files not on disk"):
         default_dataset("train")
 
 

@@ -27,7 +27,7 @@ from denoisebench.photos.tiff_tags import Tag, read_tags, tags_bytes
 from denoisebench.photos.tiling import Reach, SeamError, denoise_by_windows, reach_of
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from conftest import Bench, Opener
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -415,6 +415,23 @@ def test_a_preview_shows_the_photographs_upright(ask: Bench, tmp_path: Path) -> 
     assert "&lt;b&gt;.jpg" in page
     assert Image.open(tmp_path / "preview-denoised.png").format == "PNG"
     assert ask("denoise", tmp_path, "--method", "median").returncode == 2  # no preview is an input
+
+
+def test_a_preview_fits_a_phone_and_its_line_is_dragged_on_the_picture(
+    ask: Bench, open_page: Opener, tmp_path: Path
+) -> None:
+    Image.fromarray(noisy(20, (300, 400, 3))).save(tmp_path / f"{'long ' * 30}.png")
+    assert ask("denoise", tmp_path, "--method", "median", "--preview").returncode == 0
+    page = open_page(tmp_path / "preview-denoised.html", viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    box = page.locator(".pair").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=3)
+    page.mouse.up()
+    at = page.locator(".pair").evaluate("pair => pair.style.getPropertyValue('--at')")
+    assert float(at.rstrip("%")) == pytest.approx(80, abs=3)
 
 
 def test_the_library_denoises_files_too(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_public_function_shows_its_use(name: str) -> None:
         and value.__module__ == module.__name__
     }
     # It takes the options of the command line.
-    public.pop("run_options", None)
+    public.pop("run_sets", None)
     assert [key for key, value in public.items() if ">>>" not in (value.__doc__ or "")] == []
 
 

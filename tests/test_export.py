@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -94,6 +96,21 @@ def test_bencher_gets_its_metric_format(results: Results) -> None:
     assert measures["psnr"] == {"value": pytest.approx(30.03, abs=0.005)}
     jsonschema.validate(found, BENCHER_METRIC_FORMAT)
     assert "psnr" not in found["oracle cpu sigma 25"]  # infinite: JSON has no such number
+
+
+def test_gitlab_gets_a_line_for_each_figure_which_its_parser_reads(results: Results) -> None:
+    """GitLab cuts each line off at ``#``, and splits the rest as a shell does."""
+    text = export.gitlab(results)["metrics.txt"]
+    read = [shlex.split(line.partition("#")[0]) for line in text.splitlines()]
+    values = {line[0]: float(line[1]) for line in read if line}
+    assert values["denoisebench_psnr{row=bm3d cpu sigma 25}"] == pytest.approx(30.03, abs=0.005)
+    assert values["denoisebench_time{row=bm3d cpu sigma 25}"] > 0
+    assert len(values) == len([line for line in read if line])
+    assert all(math.isfinite(value) for value in values.values())
+    assert text.endswith("\n# EOF\n")
+    # OpenMetrics has the samples of a metric in one place.
+    families = [line[0].partition("{")[0] for line in read if line]
+    assert len([name for name, _ in groupby(families)]) == len(set(families))
 
 
 def junit_suite(results: Results) -> ElementTree.Element:

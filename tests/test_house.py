@@ -29,7 +29,7 @@ FOLDERS = {
 FLOORS = (
     (
         *("cells", "columns", "digests", "errors", "files", "parameters", "plotting", "plugins"),
-        *("statistics", "streams", "text"),
+        *("statistics", "streams", "text", "words"),
     ),
     ("datasets", "denoisers"),
     ("machine", "metrics", "protocol"),

@@ -195,7 +195,7 @@ def test_a_script_needs_no_guard_and_a_method_stands_in_a_file(tmp_path: Path) -
 def test_a_module_that_is_imported_needs_no_announcement(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(BOX)
     code = "import mine, denoisebench as db; print(db.run('box', 'stills', 25, frames=1, out='o'))"
-    assert "1 of 1 cells" in in_python(["-c", code], tmp_path).stdout
+    assert "1 of 1 cell measured" in in_python(["-c", code], tmp_path).stdout
     assert db.load(tmp_path / "o").failures().empty
 
 

@@ -105,7 +105,7 @@ def test_damage_is_named(folder: Path) -> None:
     for ask in (dataset.frames, dataset.fetch):
         with pytest.raises(DataError) as refusal:
             ask("test")
-        assert "2 of 2 test files cannot be used" in str(refusal.value)
+        assert "of 2 test files, 2 cannot be used" in str(refusal.value)
         assert "test/a.png: its decoded pixels are not those of the manifest" in str(refusal.value)
         assert "test/b/x.png: no such file" in str(refusal.value)
     verdict = CliRunner().invoke(main, ["data", "verify", f"manifest:{folder}/m.toml"])

@@ -177,7 +177,7 @@ def test_a_faulty_metric_costs_its_own_score_and_nothing_else(
     assert found.reason.str.contains("leaver: SystemExit: 3").all()
     assert "Darkest \\| pixel σ25" in result.stdout
     assert "Darkest \\| pixel in levels: lower is better." in result.stdout
-    assert "Vandal: no mean, 3 of 3 cells have no score: ValueError" in result.stdout
+    assert "Vandal: no mean, 3 of 3 cells without a score: ValueError" in result.stdout
     # The table needs no plugin; and scores of a metric that has changed are not used again.
     assert bench("report", "out").stdout == result.stdout
     (tmp_path / "mine.py").write_text(METRICS.replace("+ 0", "+ 7"))

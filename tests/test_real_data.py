@@ -224,7 +224,7 @@ def test_a_named_folder_may_be_anywhere_and_is_never_fetched_into(
     server.asked.clear()
     assert len(Published(unseen).frames("test")) == 3
     (own / "x" / "Set" / "a.png").unlink()
-    with pytest.raises(DataError, match=r"1 test files in .* \(a\.png is the first\)"):
+    with pytest.raises(DataError, match=r"1 test file missing .* \(a\.png is the first\)"):
         Published(unseen).fetch("test")
     monkeypatch.setenv("DENOISEBENCH_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"holds no folder 'x/Set'; .* put the 3 test files"):

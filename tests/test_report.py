@@ -27,7 +27,7 @@ from denoisebench.reporting.summary import costs
 from denoisebench.reporting.table import full_table
 from denoisebench.reporting.viewer import extremes, leaders
 from denoisebench.statistics import mean_interval
-from denoisebench.store.manifest import MetricRecord
+from denoisebench.store.manifest import DatasetRecord, FrameRecord, MetricRecord
 from denoisebench.store.results import load_run
 from denoisebench.store.tables import frames_table, table1
 
@@ -59,6 +59,10 @@ def ok(method: str, psnr: float, device: str = "cpu", **more: Any) -> list[Measu
 def results(rows: list[Row], measurements: list[Measurement], **parts: Any) -> Results:
     about = {"frames": FRAMES, "seeds": 1, "busy_percent": 40.0} | parts
     return made_up.results(rows, measurements, **about)
+
+
+def two_frames() -> tuple[FrameRecord, ...]:
+    return tuple(FrameRecord(frame, "0" * 16, (250, 400, 3)) for frame in FRAMES)
 
 
 def table1_markdown(found: Results) -> str:
@@ -302,7 +306,11 @@ def test_marks_of_footnotes_ascend_and_the_papers_column_stands_only_where_it_ha
     markdown = table1_markdown(results(rows, [*ok("x", 31), *ok("y", 30), *ok("z", 29)]))
     assert "| Z ¹ ³ " in markdown
     assert "paper" not in markdown
-    assert "paper" in table1_markdown(results([row("bm3d")], ok("bm3d", 30)))
+    about = {"dataset": DatasetRecord("documentary", "", "", "test", two_frames())}
+    ours = results([row("bm3d")], ok("bm3d", 30), **about)
+    assert "paper" in table1_markdown(ours)
+    assert "paper" not in render(full_table(ours, with_paper=False))
+    assert "paper" not in table1_markdown(results([row("bm3d")], ok("bm3d", 30)))
 
 
 def test_each_device_has_its_own_times() -> None:
@@ -403,7 +411,7 @@ def test_a_score_under_another_definition_is_not_shown() -> None:
     table = frames_table(found).set_index("frame")
     assert (table.loc["a"].sharp == 0.5).all()
     assert table.loc["b"].sharp.isna().all()
-    note = "Sharp: no mean, 1 of 2 cells have no score: not scored yet"
+    note = "Sharp: no mean, 1 of 2 cells without a score: not scored yet"
     assert table1(found).note.tolist() == [note, note]
 
 

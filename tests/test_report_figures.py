@@ -21,6 +21,7 @@ from denoisebench.reporting import formatting
 from denoisebench.reporting.contents import Contents
 from denoisebench.reporting.escaping import escape_markdown
 from denoisebench.reporting.figures import drawing, labels
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +85,7 @@ def test_spread_names_keep_their_order_and_their_distance(heights: list[float], 
         (formatting.megabytes(0.2), "<1"),
         (formatting.megabytes(None), "–"),
         (formatting.pvalue(0.0004), "< 0.001"),
-        (formatting.counted(1, "frame"), "1 frame"),
+        (counted(1, "frame"), "1 frame"),
     ],
 )
 def test_figures_and_names_in_words(printed: str, shown: str) -> None:
@@ -117,8 +118,8 @@ def test_a_name_is_only_text_to_markdown(name: str) -> None:
 
 
 def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
-    def draw(axes: Axes, tips: drawing.Tips) -> None:
-        tips.add(axes.plot(1, 1, "o")[0], "日本\x07 <語>")
+    def draw(axes: Axes, parts: drawing.Parts) -> None:
+        parts.add(axes.plot(1, 1, "o")[0], "日本\x07 <語>")
         axes.set_xlabel("日本語 ✨")
 
     with warnings.catch_warnings():
@@ -131,7 +132,7 @@ def test_names_that_no_font_here_can_draw_are_kept_without_a_warning() -> None:
 
 @pytest.mark.parametrize("times", [(2.4, 8), (90, 110), (0.05, 90_000)])
 def test_a_logarithmic_axis_has_numbers_however_short_it_is(times: tuple[float, float]) -> None:
-    def draw(axes: Axes, tips: drawing.Tips) -> None:
+    def draw(axes: Axes, parts: drawing.Parts) -> None:
         axes.plot(times, [1, 2])
         axes.set_yticks([])
         drawing.log_scale(axes)
@@ -175,3 +176,44 @@ def test_long_titles_keep_both_ends() -> None:
     figure = figure_of_frames(5, titles)
     assert "[strength=a]" in figure.alt
     assert "[strength=b]" in figure.alt
+
+
+def sigma_figure(methods: dict[str, float], families: dict[str, str]) -> drawing.Plot:
+    """Return the figure of sigma of methods with a PSNR at sigma 15 that falls by 3 dB to 25."""
+    measured = [
+        Measurement(Cell(method, "cpu", frame, sigma, 0), Status.OK, psnr=psnr - fall, pixels=1000)
+        for method, psnr in methods.items()
+        for frame in made_up.FRAMES
+        for sigma, fall in ((15.0, 0.0), (25.0, 3.0))
+    ]
+    rows = [made_up.row(method, family=families.get(method, "local")) for method in methods]
+    plots = Contents("run", Path(), made_up.results(rows, measured, seeds=1)).plots
+    [figure] = [figure for figure in plots if figure.kind == "course"]
+    return figure
+
+
+def test_the_figure_of_sigma_shows_the_gain_over_the_noisy_input_where_it_is_known() -> None:
+    gain = sigma_figure({"m": 30.0, "noisy": 24.0}, {"noisy": "control"})
+    assert gain.title == "Gain over the noisy input at each sigma"
+    assert gain.alt == "M 6.00 dB at sigma 15, 6.00 dB at sigma 25."
+    psnr = sigma_figure({"m": 30.0}, {})
+    assert psnr.title == "Mean PSNR at each sigma"
+    assert psnr.alt == "M 30.00 dB at sigma 15, 27.00 dB at sigma 25."
+
+
+def test_thirty_methods_have_names_at_their_lines_in_the_colours_of_their_families() -> None:
+    methods = {f"method-{i:02}": 30 + i / 50 for i in range(30)}
+    families = {m: ("patch", "learned", "local")[i % 3] for i, m in enumerate(methods)}
+    figure = sigma_figure(methods, families)
+    for svg in (figure.svg, figure.narrow):
+        names = re.findall(
+            r'data-method="([^"]+)" data-role="name">\s*<text style="[^"]*?'
+            r'fill: (#\w+)"[^>]* y="([\d.]+)"',
+            svg,
+        )
+        assert [name for name, *_ in names] == list(methods)[::-1]  # the best first
+        heights = sorted(float(height) for *_, height in names)
+        assert (np.diff(heights) > 10).all()
+        colors = {families[name]: color for name, color, _ in names}
+        assert len(set(colors.values())) == 3
+        assert all(colors[families[name]] == color for name, color, _ in names)

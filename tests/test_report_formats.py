@@ -25,7 +25,7 @@ from made_up import EVIL, make_changed_run, make_run
 from denoisebench import export
 from denoisebench.cells import Cell, Measurement, Status
 from denoisebench.columns import TEXT_COLUMNS
-from denoisebench.reporting.figures.plots import pareto
+from denoisebench.reporting.figures.frontier import pareto
 from denoisebench.reporting.latex import escape_latex
 from denoisebench.store import crops as pictures
 from denoisebench.store.measurements import Measurements
@@ -132,10 +132,10 @@ def test_ties_are_equally_bold_and_what_is_worse_is_not(written: Path) -> None:
 def test_the_latex_table_compiles(source: str, written: Path, tmp_path: Path) -> None:
     table = (written / "table1.tex").read_text(encoding="utf-8")
     if source == "baseline":
-        from denoisebench.reporting.latex import table1_latex
+        from denoisebench.reporting.latex import table_latex
         from denoisebench.reporting.table import full_table
 
-        table = table1_latex(full_table(load_run(BASELINE)))
+        table = table_latex(full_table(load_run(BASELINE)))
     preamble = "\n".join(re.findall(r"^% (\\usepackage.*)$", table, re.MULTILINE))
     (tmp_path / "table1.tex").write_text(table, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
@@ -196,7 +196,7 @@ def test_the_figures_are_valid_svg_and_told_in_words(written: Path) -> None:
 
 def test_hostile_names_are_only_text_on_the_page(written: Path) -> None:
     page = (written / "report.html").read_text(encoding="utf-8")
-    assert page.count("<script") == 2  # the pictures, and ours
+    assert page.count("<script") == 3  # the cards, the pictures, and ours
     assert "<img" not in page
     assert "alert(1)</script>" not in page
     assert EVIL not in page

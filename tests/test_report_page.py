@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,58 +13,17 @@ from denoisebench.reporting.write import write_reports
 from denoisebench.store.results import load_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page
 
+    from conftest import Opener
     from denoisebench.cells import Measurement
-
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, another that the system has, or the one that playwright installed."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    with api.sync_playwright() as playwright:
-        root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        try:
-            chromium = playwright.chromium.launch(executable_path=found, args=root)
-        except api.Error as error:
-            pytest.skip(f"no browser can be started: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the page of a made-up run, on disk."""
-    folder: Path = make_run(tmp_path_factory.mktemp("runs") / "made-up")
-    out = tmp_path_factory.mktemp("report")
-    write_reports({"made-up": (folder, load_run(folder))}, out, ["html"])
-    return (out / "report.html").as_uri()
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    """Open the page from disk; its errors and requests fail the test."""
-    opened = browser.new_page(viewport={"width": 1200, "height": 900})
-    opened.set_default_timeout(10_000)
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("dialog", lambda dialog: complaints.append(dialog.message))
-    opened.on(
-        "request",
-        lambda r: (
-            None if r.url == address or r.url.startswith("data:") else complaints.append(r.url)
-        ),
-    )
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert complaints == []
+def page(open_page: Opener, made_up_report: Path) -> Page:
+    return open_page(made_up_report)
 
 
 def column(page: Page, number: int) -> list[str]:
@@ -91,20 +48,18 @@ def test_a_column_sorts_both_ways_and_rows_without_a_figure_stay_last(page: Page
 
 
 def test_one_level_of_noise_is_shown_at_a_time_and_all_without_javascript(
-    page: Page, browser: Browser, address: str
+    page: Page, open_page: Opener, made_up_report: Path
 ) -> None:
     charts = page.locator("figure[data-level]")
     assert [c.get_attribute("data-level") for c in visible(charts)] == ["1"] * 3
     page.locator("[data-show-level='0']").first.click()
     assert [c.get_attribute("data-level") for c in visible(charts)] == ["0"] * 3
-    plain = browser.new_context(java_script_enabled=False).new_page()
-    plain.goto(address)
+    plain = open_page(made_up_report, java_script_enabled=False)
     assert len(visible(plain.locator("figure[data-level]"))) == 6
     assert plain.locator(".results tbody tr").count() == 7
     assert plain.locator(".differences:visible").count() == 2
     assert plain.get_by_text("Comparing pictures needs JavaScript").is_visible()
-    assert not plain.locator(".levels:visible").count()
-    plain.close()
+    assert not plain.locator(".levels:visible, .filter:visible").count()
 
 
 def test_runs_that_are_empty_or_perfect_on_a_frame_have_a_page_without_complaints(
@@ -148,78 +103,120 @@ def test_another_method_can_be_the_reference(page: Page) -> None:
     assert first.locator("td").nth(1).inner_text().startswith("+3.0")
 
 
-def row(page: Page) -> list[list[int]]:
-    """Return the first picture's colours at half its height, at each hundredth of its width."""
-    pixels: list[list[int]] = page.evaluate(
-        """() => {
-          const shown = document.querySelector(".viewer canvas");
-          const canvas = document.createElement("canvas");
-          [canvas.width, canvas.height] = [100, shown.height];
-          const context = canvas.getContext("2d", { willReadFrequently: true });
-          context.imageSmoothingEnabled = false;
-          context.drawImage(shown, 0, 0, 100, shown.height);
-          const { data } = context.getImageData(0, Math.floor(shown.height / 2), 100, 1);
-          return Array.from({ length: 100 }, (_, i) => [...data.slice(4 * i, 4 * i + 3)]);
-        }"""
-    )
-    return pixels
+def methods(page: Page) -> list[str]:
+    """Return the methods whose rows Table 1 shows."""
+    return [row.get_attribute("data-method") or "" for row in visible(page.locator(RESULTS))]
 
 
-def test_the_slider_moves_by_mouse_and_by_keyboard(page: Page) -> None:
-    page.get_by_label("Left", exact=True).select_option(label="Noisy")
-    page.get_by_label("Right", exact=True).select_option(label="Clean")
-    page.wait_for_function(
-        "document.querySelector('.viewer figcaption').innerText.includes('Clean')"
-    )
-    divider = page.get_by_label("Divider")
-    divider.fill("1")
-    noisy = row(page)
-    divider.fill("0")
-    clean = row(page)
-    canvas = page.locator(".viewer canvas")
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2, steps=4)
-    page.mouse.up()
-    assert float(divider.input_value()) == pytest.approx(0.75, abs=0.01)
-    assert row(page)[2:70] == noisy[2:70] != clean[2:70]
-    assert row(page)[80:98] == clean[80:98] != noisy[80:98]
-    divider.press("ArrowLeft")
-    assert float(divider.input_value()) == pytest.approx(0.74, abs=0.011)
+RESULTS = ".results tbody tr"
 
 
-def test_side_by_side_shows_four_pictures_under_one_zoom(page: Page) -> None:
-    page.get_by_role("button", name="Side by side").click()
-    page.wait_for_function("document.querySelectorAll('.viewer canvas').length === 4")
-    names = page.locator(".viewer figcaption").all_inner_texts()
-    assert [name.split()[0] for name in names] == ["Noisy", "Twin", "Good", "Clean"]
-    whole = page.evaluate(PICTURES)
-    page.get_by_label("Zoom").fill("4")
-    zoomed = page.evaluate(PICTURES)
-    assert all(a != b for a, b in zip(whole, zoomed, strict=True))
+def test_a_filter_hides_rows_of_tables_and_parts_of_figures_alike(page: Page) -> None:
+    assert page.get_by_text("5 of 5 methods").is_visible()
+    svg = page.locator(".course svg").first
+    assert svg.locator("[data-method=poor]:visible").count()
+    heights = page.locator(".ranks:visible svg").bounding_box()
+    page.get_by_label("Licence").select_option("MIT")
+    assert page.get_by_text("4 of 5 methods").is_visible()
+    assert methods(page) == ["good", "twin", "evil", "crash", "oracle", "noisy"]
+    assert not page.locator("[data-method=poor]:visible").count()
+    assert svg.locator("[data-method=twin]:visible").count()
+    closed = page.locator(".ranks:visible svg").bounding_box()
+    assert heights is not None
+    assert closed is not None
+    assert closed["height"] < heights["height"]  # no gap is left
+    page.get_by_role("button", name="Show all").click()
+    assert len(methods(page)) == 7
+    assert page.locator(".ranks:visible svg").bounding_box() == heights
 
 
-PICTURES = "[...document.querySelectorAll('.viewer canvas')].map(c => c.toDataURL())"
+def test_a_filter_by_device_leaves_its_columns_and_draws_the_front_anew(page: Page) -> None:
+    front = page.locator(".frontier:visible [data-role=front] path").first
+    whole = front.get_attribute("d")
+    page.get_by_label("Device").select_option(label="CUDA")
+    assert methods(page) == ["good", "oracle", "noisy"]
+    heads = [head.inner_text() for head in visible(page.locator(".results th.group"))]
+    assert heads == ["PSNR", "SSIM", "CUDA"]
+    points = page.locator(".frontier:visible svg").first.locator("[data-role=point]")
+    assert [p.get_attribute("data-device") for p in visible(points)] == ["cuda"]
+    page.get_by_label("Device").select_option(label="CPU")
+    assert methods(page)[:2] == ["good", "twin"]
+    assert front.get_attribute("d") != whole
+    assert (front.get_attribute("d") or "").count("H") == 2  # from Poor to Twin to Good
 
 
-def test_error_maps_are_black_where_there_is_no_error(page: Page) -> None:
-    page.get_by_label("Left", exact=True).select_option(label="Clean")
-    page.get_by_label("Right", exact=True).select_option(label="Noisy")
-    page.get_by_role("button", name="Error maps").click()
-    page.wait_for_function("document.querySelectorAll('.viewer canvas').length === 2")
-    assert row(page) == [[8, 8, 20]] * 100
-    assert "∞" not in page.locator(".viewer figcaption").last.inner_text()
+def test_a_method_under_the_mouse_stands_out_in_every_figure_and_row(page: Page) -> None:
+    def lit() -> set[str]:
+        found = page.locator(".lit").evaluate_all("all => all.map(e => e.dataset.method)")
+        return set(found)
+
+    page.locator(RESULTS).nth(1).hover()
+    assert lit() == {"twin"}
+    for figure in ("frontier", "course", "ranks", "frames", "times"):
+        assert page.locator(f"figure.{figure}:visible svg:visible .lit").count(), figure
+    assert page.locator(".differences:visible tr.lit").count() == 1
+    others = page.locator(".course svg:visible [data-method=poor]").first
+    assert float(others.evaluate("e => getComputedStyle(e).opacity")) < 0.5
+    page.locator("h1").hover()
+    assert lit() == set()
+    line = page.locator(".course svg:visible [data-method=poor] text").first
+    line.hover()
+    assert lit() == {"poor"}
 
 
-def test_the_worst_and_best_frames_of_a_method_are_found(page: Page) -> None:
-    frame = page.get_by_label("Frame", exact=True)
-    page.get_by_role("button", name="Best frame").click()
-    assert frame.evaluate("s => s.selectedOptions[0].text") == "sea/f, σ25"
-    page.get_by_role("button", name="Worst frame").click()
-    assert frame.evaluate("s => s.selectedOptions[0].text") == "sea/a, σ25"
+def test_a_method_is_marked_by_keyboard_and_by_a_tap_and_stays_so(
+    page: Page, open_page: Opener, made_up_report: Path
+) -> None:
+    button = page.get_by_role("button", name="Poor")
+    button.press("Enter")
+    page.locator("h1").click()
+    assert page.locator(".results tr.lit").get_attribute("data-method") == "poor"
+    assert button.get_attribute("aria-pressed") == "true"
+    button.press("Escape")
+    assert not page.locator("button.name[aria-pressed=true]").count()
+    phone = open_page(made_up_report, viewport={"width": 390, "height": 844}, has_touch=True)
+    name = phone.locator(".frontier:visible svg:visible [data-role=quiet]", has_text="Poor")
+    assert not name.is_visible()  # there is no room for names off the front, until one is marked
+    phone.locator(".frontier:visible svg:visible [data-role=point][data-method=poor]").tap()
+    assert name.is_visible()
+
+
+def test_figures_stand_abreast_in_a_wide_window_and_are_drawn_anew_for_a_phone(
+    open_page: Opener, made_up_report: Path
+) -> None:
+    wide = open_page(made_up_report, viewport={"width": 1440, "height": 900})
+    for left, right in (("frontier", "course"), ("ranks", "frames")):
+        one, other = (
+            wide.locator(f"figure.{kind}:visible").bounding_box() for kind in (left, right)
+        )
+        assert one is not None
+        assert other is not None
+        assert one["x"] + one["width"] <= 720 <= other["x"]
+    phone = open_page(made_up_report, viewport={"width": 390, "height": 844})
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    for svg in visible(phone.locator(".plot svg")):
+        box, text = svg.bounding_box(), svg.locator("text").first
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert text.evaluate(TEXT_HEIGHT) >= 9  # pixels, the letters' size
+        assert svg.evaluate(NAMES) == [[], []]
+
+
+TEXT_HEIGHT = """text => parseFloat(getComputedStyle(text).fontSize)
+  * text.getScreenCTM().a"""
+
+
+def test_the_first_column_stays_in_sight_while_a_table_scrolls(
+    open_page: Opener, made_up_report: Path
+) -> None:
+    page = open_page(made_up_report, viewport={"width": 390, "height": 844})
+    for table in visible(page.locator(".scroll:has(tbody th)")):
+        table.evaluate("box => { box.scrollLeft = 300; }")
+        name, box = table.locator("tbody th").first.bounding_box(), table.bounding_box()
+        assert name is not None
+        assert box is not None
+        assert name["x"] == pytest.approx(box["x"], abs=1)
 
 
 def test_everything_can_be_reached_by_keyboard(page: Page) -> None:
@@ -237,16 +234,15 @@ def test_everything_can_be_reached_by_keyboard(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_nothing_is_cut_off_and_text_stands_out(
-    browser: Browser, address: str, scheme: str, width: int
+    open_page: Opener, made_up_report: Path, scheme: str, width: int
 ) -> None:
-    opened = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    opened.goto(address)
+    viewport = {"width": width, "height": 800}
+    opened = open_page(made_up_report, viewport=viewport, color_scheme=scheme)
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     for selector in ("body", ".remarks", "figure svg text", "strong", "a[href]", "tbody td"):
         assert opened.locator(selector).evaluate_all(CONTRAST) >= 4.5, selector
     # The edges of what can be operated: WCAG 2.2, 1.4.11.
     assert opened.locator(".levels, select").evaluate_all(CONTRAST, "borderTopColor") >= 3
-    opened.close()
 
 
 # WCAG 2.2: the least contrast ratio of elements and page.
@@ -287,6 +283,7 @@ def test_names_in_figures_for_markdown_are_whole_and_cover_no_other(
 NAMES = """svg => {
   const room = svg.getBoundingClientRect();
   const texts = [...svg.querySelectorAll("text")]
+    .filter((text) => getComputedStyle(text).visibility === "visible")
     .map((text) => [text.textContent, text.getBoundingClientRect()]);
   const cut = texts.filter(([, box]) => box.left < room.left - 1 || box.right > room.right + 1);
   const covered = texts.flatMap(([one, a], i) => texts.slice(i + 1)
@@ -297,19 +294,18 @@ NAMES = """svg => {
 }"""
 
 
-def test_the_page_prints_whole_on_light_ground(browser: Browser, address: str) -> None:
-    opened = browser.new_page(viewport={"width": 1032, "height": 700}, color_scheme="dark")
-    opened.goto(address)
+def test_the_page_prints_whole_on_light_ground(open_page: Opener, made_up_report: Path) -> None:
+    viewport = {"width": 1032, "height": 700}
+    opened = open_page(made_up_report, viewport=viewport, color_scheme="dark")
     opened.emulate_media(media="print")
     for table in visible(opened.locator("table")):
         box = table.bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= 1032
-    assert not visible(opened.locator("nav, select, .levels, .viewer"))
+    assert not visible(opened.locator("nav, select, .levels, .filter, .viewer"))
     assert opened.get_by_role("columnheader", name="Digest of its pixels").is_visible()
     ground = opened.locator("body").evaluate("e => getComputedStyle(e).backgroundColor")
     assert ground == "rgb(253, 253, 252)"
-    opened.close()
 
 
 def test_every_figure_and_picture_has_words(page: Page) -> None:

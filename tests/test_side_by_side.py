@@ -64,7 +64,7 @@ def test_scores_are_those_of_one_process_and_some_frames_are_timed(
     assert bench(*words(folder, methods, "--jobs", "1", "--out", "one")).returncode == 0
     result = bench(*words(folder, methods, "--jobs", "2", "--out", "two"))
     assert result.returncode == 0
-    assert "64 cells; 24 are timed once all are scored" in result.stderr
+    assert "64 cells; 24 to be timed once all are scored" in result.stderr
     one, two = cells(tmp_path / "one"), cells(tmp_path / "two")
     pd.testing.assert_frame_equal(
         one[SCORES].sort_values(CELL, ignore_index=True),

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from denoisebench.cli import shared
 from denoisebench.cli.verdicts import conclude, limits_of, verdict_options
+
+if TYPE_CHECKING:
+    from denoisebench.comparing.findings_report import About
+    from denoisebench.comparing.launches import Pair
+    from denoisebench.comparing.limits import ComparisonLimits
 
 
 @click.command(
@@ -60,8 +66,6 @@ def ab_command(
     """
     from denoisebench.comparing import ab as versions
     from denoisebench.comparing import launches as launcher
-    from denoisebench.comparing.findings_report import About
-    from denoisebench.store.manifest import BUSY_PERCENT
 
     launcher.check_words(run_options)
     limits = limits_of(fail_on, calibration, allow_missing=allow_missing)
@@ -78,12 +82,27 @@ def ab_command(
     with shared.launches_to_be_resumed():
         first = look("first", [])
         findings = versions.judge(first, limits, again)
+    about = _about(first, (str(base_env), str(head_env)), limits)
+    raise SystemExit(conclude(findings, about, formats, out))
+
+
+def _about(pairs: list[Pair], names: tuple[str, str], limits: ComparisonLimits) -> About:
+    """Describe the launches of a first look."""
+    from denoisebench.comparing.findings_report import About
+    from denoisebench.comparing.launches import median_busy_percent
+    from denoisebench.comparing.subject import describe_limits, describe_runs
+    from denoisebench.store.manifest import BUSY_PERCENT
+
     remarks = [
-        f"BASE: {base_env}; HEAD: {head_env}; {launches} launches each, in turn.",
+        f"{len(pairs)} launches each, in turn.",
         "Times are medians over launches; a change is the Hodges–Lehmann estimate over pairs. A "
         "slowdown is seen from the size that both looks find in about 8 of 10 comparisons.",
     ]
-    if (busy := launcher.median_busy_percent(first)) > BUSY_PERCENT:
+    if (busy := median_busy_percent(pairs)) > BUSY_PERCENT:
         remarks.append(f"Other work took {busy:.0f} % of the machine: times scatter.")
-    about = About(tuple(remarks), (shared.this_command(),))
-    raise SystemExit(conclude(findings, about, formats, out))
+    return About(
+        describe_runs(pairs[0].base, pairs[0].head, names),
+        describe_limits(pairs[0].head, limits),
+        tuple(remarks),
+        (shared.this_command(),),
+    )

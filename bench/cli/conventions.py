@@ -59,11 +59,7 @@ _EXIT_NONE_FITS = 1
     help="Device; auto takes CUDA where the method and this machine have it.",
 )
 @shared.timeout
-@click.option(
-    "--memory-limit",
-    type=FiniteRange(0, min_open=True),
-    help="Memory limit of the method's process in GB.  [default: 80 % of the free memory]",
-)
+@shared.memory_limit
 @shared.threads
 @shared.plugins
 @shared.weights

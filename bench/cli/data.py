@@ -9,6 +9,7 @@ import click
 
 from denoisebench.cli import shared
 from denoisebench.cli.extract import extract_command
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +100,9 @@ def _fetch(name: str, splits: tuple[str, ...]) -> None:
     dataset = open_dataset(name)
     for split in splits or dataset.splits:
         dataset.fetch(split)
-        click.echo(f"{name} {split}: {dataset.size(split)} frames in {dataset.folder}", err=True)
+        click.echo(
+            f"{name} {split}: {counted(dataset.size(split), 'frame')} in {dataset.folder}", err=True
+        )
     _tell_trust(dataset)
 
 
@@ -122,13 +125,15 @@ def _verify(name: str, splits: tuple[str, ...]) -> None:
         if absent := dataset.missing(split):
             missing += absent
         else:
-            click.echo(f"{name} {split}: {len(dataset.frames(split))} frames intact", err=True)
+            click.echo(
+                f"{name} {split}: {counted(len(dataset.frames(split)), 'frame')} intact", err=True
+            )
     if missing:
         several = list(dict.fromkeys(missing))
         listed = ", ".join(several[:_LISTED]) + (", …" if len(several) > _LISTED else "")
         raise UsageError(
-            f"{name}: {len(missing)} files in {dataset.folder} are missing or damaged ({listed}); "
-            f"`bench data fetch {name}` restores them, or says what to do"
+            f"{name}: {counted(len(missing), 'file')} missing or damaged in {dataset.folder} "
+            f"({listed}); `bench data fetch {name}` restores them, or says what to do"
         )
     _tell_trust(dataset)
 
@@ -164,7 +169,9 @@ def _show(name: str, split: str | None, out: Path | None) -> None:
     frames = dataset.frames(split)
     shown = spread(frames, SHOWN)
     sheet = out or Path(re.sub(r"[^\w.-]+", "-", f"{dataset.name}-{split}.png"))
-    contact_sheet(shown, sheet, f"{dataset.title} · {split}: {len(shown)} of {len(frames)} frames")
+    contact_sheet(
+        shown, sheet, f"{dataset.title} · {split}: {len(shown)} of {counted(len(frames), 'frame')}"
+    )
     facts = {
         "title": dataset.title,
         "licence": dataset.licence,
@@ -206,7 +213,8 @@ def _noise(frames: Sequence[Frame]) -> str:
         for what, sigmas in (("recorded", recorded), ("clean", clean))
         if sigmas
     ]
-    return f"{', '.join(told)}; estimated from {len(frames)} frames, with texture taken for noise"
+    source = counted(len(frames), "frame")
+    return f"{', '.join(told)}; estimated from {source}, with texture taken for noise"
 
 
 def _values(read: Callable[[], np.ndarray]) -> np.ndarray:

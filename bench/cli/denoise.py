@@ -10,6 +10,7 @@ import click
 from denoisebench.cells import LARGEST_SIGMA
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import FiniteRange
+from denoisebench.words import counted
 
 
 class _Sigma(FiniteRange):
@@ -84,11 +85,7 @@ class _Sigma(FiniteRange):
     show_default=True,
     help="Time limit in seconds for a megapixel, and for loading a method.",
 )
-@click.option(
-    "--memory-limit",
-    type=FiniteRange(0, min_open=True),
-    help="Memory limit of the methods' processes in GB.  [default: 80 % of the free memory]",
-)
+@shared.memory_limit
 @shared.threads
 @shared.plugins
 @shared.weights
@@ -126,6 +123,6 @@ def denoise_command(preview: bool, **choices: Any) -> None:
         shared.say(f"Before and after: {page}")
     if len(done) < len(outcomes):
         shared.say(
-            f"{len(outcomes) - len(done)} of {len(outcomes)} files failed; they are named above"
+            f"{len(outcomes) - len(done)} of {counted(len(outcomes), 'file')} failed, as said above"
         )
         raise SystemExit(EXIT_CELLS_FAILED)

@@ -28,6 +28,7 @@ def export_command(run: Path, formats: tuple[str, ...], out: Path | None) -> Non
     github-action-benchmark  bigger-is-better.json, smaller-is-better.json
     bencher                  bencher.json
     junit                    junit.xml
+    gitlab                   metrics.txt
     pytest-benchmark         pytest-benchmark.json
     """
     from denoisebench.files import make_folder, write_text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     help="Form of the list.",
 )
 @shared.plugins
-def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
+@shared.wide
+def list_command(metrics: bool, form: str, plugins: tuple[Path, ...], wide: bool) -> None:
     """List the methods: their families, licences and devices, and if they can run here.
 
     A blind method ignores sigma. A deterministic one gives the same bits for the same input, on
@@ -47,6 +49,12 @@ def list_command(metrics: bool, form: str, plugins: tuple[Path, ...]) -> None:
     else:
         rows = [_row(card) for card in registry.cards().values()]
     shown = [{key: plain(value) for key, value in row.items()} for row in rows]
+    if form == "table" and sys.stdout.isatty():
+        from denoisebench.reporting.terminal import draw_rows
+
+        order = ("best", "unit") if metrics else ("family", "licence")
+        draw_rows(shown, ("available", *order), wide=wide)
+        return
     click.echo(_render(shown, form), nl=form != "csv")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from denoisebench.cli import shared
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from denoisebench.library import Run
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     help="Run, one of RUNS, on whose machine the times that are kept were measured.  [default: the "
     "first with times]",
 )
-def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None) -> None:
+@shared.wide
+def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None, wide: bool) -> None:
     """Merge RUNS, measured under one protocol, into a new folder, and print their table.
 
     The runs may have other methods, frames or levels of noise. Of a cell that several have, the
@@ -42,18 +44,21 @@ def merge_command(runs: tuple[Path, ...], out: Path, times_of: Path | None) -> N
 
     with shared.terminated_as_interrupted():
         merged = library.merge(runs, out, times_of=times_of)
-    click.echo(merged.write_tables(), nl=False)
+    merged.write_tables()
+    shared.show_tables([merged.table1], wide)
     _tell(merged)
 
 
 def _tell(merged: Run) -> None:
     """Say what was merged, and what was left out."""
     parts = merged.results.manifest.parts
-    shared.say(f"Merged {len(parts)} runs in {merged.folder}: {merged.results.progress} cells")
+    shared.say(f"Merged {len(parts)} runs in {merged.folder}: {merged.results.progress}")
     if doubled := sum(part.doubled for part in parts):
-        shared.say(f"Measured by more than one run, with the same scores: {doubled} cells")
+        shared.say(
+            f"Measured by more than one run, with the same scores: {counted(doubled, 'cell')}"
+        )
     if untimed := sum(part.untimed for part in parts):
         shared.say(
-            f"Times of {untimed} cells are left out: they were measured on another machine or "
+            f"Times of {counted(untimed, 'cell')} are left out, as measured on another machine or "
             "otherwise; --times-of chooses which are kept"
         )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from denoisebench.cli.types import METRICS, format_list
+from denoisebench.cli import shared
+from denoisebench.cli.types import COLUMNS, METHODS, METRICS, format_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from denoisebench.library import ReportOptions
 
 
 def _formats() -> Collection[str]:
@@ -47,19 +50,45 @@ def _formats() -> Collection[str]:
     help="Take means over the frames that all methods have, if some lack frames.",
 )
 @click.option(
+    "--columns",
+    type=COLUMNS,
+    default=(),
+    help="Columns of one table of all runs: data sets, sigmas, metrics, time and memory.  "
+    "[default: PSNR of all data sets and sigmas]",
+)
+@click.option(
+    "--rows",
+    type=METHODS,
+    default=(),
+    help="Its methods, in their order: names, globs, or all.  [default: all, from best to worst]",
+)
+@click.option("--caption", default="", help="Its caption.  [default: metrics and data sets]")
+@click.option(
+    "--label", default="", help="Its name in LaTeX, for references.  [default: tab:denoisebench]"
+)
+@click.option(
+    "--standard-errors", is_flag=True, help="Show the standard error of each of its means."
+)
+@click.option(
+    "--paper/--no-paper",
+    default=True,
+    show_default=True,
+    help="Show the PSNR that the paper prints, in Table 1 of documentary.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the reports.  [default: the run's own folder]",
 )
+@shared.wide
 @click.option("--open", "show", is_flag=True, help="Write the page, and open it in a browser.")
 def report_command(
     runs: tuple[Path, ...],
     formats: tuple[str, ...],
-    against: str | None,
-    metrics: tuple[str, ...],
-    common: bool,
     out: Path | None,
     show: bool,
+    wide: bool,
+    **options: Any,
 ) -> None:
     """Write reports of the runs in the folders RUNS from their stored measurements.
 
@@ -70,18 +99,21 @@ def report_command(
     csv    table1.csv and frames.csv; with the extra `parquet`, frames.parquet
     json   report.json, as `bench schema` describes it
 
-    The Markdown tables are also printed. A method that lacks frames, in an interrupted run or
-    because some failed, has no means, unless --common is given.
+    Runs on several data sets also have one table with the sets as columns: table.md, table.tex and
+    table.html. Any of --columns, --rows, --caption, --label and --standard-errors makes it of one
+    run as well.
+
+    The tables are also printed, drawn on a terminal and as Markdown elsewhere. A method that lacks
+    frames, in an interrupted run or because some failed, has no means, unless --common is given.
     """
     from denoisebench import library
     from denoisebench.reporting.write import PAGE
 
     if show:
         formats = tuple(dict.fromkeys([*formats, "html"]))
-    markdown = library.report(
-        runs, formats, out=out, against=against, metrics=metrics, common=common
-    )
-    click.echo(markdown, nl=False)
+    tables = library.report_tables(runs, formats, out, cast("ReportOptions", options))
+    if "md" in formats:
+        shared.show_tables(tables, wide)
     page = (out or runs[0]) / PAGE
     if "html" in formats:
         click.echo(f"Wrote {page}", err=True)

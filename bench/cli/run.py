@@ -10,16 +10,17 @@ import click
 from denoisebench.cells import MOST_SEEDS
 from denoisebench.cli import EXIT_CELLS_FAILED, EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import (
+    DATASETS,
     DURATION,
     METHODS,
     METRICS,
     SIGMA_LIST,
     CommaList,
-    FiniteRange,
 )
 from denoisebench.errors import UsageError, unknown
 from denoisebench.files import read_toml
-from denoisebench.text import shell_word
+from denoisebench.text import command_line
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from denoisebench.library import Run
@@ -82,9 +83,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 )
 @click.option(
     "--dataset",
-    help="Data set: documentary, stills, another one of `bench data list`, folder:PATH, pairs:PATH "
-    "(noisy and clean) or noisy:PATH (noisy only).  [default: documentary, or stills where it "
-    "cannot be fetched]",
+    "datasets",
+    type=DATASETS,
+    default=(),
+    help="Data sets: documentary, stills, others of `bench data list`, folder:PATH, pairs:PATH "
+    "(noisy and clean) or noisy:PATH (noisy only); of several, each has a run of its own.  "
+    "[default: documentary, or stills where it cannot be fetched]",
 )
 @click.option("--split", default="test", show_default=True, help="Split of the data set.")
 @click.option(
@@ -135,11 +139,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     help="Device; auto runs each method on every device that it supports and this machine has.",
 )
 @shared.timeout
-@click.option(
-    "--memory-limit",
-    type=FiniteRange(0, min_open=True),
-    help="Memory limit of a method's process in GB.  [default: 80 % of the free memory]",
-)
+@shared.memory_limit
 @shared.threads
 @click.option(
     "--jobs",
@@ -170,7 +170,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: results/DATASET]",
+    help="Folder of the run; of several data sets, of a run each.  [default: results/DATASET]",
 )
 @shared.fresh
 @click.option(
@@ -189,6 +189,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
 @shared.torch
 @shared.checkpoints
 @shared.weights
+@shared.wide
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -197,14 +198,15 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     callback=_read_config,
     help="TOML file that sets any of these options; the command line takes precedence.",
 )
-def run_command(**choices: Any) -> None:
+def run_command(datasets: tuple[str, ...], wide: bool, **choices: Any) -> None:
     """Add noise to frames, denoise them with every method, score, time, and print the table.
 
     Frames with recorded noise are used as they are.
 
     Every cell is saved as it is measured: after an interruption the same command continues. The
-    table goes to stdout, everything else to stderr. Exit code 0: all cells measured; 2: the request
-    cannot be carried out, or a plugin not imported; 3: some cells failed; 130: interrupted.
+    table goes to stdout, drawn on a terminal and as Markdown elsewhere, all else to stderr. Exit
+    code 0: all cells measured; 2: the request cannot be carried out, or a plugin not imported; 3:
+    some cells failed; 130: interrupted.
     """
     from denoisebench.machine import environment
 
@@ -214,31 +216,45 @@ def run_command(**choices: Any) -> None:
     from denoisebench.running.progress import for_stderr
 
     interrupted: library.RunInterrupted | None = None
+    done: list[library.Run] = []
     with shared.terminated_as_interrupted():
         try:
-            done = library.run_options(RunOptions(**choices), for_stderr(), shared.say)
+            for run in library.run_sets(RunOptions(**choices), datasets, for_stderr, shared.say):
+                done.append(run)
         except library.RunInterrupted as stop:
             interrupted = stop
-            done = library.load(stop.folder)
-    _show(done)
+            done.append(library.load(stop.folder))
+    for run in done:
+        run.write_tables()
+    shared.show_tables(library.printed_tables(done), wide)
+    for run in done:
+        _tell_failures(run)
     if interrupted is not None:
         shared.say(f"Interrupted. To go on from here: {interrupted.command}")
         raise SystemExit(EXIT_INTERRUPTED)
-    pictures = f"{done.strip.name}, " if done.strip else ""
-    shared.say(
-        f"Wrote {pictures}table1.md, table1.csv and frames.csv to {done.folder}; "
-        f"to see it as a page: bench report {shell_word(str(done.folder))} --open"
-    )
-    raise SystemExit(EXIT_CELLS_FAILED if done.results.failures() else 0)
+    _tell_files(done)
+    raise SystemExit(EXIT_CELLS_FAILED if any(run.results.failures() for run in done) else 0)
 
 
-def _show(done: Run) -> None:
-    """Write the tables, print Table 1, and name the first failure."""
-    click.echo(done.write_tables(), nl=False)
-    if failures := done.results.failures():
+def _tell_failures(run: Run) -> None:
+    """Name the first failure of a run."""
+    if failures := run.results.failures():
         first = failures[0]
         methods = ", ".join(dict.fromkeys(m.cell.method for m in failures))
         shared.say(
-            f"{len(failures)} cells failed ({methods}); the first: {first.status.value}: "
-            f"{first.reason}; see {done.folder / 'frames.csv'} and {done.folder / 'logs'}"
+            f"{counted(len(failures), 'cell')} failed ({methods}); the first: "
+            f"{first.status.value}: {first.reason}; "
+            f"see {run.folder / 'frames.csv'} and {run.folder / 'logs'}"
         )
+
+
+def _tell_files(done: list[Run]) -> None:
+    """Say where the files are, and which command makes a page of them."""
+    folders = [str(run.folder) for run in done]
+    strips = dict.fromkeys(f"{run.strip.name}, " for run in done if run.strip)
+    further = [] if len(done) == 1 else ["--out", "report"]
+    shared.say(
+        f"Wrote {''.join(strips)}table1.md, table1.csv and frames.csv to {', '.join(folders)}; "
+        f"to see {'it' if len(done) == 1 else 'them'} as a page: "
+        f"{command_line(['bench', 'report', *folders, *further])} --open"
+    )

@@ -16,7 +16,9 @@ from denoisebench.machine.signals import answered_by
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from denoisebench.reporting.table import Table
 
 FEWEST_LAUNCHES = 6
 """Least number of launches of a version."""
@@ -27,6 +29,12 @@ timeout = click.option(
     default=600.0,
     show_default=True,
     help="Time limit in seconds for a cell, and for loading a method.",
+)
+memory_limit = click.option(
+    "--memory-limit",
+    type=FiniteRange(0, min_open=True),
+    help="Memory limit of a method's process in GB.  [default: 80 % of the free memory, shared by "
+    "those that work side by side]",
 )
 threads = click.option(
     "--threads",
@@ -79,6 +87,24 @@ resume_launches = click.option(
     is_flag=True,
     help="Keep the complete pairs of launches in the folder; the versions must be unchanged.",
 )
+
+
+wide = click.option(
+    "--wide", is_flag=True, help="Draw all columns of the table, also beyond the terminal's width."
+)
+
+
+def show_tables(tables: Sequence[Table], wide: bool) -> None:
+    """Draw tables where stdout is a terminal, and print them as Markdown where it is none."""
+    if sys.stdout.isatty():
+        from denoisebench.reporting.terminal import draw_table
+
+        for table in tables:
+            draw_table(table, wide=wide)
+        return
+    from denoisebench.reporting.markdown import render
+
+    click.echo("\n".join(map(render, tables)), nl=False)
 
 
 def say(line: str) -> None:

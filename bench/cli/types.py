@@ -115,6 +115,13 @@ def _split_names(text: str) -> list[str]:
     return split_expressions(text)
 
 
+def _split_datasets(text: str) -> list[str]:
+    """Split a text at its commas that begin another data set."""
+    from denoisebench.datasets.catalogue import split_datasets
+
+    return split_datasets(text)
+
+
 def format_list(formats: Callable[[], Collection[str]]) -> CommaList:
     """Make the type of a list of formats.
 
@@ -132,5 +139,7 @@ def format_list(formats: Callable[[], Collection[str]]) -> CommaList:
 
 SIGMA_LIST = CommaList("sigma,…", _at_commas, _sigma)
 METHODS = CommaList("method,…", _split_names, str)
+DATASETS = CommaList("set,…", _split_datasets, str)
+COLUMNS = CommaList("column,…", _at_commas, str)
 METRICS = CommaList("metric,…", _split_names, str)
 THREAD_COUNT = click.IntRange(1, 1024)

@@ -13,6 +13,7 @@ from denoisebench.comparing.findings import JUDGED, Finding, Verdict
 from denoisebench.comparing.judging import judge_memory
 from denoisebench.comparing.limits import FLOORS, ComparisonLimits
 from denoisebench.comparing.stored_runs import compare_runs
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ def _time_finding(finding: Finding, pairs: Sequence[Pair], limits: ComparisonLim
     times = launches.launch_times(pairs, finding.row)
     count = times.shape[1]
     if count < decision.FEWEST_PAIRS:
-        reason = f"only {count} pairs of launches measured all cells"
+        reason = f"only {counted(count, 'pair')} of launches measured all cells"
         return replace(finding, verdict=Verdict.NOT_COMPARABLE, reason=reason)
     base, head = (float(median(side)) for side in times)
     look = decision.look(*times)

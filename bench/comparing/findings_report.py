@@ -22,10 +22,11 @@ from denoisebench.comparing.findings import (
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.comparing.limits import COSTS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
+from denoisebench.reporting.formatting import NONE, decimals, three_digits
 from denoisebench.reporting.junit import JunitSuite
 from denoisebench.statistics import LEVEL
 from denoisebench.text import one_line
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,18 +60,23 @@ class About:
     """Description of the runs that were compared, for the reader of the verdicts.
 
     Attributes:
-        remarks: lines on the runs and the way they were compared.
+        runs: lines of three texts: a property, and its value in BASE and in HEAD.
+        limits: a line on the changes that fail the comparison.
+        remarks: lines on the way the runs were compared.
         commands: commands that repeat the comparison.
     """
 
+    runs: tuple[tuple[str, ...], ...] = ()
+    limits: str = ""
     remarks: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
 
 
 def compare_markdown(findings: Sequence[Finding], about: About) -> str:
-    """Render the changes with their sizes and grounds, all verdicts, and the commands."""
+    """Render what was compared, the changes with their grounds, all verdicts, and the commands."""
     parts = [
         headline(findings),
+        _subject(about),
         _changes(findings),
         _HINT if any(f.fails and f.verdict is Verdict.MISSING for f in findings) else "",
         _verdicts(findings),
@@ -79,6 +85,16 @@ def compare_markdown(findings: Sequence[Finding], about: About) -> str:
         "\n".join(f"    {one_line(command)}" for command in about.commands),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _subject(about: About) -> str:
+    """Write what was compared: a table of both runs, and the limits."""
+    body = [
+        [what, *map(escape_markdown, (base, "the same" if head == base else head))]
+        for what, base, head in about.runs
+    ]
+    grid = tabulate(body, ["", "BASE", "HEAD"], "github", disable_numparse=True) if body else ""
+    return "\n\n".join(filter(None, [grid, escape_markdown(about.limits)]))
 
 
 def headline(findings: Sequence[Finding]) -> str:
@@ -196,7 +212,9 @@ def _evidence(f: Finding) -> str:
     if f.metric == "memory":
         return ""
     if f.low is None or f.high is None:
-        return f"significant in {f.frames} pairs of launches{', twice' if f.fails else ''}"
+        return (
+            f"significant in {counted(f.frames, 'pair')} of launches{', twice' if f.fails else ''}"
+        )
     if f.high - f.low < _ALIKE:
         return f"alike on {counted(f.frames, 'frame')}"
     level = TIME_LEVEL if f.metric == "time" else LEVEL

@@ -28,6 +28,7 @@ from denoisebench.comparing.stored_runs import compare_runs
 from denoisebench.errors import UsageError, unknown
 from denoisebench.store.results import Results, load_run
 from denoisebench.store.tables import named_lines
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -367,7 +368,7 @@ def lacking_frames(runs: Sequence[HistoryPoint]) -> list[str]:
         A sentence for each, with the number of frames; methods that were not tried are left out.
     """
     return [
-        f"{name} in {run.label} ({line['frames']} of {len(run.results.frames())} frames)"
+        f"{name} in {run.label} ({line['frames']} of {counted(len(run.results.frames()), 'frame')})"
         for run in runs
         for name, line in named_lines(run.results).items()
         if line["status"] not in (Status.OK, Status.UNAVAILABLE)

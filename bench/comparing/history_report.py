@@ -12,8 +12,9 @@ from tabulate import tabulate
 from denoisebench.comparing.judging import TIME_LEVEL
 from denoisebench.plotting import load_matplotlib
 from denoisebench.reporting.escaping import escape_markdown
-from denoisebench.reporting.formatting import NONE, counted, decimals, three_digits
+from denoisebench.reporting.formatting import NONE, decimals, three_digits
 from denoisebench.statistics import LEVEL
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,16 @@ _HEIGHTS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40  # the most runs that a sketch in the table shows
 _TICKS = 30  # the most runs that are named on the axis
 _FLAT = 2  # a sketch spans at least so many sizes to each side: smaller changes look flat
+
+
+def figure_title(metric: str) -> str:
+    """Name a metric or a cost, with its unit.
+
+    Examples:
+        >>> figure_title("psnr"), figure_title("flip")
+        ('PSNR in dB', 'flip')
+    """
+    return _UNITS.get(metric, metric)
 
 
 def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: str) -> str:
@@ -52,21 +63,21 @@ def history_markdown(courses: Sequence[Course], labels: Sequence[str], metric: s
     body = [
         [
             escape_markdown(course.name),
-            _figure(course, course.values[0]),
+            value_in_words(course, course.values[0]),
             _sketch(course.drift[-_WIDTH:], course.size),
-            _figure(course, course.values[-1]),
-            _amount(course, course.drift[-1]),
-            _interval(course),
+            value_in_words(course, course.values[-1]),
+            drift_in_words(course, course.drift[-1]),
+            interval_in_words(course),
             _scatter_in_words(course),
             NONE if course.verdict is None else str(course.verdict),
-            ", ".join(_change(course, i, labels) for i in course.changes),
+            ", ".join(step_in_words(course, i, escape_markdown(labels[i])) for i in course.changes),
         ]
         for course in courses
     ]
     alignment = ["left", "right", "left", "right", "right", "right", "right", "left", "left"]
     grid = tabulate(body, headers, "github", disable_numparse=True, colalign=alignment)
     shown = "" if len(labels) <= _WIDTH else f", of which the latest {_WIDTH} are sketched"
-    unit = f"{_UNITS.get(metric, metric)}, in {counted(len(labels), 'run')}{shown}."
+    unit = f"{figure_title(metric)}, in {counted(len(labels), 'run')}{shown}."
     return f"{grid}\n\n{unit}  \n{_explained(courses[0])}\n"
 
 
@@ -79,12 +90,12 @@ def _explained(course: Course) -> str:
     )
 
 
-def _interval(course: Course) -> str:
-    """Print the interval of the last run's change."""
+def interval_in_words(course: Course) -> str:
+    """Print the interval of the last run's change; a dash where it has none."""
     low, high = course.interval[:, -1]
     if math.isnan(low):
         return NONE
-    return f"{_amount(course, low).removesuffix(' %')} to {_amount(course, high)}"
+    return f"{drift_in_words(course, low).removesuffix(' %')} to {drift_in_words(course, high)}"
 
 
 def _scatter_in_words(course: Course) -> str:
@@ -95,13 +106,13 @@ def _scatter_in_words(course: Course) -> str:
     return f"±{100 * scatter:.1f} %" if course.relative else f"±{scatter:.3f}"
 
 
-def _figure(course: Course, value: float) -> str:
-    """Print a value of a course."""
+def value_in_words(course: Course, value: float) -> str:
+    """Print a value of a course, in the unit of `figure_title`."""
     return three_digits(value) if course.relative else decimals(3)(value)
 
 
-def _amount(course: Course, drift: float) -> str:
-    """Print a change: a cost's in percent, a score's in its unit."""
+def drift_in_words(course: Course, drift: float) -> str:
+    """Print a change of a course: a cost's in percent, a score's in its unit."""
     if math.isnan(drift):
         return NONE
     return f"{decimals(1, sign=True)(100 * drift)} %" if course.relative else _signed(drift)
@@ -110,16 +121,20 @@ def _amount(course: Course, drift: float) -> str:
 _signed = decimals(3, sign=True)
 
 
-def _change(course: Course, at: int, labels: Sequence[str]) -> str:
-    """Write a change of level: its direction, its run and its size."""
+def step_in_words(course: Course, at: int, label: str) -> str:
+    """Write a change of level: its direction, its run and its size.
+
+    Args:
+        course: the course.
+        at: one of its changes.
+        label: the name of the run with which it changed.
+    """
     edges = [0, *course.changes, len(course.values)]
     place = edges.index(at)
     before = float(np.nanmean(course.values[edges[place - 1] : at]))
     after = float(np.nanmean(course.values[at : edges[place + 1]]))
     drift = after / before - 1 if course.relative else after - before
-    return (
-        f"{'▲' if after > before else '▼'} {escape_markdown(labels[at])}: {_amount(course, drift)}"
-    )
+    return f"{'▲' if after > before else '▼'} {label}: {drift_in_words(course, drift)}"
 
 
 def _sketch(drift: np.ndarray, size: float) -> str:
@@ -171,7 +186,7 @@ def history_svg(courses: Sequence[Course], labels: Sequence[str], metric: str) -
         ticks = range(0, len(names), math.ceil(len(names) / _TICKS))
         axes.set_xticks(ticks, [names[i] for i in ticks])
         axes.tick_params(axis="x", labelrotation=45)
-        axes.set_title(_UNITS.get(metric, metric), loc="left", fontsize="medium")
+        axes.set_title(figure_title(metric), loc="left", fontsize="medium")
         axes.set_ylabel(f"change since {names[0]}{', %' if courses[0].relative else ''}")
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, -_FLAT * size), max(high, _FLAT * size))

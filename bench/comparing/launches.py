@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisebench.cells import Status
+from denoisebench.datasets.catalogue import split_datasets
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, write_text
 from denoisebench.store.manifest import MANIFEST_FILE
@@ -77,13 +79,18 @@ def check_words(words: Sequence[str]) -> None:
         words: the options, as on a command line.
 
     Raises:
-        UsageError: no methods are named, or ``--out``, ``--fresh`` or ``--resume`` is set.
+        UsageError: no methods are named, several data sets are, or ``--out``, ``--fresh`` or
+            ``--resume`` is set.
     """
     if not any(word.partition("=")[0] in ("--methods", "--config") for word in words):
         raise UsageError("say what to launch after --, such as: -- --methods 'nlm-*' --frames 2")
     for word in words:
         if word.partition("=")[0] in _OURS:
             raise UsageError(f"{word.partition('=')[0]} is not for the launches: leave it out")
+    named = [after for word, after in pairwise([*words, ""]) if word == "--dataset"]
+    named += [w.removeprefix("--dataset=") for w in words if w.startswith("--dataset=")]
+    if any(len(split_datasets(name)) > 1 for name in named):
+        raise UsageError("--dataset: a launch is a run on one data set; give one")
 
 
 @dataclass(frozen=True)

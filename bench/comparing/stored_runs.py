@@ -19,6 +19,7 @@ from denoisebench.comparing.judging import judge_memory, judge_score, judge_time
 from denoisebench.comparing.limits import COSTS, ComparisonLimits
 from denoisebench.errors import UsageError, unknown
 from denoisebench.store.results import score_value
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -163,7 +164,7 @@ class _Comparison:
         """Return verdict and reason for cells without figures in one run; None for others."""
         if failed := [m for m in self.failures if m.cell in ours]:
             first = f"{failed[0].status.value}: {failed[0].reason}"
-            return Verdict.FAILED, f"{len(failed)} of {len(ours)} cells failed: {first}"
+            return Verdict.FAILED, f"{len(failed)} of {counted(len(ours), 'cell')} failed: {first}"
         if _ok(ours) and _ok(theirs):
             return None
         here, there = _first_reason(ours, "HEAD"), _first_reason(theirs, "BASE")

@@ -6,19 +6,20 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, memory
+from denoisebench.protocol.pixels import is_finite
 from denoisebench.running.evaluation import NoEstimate
-from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
+from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost, shared_frames
 from denoisebench.running.worker import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy as np
 
     from denoisebench.denoisers.registry import Method
 
@@ -80,7 +81,8 @@ class Engine:
             NoEstimate: the method failed, or reached a limit.
         """
         worker = self._loaded(method, noisy.size)
-        worker.frame("noisy", noisy.shape)[:] = noisy
+        pixels = worker.frames.pixels(noisy.shape)
+        pixels[:] = noisy
         try:
             reply = worker.denoise(noisy.shape, method.card.told(sigma))
         except WorkerLost:
@@ -88,10 +90,9 @@ class Engine:
             raise
         if reply.status is not Status.OK:
             raise NoEstimate(reply.status, reply.reason)
-        estimate = worker.frame("estimate", noisy.shape)
-        if not np.isfinite(estimate).all():
+        if not is_finite(pixels):
             raise NoEstimate(Status.INVALID_OUTPUT, "returned values that are not finite")
-        return estimate
+        return pixels
 
     def stop(self) -> None:
         """End the process for good; another thread may call this while it is at work."""
@@ -138,7 +139,8 @@ class Engine:
         )
         seconds = options.timeout * max(1.0, size / _MEGAPIXEL)
         with TALKING:
-            return Worker(task, WorkerLimits(seconds, options.memory), size, lambda: None)
+            limits = WorkerLimits(seconds, options.memory)
+            return Worker(task, limits, shared_frames(size), lambda: None)
 
 
 def _refuse_lack(size: int) -> None:

@@ -29,6 +29,7 @@ from denoisebench.photos.reading import read_photo
 from denoisebench.photos.tiling import SeamError, denoise_by_windows, reach_of
 from denoisebench.running.evaluation import NoEstimate
 from denoisebench.text import plain
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -314,7 +315,7 @@ class _Work:
         return Denoised(
             item.source,
             item.target,
-            about=f"{count} frames, {frame.shape[1]}×{frame.shape[0]}",
+            about=f"{counted(count, 'frame')}, {frame.shape[1]}×{frame.shape[0]}",
             noise=noise,
             method=method.spec,
             why=why,

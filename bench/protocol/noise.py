@@ -15,7 +15,7 @@ import numpy as np
 
 from denoisebench.errors import UsageError, unknown
 from denoisebench.parameters import defaults, overrides, spec, split_name
-from denoisebench.protocol.pixels import as_float, quantise
+from denoisebench.protocol.pixels import add_frame, as_float, quantise
 
 __all__ = [
     "NOISES",
@@ -53,8 +53,8 @@ class Noise(Protocol):
         """Write the noisy frame.
 
         Args:
-            clean: float32 (H, W, C) in [0, 1].
-            sigma: strength on the same scale, at least 0.
+            clean: uint8 (H, W, C).
+            sigma: strength on the scale on which clean values lie in [0, 1], at least 0.
             generator: the only source of chance.
             out: float32 (H, W, C), takes the result; clipped or quantised only where that is part
                 of the noise.
@@ -67,10 +67,10 @@ class WhiteGaussian:
     """Additive white Gaussian noise of standard deviation sigma: the default.
 
     Examples:
-        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
-        >>> noisy = np.empty_like(clean)
+        >>> clean = np.full((64, 64, 3), 128, np.uint8)
+        >>> noisy = np.empty(clean.shape, np.float32)
         >>> WhiteGaussian().add(clean, 25 / 255, np.random.default_rng(1), noisy)
-        >>> round(255 * rms(noisy, clean))
+        >>> round(255 * rms(noisy, as_float(clean)))
         25
     """
 
@@ -83,7 +83,7 @@ class WhiteGaussian:
         """See `Noise.add`."""
         generator.standard_normal(out.shape, dtype=np.float32, out=out)
         out *= np.float32(sigma)
-        out += clean
+        add_frame(clean, out)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Gaussian8Bit:
     """White Gaussian noise as a file keeps it: clipped to [0, 1] and rounded to 8 bit.
 
     Examples:
-        >>> clean = np.zeros((64, 64, 3), np.float32)
-        >>> noisy = np.empty_like(clean)
+        >>> clean = np.zeros((64, 64, 3), np.uint8)
+        >>> noisy = np.empty(clean.shape, np.float32)
         >>> Gaussian8Bit().add(clean, 25 / 255, np.random.default_rng(1), noisy)
         >>> float(noisy.min())
         0.0
@@ -123,10 +123,10 @@ class PoissonGaussian:
         ValueError: ``shot`` is out of its range.
 
     Examples:
-        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
-        >>> noisy = np.empty_like(clean)
+        >>> clean = np.full((64, 64, 3), 128, np.uint8)
+        >>> noisy = np.empty(clean.shape, np.float32)
         >>> PoissonGaussian(shot=1.0).add(clean, 25 / 255, np.random.default_rng(1), noisy)
-        >>> round(255 * rms(noisy, clean))
+        >>> round(255 * rms(noisy, as_float(clean)))
         25
     """
 
@@ -146,7 +146,8 @@ class PoissonGaussian:
         WhiteGaussian().add(clean, sigma * math.sqrt(1 - self.shot), generator, out)
         photon = 2 * self.shot * sigma**2  # the intensity of one photon
         if photon > 0:
-            out += photon * generator.poisson(clean / photon) - clean
+            real = as_float(clean)
+            out += photon * generator.poisson(real / photon) - real
 
 
 @dataclass(frozen=True)
@@ -164,10 +165,10 @@ class Correlated:
         ValueError: ``width`` is out of its range.
 
     Examples:
-        >>> clean = np.full((256, 256, 3), 0.5, np.float32)
-        >>> noisy = np.empty_like(clean)
+        >>> clean = np.full((256, 256, 3), 128, np.uint8)
+        >>> noisy = np.empty(clean.shape, np.float32)
         >>> Correlated(width=1.0).add(clean, 25 / 255, np.random.default_rng(1), noisy)
-        >>> round(255 * rms(noisy, clean))
+        >>> round(255 * rms(noisy, as_float(clean)))
         25
     """
 
@@ -193,7 +194,7 @@ class Correlated:
         rows = sum(weight * white[k : k + height] for k, weight in enumerate(window))
         out[:] = sum(weight * rows[:, k : k + width] for k, weight in enumerate(window))
         out *= np.float32(sigma)
-        out += clean
+        add_frame(clean, out)
 
     @property
     def window(self) -> np.ndarray:
@@ -217,10 +218,11 @@ class Uneven:
         ValueError: ``contrast`` is out of its range.
 
     Examples:
-        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
-        >>> noisy = np.empty_like(clean)
+        >>> clean = np.full((64, 64, 3), 128, np.uint8)
+        >>> noisy = np.empty(clean.shape, np.float32)
         >>> Uneven(contrast=1.0).add(clean, 25 / 255, np.random.default_rng(1), noisy)
-        >>> rms(noisy[:, :16], clean[:, :16]) < rms(noisy[:, 48:], clean[:, 48:])
+        >>> real = as_float(clean)
+        >>> rms(noisy[:, :16], real[:, :16]) < rms(noisy[:, 48:], real[:, 48:])
         True
     """
 
@@ -239,7 +241,7 @@ class Uneven:
         """See `Noise.add`."""
         generator.standard_normal(out.shape, dtype=np.float32, out=out)
         out *= (sigma * np.sqrt(self.variance(clean.shape[1]))).astype(np.float32)[:, np.newaxis]
-        out += clean
+        add_frame(clean, out)
 
     def variance(self, width: int) -> np.ndarray:
         """Return the variance of each column in units of sigma², (width,); their mean is 1.
@@ -263,10 +265,10 @@ class Jpeg:
         ValueError: ``quality`` is out of its range.
 
     Examples:
-        >>> clean = np.full((64, 64, 3), 0.5, np.float32)
-        >>> noisy = np.empty_like(clean)
+        >>> clean = np.full((64, 64, 3), 128, np.uint8)
+        >>> noisy = np.empty(clean.shape, np.float32)
         >>> Jpeg(quality=20).add(clean, 25 / 255, np.random.default_rng(1), noisy)
-        >>> 0 < 255 * rms(noisy, clean) < 25
+        >>> 0 < 255 * rms(noisy, as_float(clean)) < 25
         True
     """
 

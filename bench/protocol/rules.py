@@ -19,7 +19,6 @@ from denoisebench.protocol.noise import (
     noise_spec,
     select_noise,
 )
-from denoisebench.protocol.pixels import as_float
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +94,7 @@ def add_noise(
     """
     generator = noise_generator(dataset, frame, sigma, seed, noise_spec(noise))
     noisy = np.empty(clean.shape, np.float32) if out is None else out
-    noise.add(as_float(clean), sigma / 255, generator, noisy)
+    noise.add(clean, sigma / 255, generator, noisy)
     return noisy
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from denoisebench import statistics
-from denoisebench.reporting.figures.plots import pareto
-from denoisebench.reporting.formatting import DEVICE_NAMES, counted
+from denoisebench.reporting.figures.frontier import pareto
+from denoisebench.reporting.formatting import DEVICE_NAMES
 from denoisebench.reporting.licences import is_free
 from denoisebench.reporting.table import head
 from denoisebench.store.scores import frame_scores, unranked_methods
 from denoisebench.text import command_line
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

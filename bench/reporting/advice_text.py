@@ -8,10 +8,11 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.formatting import DEVICE_NAMES, counted, decimals, percent, three_digits
+from denoisebench.reporting.formatting import DEVICE_NAMES, decimals, percent, three_digits
 from denoisebench.reporting.licences import is_free
 from denoisebench.reporting.summary import jsonable
 from denoisebench.text import as_json, first_of
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,15 +35,22 @@ class Claim:
 
     Attributes:
         about: two or three words that say what it is about.
-        text: its sentences.
+        text: what it comes to, in few sentences.
+        details: the sentences behind it; the page folds them away.
 
     Examples:
-        >>> Claim("Best quality", "Median (30.12 dB).").about
-        'Best quality'
+        >>> Claim("Best quality", "Median (30.12 dB).").sentences
+        'Median (30.12 dB).'
     """
 
     about: str
     text: str
+    details: str = ""
+
+    @property
+    def sentences(self) -> str:
+        """All its sentences."""
+        return f"{self.text} {self.details}".rstrip()
 
 
 def advice_markdown(advice: Mapping[str, Advice]) -> str:
@@ -53,7 +61,7 @@ def advice_markdown(advice: Mapping[str, Advice]) -> str:
     """
     parts = []
     for name, one in advice.items():
-        lines = [f"- **{c.about}:** {escape_remark(c.text)}" for c in claims(one)]
+        lines = [f"- **{c.about}:** {escape_remark(c.sentences)}" for c in claims(one)]
         heading = [f"## {escape_markdown(name)}\n"] if len(advice) > 1 else []
         parts.append("\n".join([*heading, *lines]))
     return "\n\n".join(parts) + "\n"
@@ -91,24 +99,24 @@ def claims(advice: Advice) -> list[Claim]:
         return [Claim("No advice", _nothing(advice)), *_left_out(advice)]
     writer = _Writer(advice)
     return [
-        Claim("Best quality", writer.quality()),
-        Claim("Quality per second", writer.speed()),
-        Claim("Under a free licence", writer.freedom()),
+        Claim("Best quality", *writer.quality()),
+        Claim("Quality per second", *writer.speed()),
+        Claim("Under a free licence", *writer.freedom()),
         Claim("Real noise", _real_noise(advice)),
         *_left_out(advice),
-        Claim("Intervals", _intervals(advice)),
+        Claim("Intervals", *_intervals(advice)),
     ]
 
 
 class _Writer:
-    """Writer of the claims that name methods."""
+    """Writer of the claims that name methods: what each comes to, and what lies behind it."""
 
     def __init__(self, advice: Advice) -> None:
         self._advice = advice
         self._levels = [at for at in advice.levels if at.best]
         self._told: set[str] = set()
 
-    def quality(self) -> str:
+    def quality(self) -> tuple[str, str]:
         """Name the methods of best mean PSNR, and those that are not significantly worse."""
         best = {at: at.best for at in self._levels}
         said = [*self._everywhere(best), *self._leaders(best, self._psnr), *self._equals(best)]
@@ -116,13 +124,13 @@ class _Writer:
             said.append("No other method competes.")
         elif self._advice.frames > 1 and all(len(at.best) == 1 for at in self._levels):
             said.append("All others are significantly worse.")
-        return self._with_training(said, best)
+        return said[0], self._with_training(said[1:], best)
 
-    def freedom(self) -> str:
+    def freedom(self) -> tuple[str, str]:
         """Name the best methods under free licences, and the better ones that are not free."""
         free = {at: at.free for at in self._levels if at.free}
         if not free:
-            return "no method that was compared has a licence that is known to be free."
+            return "no method that was compared has a licence that is known to be free.", ""
         if all(at.free and at.free[0] == at.best[0] for at in self._levels):
             said = [f"the best by mean PSNR: {self._licences(of[:1] for of in free.values())}."]
         else:
@@ -133,18 +141,18 @@ class _Writer:
             for at in self._levels
         ]
         said += [f"Not free: {self._licences(bound)}."] if any(bound) else []
-        return self._with_training(said, free)
+        return said[0], self._with_training(said[1:], free)
 
-    def speed(self) -> str:
+    def speed(self) -> tuple[str, str]:
         """Name the methods for quality per second, with what they lose and gain."""
         value = {at: (at.value,) for at in self._levels if at.value is not None}
         if not value:
-            return "no method was timed in this run."
+            return "no method was timed in this run.", ""
         chosen = [
             f"{self._title(method)}{_device(found[0][1])}: {self._trades(found)}."
             for method, found in _by_method(value).items()
         ]
-        return self._with_training([*chosen, self._front()], value)
+        return " ".join(chosen), self._with_training([self._front()], value)
 
     def _trades(self, found: Sequence[tuple[LevelAdvice, Standing]]) -> str:
         """Say what a method loses to the best of each level, and how much faster it is."""
@@ -314,22 +322,21 @@ def _left_out(advice: Advice) -> Iterator[Claim]:
         yield Claim("Not considered", " ".join(words))
 
 
-def _intervals(advice: Advice) -> str:
+def _intervals(advice: Advice) -> tuple[str, str]:
     """Explain the intervals, and name the machine of the times."""
     machine = f"Times are of one machine ({advice.machine})."
     if advice.frames == 1:
-        return f"none, as one frame does not show how frames differ. {machine}"
+        return "none, as one frame does not show how frames differ.", machine
     speed = (
-        "; those of times over frames alone, as the run does not tell how its processes differ"
+        "Those of times are over frames alone, as the run does not tell how its processes differ."
         if advice.spread is None
-        else "; those of times also over the machine's speed, which differed by "
-        f"{percent(advice.spread)} (standard deviation) between the processes of the run"
+        else "Those of times are also over the machine's speed, which differed by "
+        f"{percent(advice.spread)} (standard deviation) between the processes of the run."
     )
     few = ", too narrow for so few" if advice.frames < _FEW_FRAMES else ""
-    return (
-        f"95 %, over {counted(advice.frames, 'frame')}{few}; those of PSNR are paired, and hold "
-        f"for all methods of a level together{speed}. {machine}"
-    )
+    paired = "Those of PSNR are paired, and hold for all methods of a level together."
+    over = counted(advice.frames, "frame")
+    return f"95 %, over {over}{few}.", f"{paired} {speed} {machine}"
 
 
 def _device(one: Standing) -> str:

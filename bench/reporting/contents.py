@@ -42,14 +42,16 @@ SECTIONS = (
         "frontier",
         "Quality and time",
         "Quality and time",
-        "One point a method and device. Filled points are on the Pareto front (dashed): no other "
-        "is as good in less time.",
+        "Each point is one method on one device; colours tell the families of methods. Filled "
+        "points are on the Pareto front (dashed): no other is as good in less time.",
     ),
     Section(
         "course",
-        "PSNR against sigma",
+        "Quality at each sigma",
         "Sigma",
-        "A line a method: its mean over frames at each level of noise.",
+        "Each line is one method: its mean PSNR over frames at each level of noise, less that of "
+        "the noisy input if the run has that row. Colours and markers tell the families of "
+        "methods.",
     ),
     Section(
         "forest",
@@ -72,8 +74,8 @@ SECTIONS = (
         "frames",
         "Frame by frame",
         "Frames",
-        "A dot a frame. A box holds the middle half of the frames, the line in it is the median; "
-        "whiskers reach to the last frame within 1.5 lengths of the box.",
+        "Each dot is one frame. A box holds the middle half of the frames, the line in it is the "
+        "median; whiskers reach to the last frame within 1.5 lengths of the box.",
     ),
     Section("viewer", "Pictures", "Pictures", always=True),
     Section(
@@ -99,17 +101,19 @@ class Contents:
         folder: the run's folder.
         results: the stored run.
         against: spec of the method with which the others are compared; see `summarise`.
+        with_paper: False to leave out the PSNR of the paper in the table.
     """
 
     name: str
     folder: Path
     results: Results
     against: str | None = None
+    with_paper: bool = True
 
     @cached_property
     def table(self) -> Table:
         """The run's Table 1."""
-        return full_table(self.results)
+        return full_table(self.results, with_paper=self.with_paper)
 
     @cached_property
     def differences(self) -> Differences:

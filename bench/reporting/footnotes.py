@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisebench.reporting.formatting import counted
 from denoisebench.store.manifest import BUSY_PERCENT
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,18 +36,24 @@ def legend(results: Results, figures: Collection[str], *, lacking: bool) -> list
         lacking: True if a row has only some of the frames, and hence no means.
     """
     units = " ".join(_units(results, figures))
-    common = [_ON_COMMON_FRAMES] if lacking else []
-    metrics = map(_metric, results.further_metrics)
-    return [_data(results), *common, units, *metrics, *results.manifest.left_out]
+    common = [ON_COMMON_FRAMES] if lacking else []
+    metrics = map(metric_line, results.further_metrics)
+    return [data_line(results), *common, units, *metrics, *results.manifest.left_out]
 
 
-_ON_COMMON_FRAMES = (
+ON_COMMON_FRAMES = (
     "A method that lacks frames has no means, since means over other frames cannot be compared: "
     "`bench report RUN --common` takes the means over the frames that all methods have."
 )
 
 
-def _data(results: Results) -> str:
+BOLD = (
+    "Bold: the best, and scores that are not significantly worse (paired bootstrap over frames, "
+    "95 %)."
+)
+
+
+def data_line(results: Results) -> str:
     """Name the data and the noise."""
     manifest = results.manifest
     data, seeds = manifest.dataset, manifest.seeds
@@ -109,14 +115,11 @@ def _units(results: Results, figures: Collection[str]) -> list[str]:
     if "psnr_gain" in figures:
         sentences.append("Gain is the mean PSNR less that of the noisy frames.")
     if len(results.contestants) > 1:
-        sentences.append(
-            "Bold: the best, and scores that are not significantly worse (paired bootstrap over "
-            "frames, 95 %)."
-        )
+        sentences.append(BOLD)
     return sentences
 
 
-def _metric(metric: MetricRecord) -> str:
+def metric_line(metric: MetricRecord) -> str:
     """Explain a further metric's column, or say why there is none."""
     if metric.unavailable:
         return f"{metric.title}: unavailable: {metric.unavailable}."

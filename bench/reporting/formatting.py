@@ -102,13 +102,3 @@ def interval(line: Difference) -> str:
 def _number(figure: float | None) -> float:
     """Return the figure as a number; nan for None."""
     return math.nan if figure is None else float(figure)
-
-
-def counted(count: int, noun: str) -> str:
-    """Print a count with its noun.
-
-    Examples:
-        >>> counted(1, "frame"), counted(2, "frame")
-        ('1 frame', '2 frames')
-    """
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -22,6 +22,7 @@ from denoisebench.reporting.footnotes import parts
 from denoisebench.reporting.summary import costs
 from denoisebench.reporting.viewer import extremes, leaders, notable_frames, viewer
 from denoisebench.text import one_line
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +31,19 @@ if TYPE_CHECKING:
 
     from denoisebench.reporting.contents import Contents
     from denoisebench.reporting.differences import Difference
+    from denoisebench.reporting.figures.drawing import Plot
     from denoisebench.reporting.summary import Failure, Summary
     from denoisebench.reporting.table import Column, Table
     from denoisebench.store.manifest import FrameRecord
 
 MOST_LISTED = 200
 """Most lines of a list of frames or failures: more than anybody reads. ``frames.csv`` has all."""
+
+_SCRIPTS = (
+    *("dom", "tables", "state", "levels", "filter", "marks"),
+    *("pixels", "lens", "gestures", "viewer", "start"),
+)
+"""The page's scripts, each after those whose names it uses."""
 
 _TICKS = 5
 """Approximate number of ticks on the axis of the differences."""
@@ -57,7 +65,7 @@ def page(runs: Iterable[Contents]) -> str:
     return template.render(
         runs=sections,
         style=Markup(_asset("page.css")),
-        script=Markup(_asset("page.js")),
+        script=Markup("\n".join(_asset(f"{name}.js") for name in _SCRIPTS)),
         devices=formatting.DEVICE_NAMES,
     )
 
@@ -77,7 +85,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "code": _code,
         "grouped": _grouped_columns,
-        "counted": formatting.counted,
+        "counted": counted,
     }
     environment.filters |= {"digits": formatting.three_digits, "decibels": formatting.decibels}
     environment.filters |= {"hundredths": formatting.decimals(2), "interval": formatting.interval}
@@ -101,9 +109,7 @@ def _section(run: Contents, id: str, folder: str) -> dict[str, Any]:
     """
     of = run.summary
     plots = {
-        section.kind: [
-            (plot, Markup(inline(plot.svg, id))) for plot in run.plots if plot.kind == section.kind
-        ]
+        section.kind: [_shown(plot, id) for plot in run.plots if plot.kind == section.kind]
         for section in SECTIONS
     }
     forests = _forests(run)
@@ -125,9 +131,35 @@ def _section(run: Contents, id: str, folder: str) -> dict[str, Any]:
         "csv": f"{quote(folder)}/frames.csv" if folder else "frames.csv",
         "leaders": leaders(of),
         "viewer": viewer(run),
+        "about": _about(of),
         "costs": costs(of),
         "parts": parts(run.results.manifest),
     }
+
+
+def _shown(plot: Plot, scope: str) -> tuple[Plot, Markup, Markup]:
+    """Return a figure with its drawings for a wide and for a narrow place; the latter may be ''."""
+    narrow = inline(plot.narrow, scope) if plot.narrow else ""
+    return plot, Markup(inline(plot.svg, scope)), Markup(narrow)
+
+
+def _about(summary: Summary) -> dict[str, Any]:
+    """Return what the page's script needs: names of levels and devices, and cards for the filter.
+
+    Controls have no card: no filter hides them.
+    """
+    rows = [row for row in summary.competing if row.level == 0]
+    cards = {
+        one_line(m.method): {
+            "family": [one_line(m.family)],
+            "licence": [one_line(m.licence)],
+            "device": [row.device for row in rows if row.method == m.method],
+        }
+        for m in summary.methods
+        if not m.is_control
+    }
+    levels = [level.label for level in summary.levels]
+    return {"levels": levels, "devices": formatting.DEVICE_NAMES, "methods": cards}
 
 
 def _listed(summary: Summary) -> list[FrameRecord]:

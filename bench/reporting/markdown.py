@@ -9,6 +9,7 @@ from tabulate import tabulate
 from denoisebench.reporting.contents import SECTIONS
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
 from denoisebench.reporting.formatting import NONE, interval, percent, pvalue
+from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from denoisebench.reporting.contents import Contents
@@ -23,7 +24,10 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def render(table: Table) -> str:
-    """Render the table with its footnotes and remarks; the best figures are bold."""
+    """Render the table with its footnotes and remarks; the best figures are bold.
+
+    Of a table with a caption the origin stands in a comment.
+    """
     body = [
         [
             escape_markdown(line.title) + "".join(f" {_mark(note)}" for note in line.notes),
@@ -37,15 +41,22 @@ def render(table: Table) -> str:
     notes = [
         f"{_mark(number)} {escape_markdown(note)}" for number, note in enumerate(table.footnotes, 1)
     ]
-    remarks = [escape_remark(remark) for remark in (*table.legend, *table.origin)]
-    return "\n\n".join(filter(None, [grid, "  \n".join(notes), "  \n".join(remarks)])) + "\n"
+    shown = table.legend if table.caption else (*table.legend, *table.origin)
+    remarks = [escape_remark(remark) for remark in shown]
+    parts = [escape_remark(table.caption), grid, "  \n".join(notes), "  \n".join(remarks)]
+    if table.caption:
+        origin = "\n".join(one_line(line).replace(">", "&gt;") for line in table.origin)
+        parts.append(f"<!--\n{origin}\n-->")
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _cell(entry: TableEntry | None) -> str:
-    """Write one figure; the best are bold."""
+    """Write one figure with its error; the best are bold, the second best underlined."""
     if entry is None:
         return NONE
-    return f"**{entry.text}**" if entry.best else entry.text
+    text = f"**{entry.text}**" if entry.best else entry.text
+    text = f"<ins>{text}</ins>" if entry.second else text
+    return f"{text} ± {entry.error}" if entry.error else text
 
 
 def _mark(note: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,10 @@ from denoisebench.protocol.noise import WHITE_GAUSSIAN
 from denoisebench.reporting import footnotes
 from denoisebench.reporting.formatting import DEVICE_NAMES, decimals, megabytes, three_digits
 from denoisebench.store.scores import best_methods, unranked_methods
-from denoisebench.store.tables import table1
+from denoisebench.store.tables import PAPER_DATASET, table1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from denoisebench.cells import Level
     from denoisebench.store.manifest import MetricRecord, Row
@@ -54,6 +55,11 @@ class Column:
         """Both heads in one line."""
         return f"{self.group} {self.name}".strip()
 
+    def best_of(self, values: Iterable[float]) -> float:
+        """Return the best of some values; the column has one."""
+        assert self.direction is not None
+        return _BEST[self.direction](values)
+
     def values(self, table: pd.DataFrame) -> dict[str, float]:
         """Return the figure by method, where it is known.
 
@@ -83,12 +89,16 @@ class TableEntry:
         text: the figure as it is printed.
         best: True if no other method is better.
         is_ranked: False for a mean that is infinite because of some frames.
+        second: True if it is the best of those that are not.
+        error: its standard error as it is printed; empty for none.
     """
 
     value: float
     text: str
     best: bool
     is_ranked: bool = True
+    second: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,9 @@ class Table:
         footnotes: the footnotes; rows refer to them by number, from 1.
         legend: sentences that explain the figures.
         origin: sentences on protocol, machine, versions and command.
+        caption: the caption of a table for a paper, of which a comment tells the origin; empty for
+            Table 1.
+        label: the name by which LaTeX refers to it.
     """
 
     columns: list[Column]
@@ -127,22 +140,77 @@ class Table:
     footnotes: list[str]
     legend: list[str]
     origin: list[str]
+    caption: str = ""
+    label: str = "tab:denoisebench"
 
 
-def full_table(results: Results) -> Table:
-    """Build the table: mean scores by noise level, the paper's PSNR, times and memory.
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring columns of the table that show one run.
+
+    Attributes:
+        name: the run's name in footnotes; empty where the table shows one run alone.
+        results: the stored run.
+        table: its `table1`.
+        columns: the columns.
+    """
+
+    name: str
+    results: Results
+    table: pd.DataFrame
+    columns: list[Column]
+
+    @cached_property
+    def entries(self) -> list[dict[str, TableEntry]]:
+        """The entries of each column by method."""
+        return [_entries(self.results, self.table, column) for column in self.columns]
+
+    @cached_property
+    def psnr(self) -> list[dict[str, TableEntry]]:
+        """The entries of PSNR by method at each noise level, also where no column shows them."""
+        pairs = zip(self.columns, self.entries, strict=True)
+        shown = [entries for column, entries in pairs if column.figure == "psnr_mean"]
+        hidden = (
+            Column("PSNR", "", "psnr_mean", decimals(2), level=level)
+            for level in self.results.levels
+        )
+        return shown or [_entries(self.results, self.table, column) for column in hidden]
+
+    @property
+    def is_lacking(self) -> bool:
+        """True if a row has only some of the frames."""
+        return bool(((self.table["status"] != Status.OK) & (self.table["frames"] > 0)).any())
+
+
+def full_table(results: Results, *, with_paper: bool = True) -> Table:
+    """Build Table 1: mean scores by noise level, the paper's PSNR, times and memory.
 
     A failed method keeps its row, without figures and with a footnote.
+
+    Args:
+        results: the stored run.
+        with_paper: False to leave out the paper's PSNR, which runs on its data set show.
     """
     table = table1(results)
-    rows = {row.method: row for row in results.rows}
-    columns = _columns(results, table)
-    entries = [_entries(results, table, column) for column in columns]
-    psnr = [of for of, column in zip(entries, columns, strict=True) if column.figure == "psnr_mean"]
+    block = Block("", results, table, _columns(results, table, with_paper))
+    lines, noted = filled([block])
+    figures = {column.figure for column in block.columns}
+    legend = footnotes.legend(results, figures, lacking=block.is_lacking)
+    return Table(block.columns, lines, noted, legend, footnotes.origin(results))
+
+
+def filled(blocks: Sequence[Block], order: Sequence[str] = ()) -> tuple[list[Line], list[str]]:
+    """Return the lines of a table, and its footnotes.
+
+    Args:
+        blocks: the columns.
+        order: the methods in their order; empty for the order by PSNR, see `_ordered`.
+    """
+    rows = {row.method: row for block in reversed(blocks) for row in block.results.rows}
     noted: list[str] = []
     lines = []
-    for method in _ordered(results, psnr):
-        notes = _notes(results, table, method)
+    for method in order or _ordered(blocks):
+        notes = _notes(blocks, method)
         noted += [note for note in notes if note not in noted]
         lines.append(
             Line(
@@ -150,12 +218,10 @@ def full_table(results: Results) -> Table:
                 rows[method].title,
                 rows[method].is_control,
                 sorted(noted.index(note) + 1 for note in notes),
-                [of.get(method) for of in entries],
+                [of.get(method) for block in blocks for of in block.entries],
             )
         )
-    lacking = bool(((table["status"] != Status.OK) & (table["frames"] > 0)).any())
-    legend = footnotes.legend(results, {column.figure for column in columns}, lacking=lacking)
-    return Table(columns, lines, noted, legend, footnotes.origin(results))
+    return lines, noted
 
 
 def at_level(table: pd.DataFrame, level: Level) -> pd.Series[bool]:
@@ -180,7 +246,7 @@ def _entries(results: Results, table: pd.DataFrame, column: Column) -> dict[str,
     rivals = {m: values[m] for m in results.contestants if m in values and m not in unranked}
     best: set[str] = set()
     if column.direction is not None and len(rivals) > 1:
-        alike = column.shown(_BEST[column.direction](rivals.values()))
+        alike = column.shown(column.best_of(rivals.values()))
         best = {method for method in rivals if shown[method] == alike}
         if _is_judged(column):
             assert column.level is not None
@@ -218,15 +284,20 @@ _BEST: dict[str, Callable[[Iterable[float]], float]] = {
 }
 
 
-def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
+def _columns(results: Results, table: pd.DataFrame, with_paper: bool) -> list[Column]:
     """Return the columns of all scores, then those of times and memory by device."""
-    of_scores = [
-        column
-        for metric in results.metrics
-        if not metric.unavailable
-        for column in _score_columns(metric, results, table)
-    ]
-    costs = [
+    with_paper = with_paper and _shows_paper(results, table)
+    columns = []
+    for metric in results.metrics:
+        if not metric.unavailable:
+            columns += score_columns(metric, results)
+            columns += _beside_psnr(metric, results, with_paper) if metric.name == "psnr" else []
+    return [*columns, *cost_columns(results)]
+
+
+def cost_columns(results: Results) -> list[Column]:
+    """Return the columns of times and memory by device."""
+    return [
         Column(DEVICE_NAMES[d], unit, figure, shown, "lower", device=d)
         for d in results.devices
         for unit, figure, shown in (
@@ -235,27 +306,34 @@ def _columns(results: Results, table: pd.DataFrame) -> list[Column]:
             ("MB", "peak_memory_mb", megabytes),
         )
     ]
-    return [*of_scores, *costs]
 
 
-def _score_columns(metric: MetricRecord, results: Results, table: pd.DataFrame) -> list[Column]:
-    """Return a column of means for each noise level; for PSNR also its gain and the paper's."""
-    direction = metric.direction
-    shown = decimals(metric.decimals, sign=direction == "zero")
-    heads = {level: head(level, results) for level in results.levels}
-    columns = [
-        Column(metric.title, words, metric.column, shown, direction, level, metric=metric)
-        for level, words in heads.items()
+def score_columns(metric: MetricRecord, results: Results) -> list[Column]:
+    """Return a column of a metric's means for each noise level."""
+    shown = decimals(metric.decimals, sign=metric.direction == "zero")
+    return [
+        Column(
+            metric.title,
+            head(level, results),
+            metric.column,
+            shown,
+            metric.direction,
+            level,
+            metric=metric,
+        )
+        for level in results.levels
     ]
-    if metric.name == "psnr" and results.manifest.is_recorded:
-        gain = decimals(metric.decimals, sign=True)
-        columns += [
-            Column("gain", words, "psnr_gain", gain, direction, level)
-            for level, words in heads.items()
-        ]
-    if metric.name == "psnr" and _shows_paper(results, table):
-        columns.append(Column("paper", "", "psnr_paper", shown))
-    return columns
+
+
+def _beside_psnr(psnr: MetricRecord, results: Results, with_paper: bool) -> list[Column]:
+    """Return the columns of the gain over recorded noise, or that of the paper's PSNR."""
+    if not results.manifest.is_recorded:
+        return [Column("paper", "", "psnr_paper", decimals(psnr.decimals))] if with_paper else []
+    gain = decimals(psnr.decimals, sign=True)
+    return [
+        Column("gain", head(level, results), "psnr_gain", gain, psnr.direction, level)
+        for level in results.levels
+    ]
 
 
 def head(level: Level, results: Results) -> str:
@@ -271,25 +349,26 @@ def head(level: Level, results: Results) -> str:
 
 
 def _shows_paper(results: Results, table: pd.DataFrame) -> bool:
-    """Return True if the paper's PSNR can be shown: its noise was white, of a known sigma."""
-    is_alike = results.manifest.noise.spec == WHITE_GAUSSIAN.name and all(
-        at.told is None for at in results.levels
+    """Return True for the set that stands in for the paper's, with white noise of known sigma."""
+    manifest = results.manifest
+    is_alike = (
+        manifest.dataset.name == PAPER_DATASET
+        and manifest.noise.spec == WHITE_GAUSSIAN.name
+        and all(at.told is None for at in results.levels)
     )
     return is_alike and bool(table["psnr_paper"].notna().any())
 
 
-def _ordered(results: Results, psnr: list[dict[str, TableEntry]]) -> list[str]:
+def _ordered(blocks: Sequence[Block]) -> list[str]:
     """Sort the methods from best to worst mean PSNR, then the controls.
 
     A method that lacks PSNR at some levels comes after those that have it at more levels, since
     PSNR falls with sigma. A PSNR that is infinite because of some frames counts as lacking. Where
     all frames are perfect, the other levels decide.
-
-    Args:
-        results: the stored run.
-        psnr: the methods' entries at each noise level.
     """
-    controls = {row.method for row in results.rows if row.is_control}
+    rows = [row for block in blocks for row in block.results.rows]
+    psnr = [of for block in blocks for of in block.psnr]
+    controls = {row.method for row in rows if row.is_control}
 
     def rank(method: str) -> tuple[bool, int, float]:
         """Return the key of a method; the smallest comes first."""
@@ -298,13 +377,14 @@ def _ordered(results: Results, psnr: list[dict[str, TableEntry]]) -> list[str]:
         means = [value for value in known if math.isfinite(value)] or known or [0.0]
         return method in controls, -len(known), -fmean(means)
 
-    return sorted(dict.fromkeys(row.method for row in results.rows), key=rank)
+    return sorted(dict.fromkeys(row.method for row in rows), key=rank)
 
 
-def _notes(results: Results, table: pd.DataFrame, method: str) -> list[str]:
+def _notes(blocks: Sequence[Block], method: str) -> list[str]:
     """Return the footnotes of a method: those of its card, and its failures with their places."""
-    rows = [row for row in results.rows if row.method == method]
+    rows = [row for block in blocks for row in block.results.rows if row.method == method]
     notes = [note for row in rows for note in _card_notes(row)]
+    table = pd.concat([block.table.assign(run=block.name) for block in blocks])
     everywhere = table[table["method"] == method]
     noted = everywhere[everywhere["note"] != ""]
     for (status, note), same in noted.groupby(["status", "note"], sort=False):
@@ -322,7 +402,8 @@ def _card_notes(row: Row) -> list[str]:
 
 
 def _where(line: pd.Series[Any]) -> str:
-    """Name device and noise level of a line of `table1`."""
+    """Name the run, if there are several, the device and the noise level of a line of `table1`."""
+    run = f"{line['run']} " if line["run"] else ""
     sigma = f" σ={line['sigma']:g}" if pd.notna(line["sigma"]) else ""
     told = f" told {line['told']:g}" if pd.notna(line["told"]) else ""
-    return f"{DEVICE_NAMES[line['device']]}{sigma}{told}"
+    return f"{run}{DEVICE_NAMES[line['device']]}{sigma}{told}"

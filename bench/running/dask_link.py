@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from asyncio import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -210,7 +211,7 @@ class DaskLink:
 
         Raises:
             NodeLostError: its node is lost.
-            SchedulerLostError: its scheduler is.
+            SchedulerLostError: its scheduler is, or does not pass it on.
             UsageError: the node cannot run it.
         """
         from distributed.scheduler import KilledWorker
@@ -226,7 +227,10 @@ class DaskLink:
                 one_line(f"a node cannot run bench ({type(error).__name__}: {error})")
                 + "; install the same version of denoisebench there"
             )
-        found: BatchResult = future.result()
+        try:
+            found: BatchResult = future.result(timeout=_CONNECT_S)
+        except (Exception, CancelledError) as error:  # the batch has ended well: it is on its way
+            raise SchedulerLostError from error
         return found
 
     def _leave(self) -> None:

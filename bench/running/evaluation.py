@@ -47,6 +47,7 @@ class Scene:
     frame: Frame
     _observation: Observation
     _read: Callable[[Frame], np.ndarray]
+    _room: Callable[[tuple[int, int, int]], np.ndarray]
 
     @cached_property
     def clean(self) -> np.ndarray:
@@ -55,7 +56,7 @@ class Scene:
 
     @property
     def noisy(self) -> np.ndarray:
-        """The noisy frame, float32 (H, W, C); clean values lie in [0, 1]."""
+        """The noisy frame, float32 (H, W, C), until its room is used again."""
         return self._observed[0]
 
     @property
@@ -66,7 +67,7 @@ class Scene:
     @cached_property
     def _observed(self) -> tuple[np.ndarray, float]:
         """The noisy frame, and the sigma of its noise on the 8-bit scale."""
-        noisy = np.empty(self.clean.shape, np.float32)
+        noisy = self._room(self.clean.shape)
         return noisy, self._observation.observe(self.cell, self.frame, self.clean, noisy)
 
 
@@ -146,6 +147,7 @@ def evaluate(
     observation: Observation,
     denoise: Callable[[Scene], np.ndarray],
     read: Callable[[Frame], np.ndarray] | None = None,
+    room: Callable[[tuple[int, int, int]], np.ndarray] | None = None,
 ) -> Iterator[Evaluation]:
     """Denoise cells one after the other.
 
@@ -155,13 +157,15 @@ def evaluate(
         denoise: function that returns the estimate of a scene, float32 (H, W, C), or raises
             `NoEstimate`.
         read: reader of the frames; None takes a `FrameReader`.
+        room: function that returns an array of a shape for a noisy frame; None makes new ones.
 
     Yields:
         The outcome of each cell, in the order of ``cells``.
     """
     read = read or FrameReader()
+    room = room or (lambda shape: np.empty(shape, np.float32))
     for cell, frame in cells:
-        scene = Scene(cell, frame, observation, read)
+        scene = Scene(cell, frame, observation, read, room)
         try:
             found = Evaluation(scene, denoise(scene))
         except NoEstimate as failure:

@@ -8,6 +8,7 @@ from denoisebench.running.run_folder import RunFolder
 from denoisebench.running.runner import carry_out
 from denoisebench.store.manifest import BUSY_PERCENT
 from denoisebench.store.results import Results, load_run
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,8 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
             folder.write_manifest("interrupted" if costs.left else "complete", costs.summary())
             if costs.left:
                 say(
-                    f"The budget is spent, and {costs.left} cells are left: the same command "
-                    "measures them"
+                    f"The budget is spent; left are {counted(costs.left, 'cell')}, which the same "
+                    "command measures"
                 )
         except KeyboardInterrupt:
             folder.write_manifest("interrupted")

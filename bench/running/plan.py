@@ -23,6 +23,7 @@ from denoisebench.protocol import noise
 from denoisebench.protocol import observation as observations
 from denoisebench.running.budget import LOAD_S, affordable, seconds_a_cell
 from denoisebench.text import command_line, plain
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -276,18 +277,39 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Folder of the run."""
-        return self.options.out or Path("results", self.default_name)
+        """Folder of the run; a run that is in a folder of an older name goes on there."""
+        older = Path("results", self._folder_name(self.dataset.name))
+        default = older if older.is_dir() else Path("results", self.default_name)
+        return self.options.out or default
 
     @property
     def default_name(self) -> str:
         """Default name of the run's folder."""
-        parts = [self.dataset.name]
+        return self._folder_name(getattr(self.dataset, "place", self.dataset.name))
+
+    def _folder_name(self, dataset: str) -> str:
+        """Name a folder after a data set, with what else is not usual."""
+        parts = [dataset]
         if self.options.split != "test":
             parts.append(self.options.split)
         if self.observation.noise not in (noise.WHITE_GAUSSIAN.name, protocol.RECORDED):
             parts.append(self.observation.noise)
         return re.sub(r"[^A-Za-z0-9._=-]+", "-", "-".join(parts)).strip("-")
+
+    @property
+    def seconds(self) -> float:
+        """Time that the run takes, roughly, where costs of methods are known."""
+        return sum(LOAD_S + cost * len(self.frames) for cost in self.frame_seconds.values())
+
+    @property
+    def frame_seconds(self) -> dict[PlannedRow, float]:
+        """Seconds that each row takes for a frame, roughly."""
+        megapixels = sum(math.prod(f.shape) for f in self.frames) / len(self.frames) / 3e6
+        draws = len(self.levels) * self.options.seeds
+        return {
+            row: draws * seconds_a_cell(row.method.card, row.device, megapixels, self.threads)
+            for row in self.rows
+        }
 
     @property
     def size(self) -> int:
@@ -308,6 +330,12 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
     Raises:
         UsageError: something that the options name does not exist or cannot be used.
     """
+    plan, line = make_whole_plan(options)
+    return within_budget(plan), line
+
+
+def make_whole_plan(options: RunOptions) -> tuple[Plan, str]:
+    """Resolve the options of a run but for its budget; see `make_plan`."""
     _check_numbers(options)
     _check_names(options)
     registry.load_files(options.plugins, options.timeout)
@@ -350,10 +378,10 @@ def make_plan(options: RunOptions) -> tuple[Plan, str]:
         _timed(options, frames, jobs),
         _left_out(options, rows, lacking),
     )
-    return _affordable(plan), line
+    return plan, line
 
 
-def _affordable(plan: Plan) -> Plan:
+def within_budget(plan: Plan) -> Plan:
     """Return the part of a plan for which its budget suffices.
 
     Raises:
@@ -362,12 +390,7 @@ def _affordable(plan: Plan) -> Plan:
     options, frames = plan.options, plan.frames
     if options.budget is None:
         return plan
-    megapixels = sum(math.prod(frame.shape) for frame in frames) / len(frames) / 3e6
-    draws = len(plan.levels) * options.seeds
-    costs = {
-        row: draws * seconds_a_cell(row.method.card, row.device, megapixels, plan.threads)
-        for row in plan.rows
-    }
+    costs = plan.frame_seconds
     by_cost = sorted(plan.rows, key=costs.__getitem__)
     chosen = affordable([costs[row] for row in by_cost], len(frames), options.budget)
     if chosen is None:
@@ -376,7 +399,7 @@ def _affordable(plan: Plan) -> Plan:
             f"{LOAD_S + costs[by_cost[0]]:.0f} s"
         )
     less = len(frames) - chosen.frames
-    left = [f"{less} of {len(frames)} frames"] if less else []
+    left = [f"{less} of {counted(len(frames), 'frame')}"] if less else []
     left += [
         f"{row.method.title} ({_about(LOAD_S + costs[row] * chosen.frames)})"
         for row in by_cost[chosen.rows :]

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
 from denoisebench.cells import Status
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +109,7 @@ def _forecast(row: PlannedRow, cells: int, seconds: float) -> str:
     """Say how long a slow method will take, roughly."""
     minutes = round(seconds / 60)
     about = f"{minutes / 60:.1f} h" if minutes > 120 else f"{minutes} min"
-    return f"{_title(row)}: {cells} cells, about {about}"
+    return f"{_title(row)}: {counted(cells, 'cell')}, about {about}"
 
 
 class _RowTally:
@@ -148,7 +149,7 @@ class _RowTally:
 
     def line(self) -> str:
         """Write one line: cells, mean PSNR by noise level, median time and failures."""
-        parts = [f"{self.title}: {self.finished} of {self.cells} cells"]
+        parts = [f"{self.title}: {self.finished} of {counted(self.cells, 'cell')}"]
         parts += [f"{psnr:.2f} dB at {level}" for level, psnr in self.psnr().items()]
         if time_a_frame := self.time_a_frame():
             parts.append(f"{time_a_frame} a frame")
@@ -219,8 +220,8 @@ class PlainProgress:
         """See `Progress.begin`."""
         self._done, self._total = done, total + twice
         before = f", {done} measured before" if done else ""
-        later = f"; {twice} are timed once all are scored" if twice else ""
-        self._say(f"{total} cell{'s' * (total != 1)}{before}{later}")
+        later = f"; {twice} to be timed once all are scored" if twice else ""
+        self._say(f"{counted(total, 'cell')}{before}{later}")
 
     def row(self, row: PlannedRow, cells: int, seconds: float) -> None:
         """See `Progress.row`."""

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry, torch_model
 from denoisebench.machine import memory
+from denoisebench.protocol.pixels import is_finite
 from denoisebench.protocol.shift import estimate_shift
 from denoisebench.running.evaluation import NoEstimate, evaluate
-from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost
+from denoisebench.running.supervisor import Worker, WorkerLimits, WorkerLost, shared_frames
 from denoisebench.running.worker import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
+
+    import numpy as np
 
     from denoisebench.cells import Cell, Measurement
     from denoisebench.datasets import Frame
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from denoisebench.running.jobs import Job
     from denoisebench.running.plan import Plan, PlannedRow
     from denoisebench.running.scoring import Scorer
-    from denoisebench.running.worker import Reply
+    from denoisebench.running.worker import Reply, SharedFrames
     from denoisebench.store.crops import Pictures
 
 _SHIFT_TRIALS = 3
@@ -129,10 +130,13 @@ class RowRun:
         self._row = row
         self._costs = costs
         self._place = place
+        self._frames: SharedFrames | None = None
         self._worker: Worker | None = None
         self._session: WorkerSession | None = None
         self._losses = 0
         self._given_up = row.method.card.unavailable
+        self._noisy_digest = ""
+        self._crops: dict[str, bytes] = {}
         self._reply: Reply | None = None
         self._shift_trials = 0
 
@@ -142,14 +146,14 @@ class RowRun:
         Args:
             jobs: the jobs, each taken when the one before it has its outcome.
         """
-        evaluations = evaluate(
-            self._cells(jobs), self._plan.observation, self._denoise, self._bench.read
-        )
+        cells, observation = self._cells(jobs), self._plan.observation
+        evaluations = evaluate(cells, observation, self._denoise, self._bench.read, self._room)
         try:
             for evaluation in evaluations:
                 yield self._outcome(self._job, evaluation)
         finally:
             self.stop()
+            self._worker = self._frames = None  # the frames' memory is for the next row
 
     def _cells(self, jobs: Iterable[Job]) -> Iterator[tuple[Cell, Frame]]:
         """Yield the cells of jobs with their frames, and remember the job."""
@@ -162,17 +166,35 @@ class RowRun:
         if worker is not None:
             worker.kill()
 
+    def _room(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return the array for a noisy frame, where the worker finds it.
+
+        Raises:
+            WorkerLost: see `shared_frames`.
+        """
+        return self._shared.pixels(shape)
+
+    @property
+    def _shared(self) -> SharedFrames:
+        """The memory for the frames of the worker that is there or comes next."""
+        if self._frames is None:
+            self._frames = shared_frames(max(math.prod(f.shape) for f in self._plan.frames))
+        return self._frames
+
     def _denoise(self, scene: Scene) -> np.ndarray:
         """Have the worker denoise a frame; return the estimate, float32 (H, W, C).
 
         Raises:
             NoEstimate: the method could not be tried, or failed.
         """
+        self._crops = {}
         if self._given_up is not None:
             raise NoEstimate(Status.UNAVAILABLE, self._given_up)
         try:
             with self._costs.counted("load"):
                 worker = self._loaded(scene)
+            with self._costs.counted("score"):
+                self._look_at(scene)
             reply = worker.denoise(scene.noisy.shape, self._row.method.card.told(scene.sigma))
         except WorkerLost as lost:
             self._count_loss(lost)
@@ -182,15 +204,21 @@ class RowRun:
         if reply.samples is None:
             raise NoEstimate(reply.status, reply.reason)
         self._reply = reply
-        estimate = worker.frame("estimate", scene.noisy.shape)
+        estimate = worker.frames.pixels(scene.clean.shape)
         # Not in the method's process, where its code could have changed what this function does.
-        if not np.isfinite(estimate).all():
+        if not is_finite(estimate):
             raise NoEstimate(Status.INVALID_OUTPUT, "returned values that are not finite")
         return estimate
 
+    def _look_at(self, scene: Scene) -> None:
+        """Keep what is to be known of a noisy frame, in whose place the estimate comes."""
+        known = scene.clean if scene.frame.has_clean else None
+        self._noisy_digest = _digest(scene.noisy)
+        self._crops = self._bench.pictures.of_scene(scene.cell, known, scene.noisy)
+
     def _count_loss(self, lost: WorkerLost) -> None:
         """Count a lost process, and give the method up after too many in a row."""
-        self._worker = None
+        self._worker = self._frames = None  # a process that lives on may write there
         self._losses += 1
         if self._losses == _LOSSES_IN_A_ROW:
             self._given_up = f"not tried after {self._losses} losses in a row: {lost.reason}"
@@ -211,15 +239,15 @@ class RowRun:
         worker = self._worker = self._worker or self._start()
         if worker.ready.problem is not None:
             raise NoEstimate(Status.ERROR, f"cannot be loaded: {worker.ready.problem}")
-        worker.frame("noisy", noisy.shape)[:] = noisy
         if card.sees_clean:
-            worker.frame("clean", noisy.shape)[:] = protocol.as_float(scene.clean)
+            worker.frames.clean(noisy.shape)[:] = protocol.as_float(scene.clean)
         return worker
 
     def _outcome(self, job: Job, evaluation: Evaluation) -> Outcome:
         """Return the measurement of a cell: its scores, times, memory and digests."""
         if evaluation.failure is not None:
-            return Outcome(job.outcome(evaluation.failure.status, evaluation.failure.reason))
+            failure = job.outcome(evaluation.failure.status, evaluation.failure.reason)
+            return Outcome(failure, crops=self._crops)
         scene = evaluation.scene
         with self._costs.counted("score"):
             estimate = evaluation.estimate
@@ -229,16 +257,15 @@ class RowRun:
                     job.outcome(Status.OK),
                     sigma_given=None if self._row.method.card.blind else scene.sigma,
                     pixels=estimate.shape[0] * estimate.shape[1],
-                    noisy_digest=_digest(scene.noisy),
+                    noisy_digest=self._noisy_digest,
                     output_digest=_digest(estimate),
                 ),
                 job,
                 scene.clean,
                 estimate,
             )
-            known = scene.clean if job.frame.has_clean else None
-            crops = self._bench.pictures.crops(job.cell, known, scene.noisy, estimate)
-        return Outcome(self._timed(scored), self._session, crops)
+            crops = self._bench.pictures.of_estimate(job.cell, estimate)
+        return Outcome(self._timed(scored), self._session, self._crops | crops)
 
     def _timed(self, scored: Measurement) -> Measurement:
         """Add times and memory, unless other work went on beside it."""
@@ -297,8 +324,9 @@ class RowRun:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         options = self._plan.options
         limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit, self._shares))
-        size = max(math.prod(frame.shape) for frame in self._plan.frames)
-        worker = Worker(self._task(), limits, size, lambda: self._bench.on_compiling(self._row))
+        worker = Worker(
+            self._task(), limits, self._shared, lambda: self._bench.on_compiling(self._row)
+        )
         ready = worker.ready
         self._session = WorkerSession(method.spec, device, started)
         self._session.details |= {"threads": ready.threads, "reference_ns": ready.reference_ns}

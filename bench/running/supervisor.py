@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    import numpy as np
-
 _POLL_S = 0.05
 _PATIENCE_S = 5.0
 """Time for a guard to end what its worker started."""
@@ -61,16 +59,37 @@ class WorkerLost(NoEstimate):
     """Outcome of a cell whose worker process died or was killed; the reason says how."""
 
 
+def shared_frames(size: int) -> worker.SharedFrames:
+    """Return memory for the frames of a worker.
+
+    Args:
+        size: number of values in the largest frame, H · W · C.
+
+    Raises:
+        WorkerLost: there is none.
+    """
+    try:
+        return worker.SharedFrames(size)
+    except OSError as error:
+        raise _not_started(error) from error
+
+
+def _not_started(error: OSError) -> WorkerLost:
+    """Describe why a process cannot be started."""
+    return WorkerLost(Status.UNAVAILABLE, f"its process cannot be started: {error.strerror}")
+
+
 class Worker:
     """Supervised process for one method on one device.
 
     Args:
         task: the work of the process.
         limits: limits of its time and memory.
-        size: number of values in the largest frame, H · W · C.
+        frames: memory for its frames, which no other process has had.
         on_compiling: called when the method says that it compiles its code.
 
     Attributes:
+        frames: the memory for its frames.
         ready: the state after loading; a method that cannot be loaded has a ``problem`` there.
 
     Raises:
@@ -81,7 +100,7 @@ class Worker:
         self,
         task: worker.Task,
         limits: WorkerLimits,
-        size: int,
+        frames: worker.SharedFrames,
         on_compiling: Callable[[], None],
     ) -> None:
         context = multiprocessing.get_context("spawn")
@@ -91,10 +110,10 @@ class Worker:
         self._on_compiling = on_compiling
         self._log = task.log
         self._requests = 0
+        self.frames = frames
         try:
-            self._frames = worker.SharedFrames(context, size)
             self._process: SpawnProcess = context.Process(
-                target=worker.serve, args=(theirs, task, self._frames), name=f"bench {task.method}"
+                target=worker.serve, args=(theirs, task, frames), name=f"bench {task.method}"
             )
             resource_tracker.ensure_running()  # now, or it would hold the log open
             with (
@@ -105,8 +124,7 @@ class Worker:
             ):
                 self._process.start()
         except OSError as error:
-            reason = f"its process cannot be started: {error.strerror}"
-            raise WorkerLost(Status.UNAVAILABLE, reason) from error
+            raise _not_started(error) from error
         try:
             theirs.close()
             assert self._process.pid is not None
@@ -121,15 +139,6 @@ class Worker:
             self.kill()
             raise
 
-    def frame(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
-        """Return a frame in the shared memory, float32 (H, W, C).
-
-        Args:
-            name: ``noisy``, ``clean`` or ``estimate``.
-            shape: (H, W, C).
-        """
-        return self._frames.view(name, shape)
-
     def denoise(self, shape: tuple[int, int, int], sigma: float) -> worker.Reply:
         """Have the process denoise the noisy frame in the shared memory.
 
@@ -138,7 +147,7 @@ class Worker:
             sigma: standard deviation of the noise on the [0, 1] scale; nan for a blind method.
 
         Returns:
-            The reply. If its status is ok, the estimate lies in the shared memory.
+            The reply. If its status is ok, the estimate lies there in the noisy frame's place.
 
         Raises:
             WorkerLost: the process died, or was killed because it reached a limit.

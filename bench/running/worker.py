@@ -17,6 +17,7 @@ import threading
 import traceback
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
+from multiprocessing.heap import BufferWrapper
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,6 @@ from denoisebench.text import plain
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnContext
     from pathlib import Path
 
     from denoisebench.denoisers.registry import Card, Denoiser
@@ -76,29 +76,40 @@ class Task:
 class SharedFrames:
     """Memory that the coordinator and a worker share, so that no frame goes through a pipe.
 
+    It takes up what is written to, not the size of the largest frame.
+
     Args:
-        context: context that will start the process.
         size: number of values in the largest frame, H · W · C.
     """
 
-    def __init__(self, context: SpawnContext, size: int) -> None:
-        names = ("noisy", "clean", "estimate")
-        self._arrays = {name: context.RawArray("f", size) for name in names}
+    def __init__(self, size: int) -> None:
+        self._pixels, self._clean = BufferWrapper(4 * size), BufferWrapper(4 * size)
 
-    def view(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
-        """Return a frame in the shared memory, float32 (H, W, C).
+    def pixels(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return the noisy frame, float32 (H, W, C), on which the estimate is written.
 
         Args:
-            name: ``noisy``, ``clean`` or ``estimate``.
             shape: (H, W, C).
         """
-        frame = np.frombuffer(self._arrays[name], np.float32, math.prod(shape))
-        return frame.reshape(shape)
+        return _array(self._pixels, shape)
+
+    def clean(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return the clean frame, float32 (H, W, C), for a control that sees it.
+
+        Args:
+            shape: (H, W, C).
+        """
+        return _array(self._clean, shape)
+
+
+def _array(memory: BufferWrapper, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the first values of some memory, float32 (H, W, C)."""
+    return np.frombuffer(memory.create_memoryview(), np.float32, math.prod(shape)).reshape(shape)
 
 
 @dataclass(frozen=True)
 class CellRequest:
-    """Request to denoise the noisy frame in the shared memory.
+    """Request to replace the noisy frame in the shared memory by its estimate.
 
     Attributes:
         number: number of the request, which its reply repeats.
@@ -371,15 +382,15 @@ def _serve(connection: Connection, session: _Session, frames: SharedFrames) -> N
         EOFError: the coordinator hung up.
     """
     request: CellRequest = connection.recv()
-    noisy = frames.view("noisy", request.shape)
-    clean = frames.view("clean", request.shape) if session.card.sees_clean else None
+    noisy = frames.pixels(request.shape)
+    clean = frames.clean(request.shape) if session.card.sees_clean else None
     try:
         reply, estimate = session.run(noisy, clean, request.sigma)
     except BaseException as error:  # a method may raise anything
         reply, estimate = Reply(Status.ERROR, _explain(error)), None
     pid = os.getpid()
     if estimate is not None and pid == session.pid:
-        frames.view("estimate", request.shape)[:] = estimate
+        noisy[:] = estimate
     reply = replace(reply, number=request.number, pid=pid, has_children=processes.has_children())
     connection.send(reply)
     if pid != session.pid:  # a copy that the method forked; the coordinator ends us both

@@ -31,6 +31,8 @@ CROPS_FOLDER = "pictures"
 """Name of the folder with the crops, in a run's folder."""
 _CROP_SIDE = 128
 """Side of a crop in pixels; a file takes about 30 kB."""
+_LOOKED_AT = 2048
+"""Side in pixels of the middle of a large frame."""
 _MOST_BYTES = 100_000
 """More than a crop of noise takes, which cannot be compressed."""
 
@@ -51,34 +53,43 @@ class Pictures:
         self._crops: dict[str, tuple[slice, slice]] = {}
         self._shared: set[str] = set()
 
-    def crops(
-        self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray, estimate: np.ndarray
-    ) -> dict[str, bytes]:
-        """Cut the crops of a cell, if its frame is among those to keep.
+    def of_scene(self, cell: Cell, clean: np.ndarray | None, noisy: np.ndarray) -> dict[str, bytes]:
+        """Cut the crops that the cells of all methods share, if the frame is among those to keep.
 
         Args:
-            cell: the cell.
+            cell: one of the cells.
             clean: the clean frame, uint8 (H, W, C), C = 3 (RGB) or 1; None if nobody knows it.
             noisy: the noisy frame, float32 (H, W, C), in [0, 1] and beyond.
-            estimate: the estimate, uint8 (H, W, C).
 
         Returns:
-            The contents of files by their names, for `write_crops`. Those that the cells of all
-            methods share are among them once.
+            The contents of files by their names, for `write_crops`; each is returned once.
         """
-        if cell.frame not in self._frames or cell.seed != 0:
+        if not self._keeps(cell):
             return {}
         if cell.frame not in self._crops:
             self._crops[cell.frame] = detail(quantise(noisy) if clean is None else clean)
         crop = self._crops[cell.frame]
-        found = {_name_of_estimate(cell): encode_crop(estimate[crop])}
         shared = {_name_of_noisy(cell): quantise(noisy[crop])}
         if clean is not None:
             shared[_name_of_clean(cell.frame)] = clean[crop]
-        for name in shared.keys() - self._shared:
-            found[name] = encode_crop(shared[name])
-            self._shared.add(name)
+        found = {name: encode_crop(shared[name]) for name in shared.keys() - self._shared}
+        self._shared |= found.keys()
         return found
+
+    def of_estimate(self, cell: Cell, estimate: np.ndarray) -> dict[str, bytes]:
+        """Cut the crop of a cell's estimate, likewise, once the scene's are cut.
+
+        Args:
+            cell: the cell.
+            estimate: the estimate, uint8 (H, W, C).
+        """
+        if not self._keeps(cell):
+            return {}
+        return {_name_of_estimate(cell): encode_crop(estimate[self._crops[cell.frame]])}
+
+    def _keeps(self, cell: Cell) -> bool:
+        """Return True if crops of a cell are kept."""
+        return cell.frame in self._frames and cell.seed == 0
 
 
 def write_crops(folder: Path, crops: Mapping[str, bytes]) -> None:
@@ -131,6 +142,8 @@ def _name(what: str, frame: str, *parts: object) -> str:
 def detail(frame: np.ndarray, side: int = _CROP_SIDE) -> tuple[slice, slice]:
     """Find the square with the strongest gradients, where methods differ most.
 
+    In a large frame, its middle is looked at, which bounds time and memory.
+
     Args:
         frame: uint8 (H, W, C).
         side: side of the square in pixels; it is cut to the frame's height and width.
@@ -144,7 +157,9 @@ def detail(frame: np.ndarray, side: int = _CROP_SIDE) -> tuple[slice, slice]:
         >>> detail(frame, side=3)
         (slice(5, 8, None), slice(5, 8, None))
     """
-    grey = frame.astype(np.float64).mean(axis=2)
+    corner = [max(0, length - _LOOKED_AT) // 2 for length in frame.shape[:2]]
+    middle = frame[tuple(slice(start, start + _LOOKED_AT) for start in corner)]
+    grey = middle.astype(np.float64).mean(axis=2)
     rows, columns = min(side, grey.shape[0]), min(side, grey.shape[1])
     gradient = np.zeros_like(grey)
     gradient[1:] += np.abs(np.diff(grey, axis=0))
@@ -152,7 +167,8 @@ def detail(frame: np.ndarray, side: int = _CROP_SIDE) -> tuple[slice, slice]:
     sums = np.pad(gradient.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     window = sums[rows:, columns:] - sums[:-rows, columns:]
     window = window - sums[rows:, :-columns] + sums[:-rows, :-columns]
-    top, left = (int(i) for i in np.unravel_index(np.argmax(window.round(6)), window.shape))
+    place = np.unravel_index(np.argmax(window.round(6)), window.shape)
+    top, left = (start + int(i) for start, i in zip(corner, place, strict=True))
     return slice(top, top + rows), slice(left, left + columns)
 
 

@@ -24,6 +24,8 @@ MANIFEST_FILE = "manifest.json"
 _MANIFEST_VERSION = 2
 _WITHOUT_DIGEST = 1  # the version of manifests that carry no digest of their own
 
+_LONGEST_LABEL = 40
+
 BUSY_PERCENT = 15
 """Share of the processor, in percent, above which other work is reported under the table."""
 
@@ -103,6 +105,17 @@ class DatasetRecord:
     licence: str
     split: str
     frames: tuple[FrameRecord, ...]
+
+    @property
+    def label(self) -> str:
+        """Short name in tables: the part of the title before its colon, or else the name."""
+        short, colon, _ = self.title.partition(":")
+        return short if colon and len(short) <= _LONGEST_LABEL else self.name
+
+    @property
+    def digest(self) -> str:
+        """Digest of the frames, 16 hex digits: the same for the same pixels under the same ids."""
+        return value_digest([(f.id, f.digest, f.noisy_digest) for f in self.frames])
 
 
 @dataclass(frozen=True)

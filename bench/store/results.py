@@ -20,6 +20,7 @@ from denoisebench.store.rows import DamagedStoreError
 from denoisebench.store.sqlite import STORE, Store
 from denoisebench.store.texts import shown_manifest
 from denoisebench.text import plain
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -82,9 +83,9 @@ class Results:
 
     @property
     def progress(self) -> str:
-        """The number of planned cells that are measured, as ``3 of 12``."""
+        """The number of planned cells that are measured, as ``3 of 12 cells``."""
         measured = sum(len(self.places(row)) for row in self.rows)
-        return f"{measured} of {sum(self.planned(row) for row in self.rows)}"
+        return f"{measured} of {counted(sum(self.planned(row) for row in self.rows), 'cell')}"
 
     @cached_property
     def timed_frames(self) -> frozenset[str]:
@@ -304,7 +305,7 @@ def finished(folder: Path, results: Results) -> Results:
         way = f"to go on: {manifest.command}"
         if manifest.parts:
             way = "merge it with runs that have the others"
-        raise UsageError(f"{folder} is unfinished: {results.progress} cells are measured; {way}")
+        raise UsageError(f"{folder} is unfinished: {results.progress} measured; {way}")
     return results
 
 

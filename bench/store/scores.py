@@ -60,6 +60,22 @@ def best_methods(results: Results, level: Level, metric: MetricRecord) -> set[st
     return {method for method, good in zip(rivals, equal, strict=True) if good}
 
 
+def standard_errors(results: Results, level: Level, metric: MetricRecord) -> dict[str, float]:
+    """Return the standard errors of means over frames, by method, where they are defined.
+
+    Noise draws of a frame are averaged first. Of several devices the first with scores counts.
+    """
+    found: dict[str, float] = {}
+    for row in results.rows:
+        scores = _row_scores(results, row, level, metric)
+        if row.method in found or scores is None:
+            continue
+        scores = scores[~np.isnan(scores)]
+        if len(scores) > 1 and np.isfinite(scores).all():
+            found[row.method] = float(scores.std(ddof=1) / np.sqrt(len(scores)))
+    return found
+
+
 def unranked_methods(results: Results, level: Level, metric: MetricRecord) -> set[str]:
     """Return the methods whose mean is infinite because of some frames: it ranks nobody.
 

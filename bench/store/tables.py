@@ -21,6 +21,7 @@ from denoisebench.store.manifest import MetricRecord
 from denoisebench.store.results import score_column
 from denoisebench.store.scores import is_partly_infinite
 from denoisebench.text import as_cell
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,9 @@ PAPER_PSNR = {
 }
 """PSNR in dB by method, from Table 1 of Gong, Liu & Lv 2020. The paper prints neither its sigma nor
 its frames."""
+
+PAPER_DATASET = "documentary"
+"""Name of the data set that stands in for the paper's frames."""
 
 INCOMPLETE = "incomplete"
 """Status of a row while cells are missing; every other status of a row is one of cells."""
@@ -273,7 +277,7 @@ def _lack(results: Results, row: Row, level: Level) -> str:
         return ""
     failed, planned = _failed(results, row, level), results.planned(row, level)
     have, total = len(results.complete_frames(row, level)), len(results.frames(level))
-    share = f"{have} of {total} frames measured"
+    share = f"{have} of {counted(total, 'frame')} measured"
     if not len(failed):
         return share
     status = _most_common(results, failed)
@@ -282,7 +286,7 @@ def _lack(results: Results, row: Row, level: Level) -> str:
     if len(failed) == planned:
         return str(reason)
     how = "were not tried" if status == Status.UNAVAILABLE else "failed"
-    return f"{share}; {len(failed)} of {planned} cells {how}: {reason}"
+    return f"{share}; {len(failed)} of {counted(planned, 'cell')} {how}: {reason}"
 
 
 def _defined(results: Results, level: Level) -> dict[str, np.ndarray]:
@@ -343,7 +347,7 @@ def _no_mean(metric: MetricRecord, column: ScoreColumn, ok: np.ndarray, is_alike
         found = [column.reasons[place] for place in ok.tolist()]
         reasons = ["not scored yet" if why is None else why for why in found if why != ""]
         if reasons:
-            return f"{len(reasons)} of {len(ok)} cells have no score: {reasons[0]}"
+            return f"{len(reasons)} of {counted(len(ok), 'cell')} without a score: {reasons[0]}"
     return "" if is_alike else "it is defined on other frames than for other methods"
 
 
@@ -424,13 +428,27 @@ def _process_notes(results: Results, level: Level, ok: np.ndarray) -> list[str]:
     return [*notes, _shift_note(results, known), *results.remarked(known)]
 
 
+def without_times(note: str) -> str:
+    """Return the notes of a row of `table1` without those on its times.
+
+    Examples:
+        >>> without_times("timed on 3 of 20 frames; 1 of 2 frames measured")
+        '1 of 2 frames measured'
+    """
+    return "; ".join(part for part in note.split("; ") if not part.startswith(_ON_TIMES))
+
+
+_SCATTERED = "Times scatter: their interquartile range is above 10 % of the median"
+_ON_TIMES = (_SCATTERED, "timed on ", "not timed")
+
+
 def _untimed_note(results: Results, level: Level, ok: np.ndarray) -> str:
     """Say so if a method was timed on fewer frames than others; else return ''."""
     frames, columns = results.frames(level), results.columns
     timed = set(columns.texts("frame", ok[columns.times("call_ns").rounds[ok] > 0]))
     if timed == results.timed_frames.intersection(frames):
         return ""
-    return f"timed on {len(timed)} of {len(frames)} frames" if timed else "not timed"
+    return f"timed on {len(timed)} of {counted(len(frames), 'frame')}" if timed else "not timed"
 
 
 def _time_note(results: Results, ok: np.ndarray) -> str:
@@ -438,9 +456,7 @@ def _time_note(results: Results, ok: np.ndarray) -> str:
     times = results.columns.times("call_ns")
     judged = times.scatters[ok[times.judged[ok]]]
     scattered = len(judged) and judged.sum() > len(judged) / 2
-    return (
-        "Times scatter: their interquartile range is above 10 % of the median" if scattered else ""
-    )
+    return _SCATTERED if scattered else ""
 
 
 def _shift_note(results: Results, sessions: Sequence[int]) -> str:

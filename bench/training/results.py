@@ -19,6 +19,7 @@ from denoisebench.training.folder import (
     STRIP_FILE,
     WEIGHTS_FILE,
 )
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,4 +106,4 @@ def _last_psnr(rows: list[dict[str, float]]) -> dict[float, float]:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    return f"{environment.cpu_name()}, {torch.get_num_threads()} threads"
+    return f"{environment.cpu_name()}, {counted(torch.get_num_threads(), 'thread')}"

@@ -13,6 +13,7 @@ from denoisebench.errors import UsageError, unknown
 from denoisebench.machine.timing import TimingRules
 from denoisebench.parameters import matching
 from denoisebench.running.plan import make_plan
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -230,7 +231,7 @@ def _judge(
     )
     if failed := [m for m in found if m.status is not Status.OK]:
         first = f"{failed[0].status.value}: {failed[0].reason}"
-        reason = f"{len(failed)} of {len(cells)} frames failed; the first: {first}"
+        reason = f"{len(failed)} of {counted(len(cells), 'frame')} failed; the first: {first}"
         return replace(result, verdict=Agreement.FAILED, reason=reason)
     if len(found) < len(cells):
         return replace(result, reason="interrupted")

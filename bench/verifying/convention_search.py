@@ -18,12 +18,12 @@ from denoisebench import protocol, statistics
 from denoisebench.errors import UsageError
 from denoisebench.machine import memory
 from denoisebench.photos.engine import Engine, EngineOptions
-from denoisebench.reporting.formatting import counted
 from denoisebench.running.evaluation import FrameReader, evaluate
 from denoisebench.running.plan import RunOptions, make_plan
 from denoisebench.text import command_line
 from denoisebench.verifying.conventions import AXES, Convention, axes_of, conventions_within
 from denoisebench.verifying.variants import AlteredNoise, VariantScores
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -11,9 +11,10 @@ from tabulate import tabulate
 
 from denoisebench.protocol import PROTOCOL_VERSION, digest
 from denoisebench.reporting.escaping import escape_markdown, escape_remark
-from denoisebench.reporting.formatting import NONE, counted, decimals
+from denoisebench.reporting.formatting import NONE, decimals
 from denoisebench.reporting.summary import jsonable
 from denoisebench.text import as_cell, as_json
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

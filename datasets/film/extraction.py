@@ -24,6 +24,7 @@ from denoisebench.datasets.film.request import check
 from denoisebench.datasets.film.splits import FILM_SPLITS, ShortError, choose_frames, shares
 from denoisebench.errors import UsageError
 from denoisebench.files import held, make_folder
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,7 +154,8 @@ def _summary(survey: Survey) -> str:
     shots = f"{survey.shots} shot{'' if survey.shots == 1 else 's'}"
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(survey.dropped.items()))
     return (
-        f"{survey.seconds:.1f} s, {shots}; {len(survey.candidates)} frames to choose from"
+        f"{survey.seconds:.1f} s, {shots}; "
+        f"{counted(len(survey.candidates), 'frame')} to choose from"
         f"{f' (dropped: {dropped})' if dropped else ''}"
     )
 

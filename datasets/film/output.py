@@ -22,6 +22,7 @@ from denoisebench.datasets.film.disk import write_png
 from denoisebench.datasets.film.splits import FILM_SPLITS
 from denoisebench.datasets.images import read_image
 from denoisebench.files import make_folder, write_text
+from denoisebench.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,7 @@ def _write_sheet(
     ]
     if own:
         shown = spread(own, SHEET_FRAMES)
-        heading = f"{request.name} · {split}: {len(shown)} of {len(own)} frames"
+        heading = f"{request.name} · {split}: {len(shown)} of {counted(len(own), 'frame')}"
         contact_sheet(shown, folder / f"contact-{split}.png", heading)
 
 

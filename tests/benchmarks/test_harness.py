@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,12 @@ def frame() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (320, 480, 3), dtype=np.uint8)
 
 
+def make_frames(folder: Path, frame: np.ndarray) -> None:
+    folder.mkdir()
+    for number in range(10):
+        Image.fromarray(np.roll(frame, number)).save(folder / f"{number}.png")
+
+
 def test_harness_cost_per_cell(
     benchmark: BenchmarkFixture, frame: np.ndarray, tmp_path: Path
 ) -> None:
@@ -36,9 +43,7 @@ def test_harness_cost_per_cell(
 
     The figure is ``harness_ms_per_cell`` in the benchmark's extra information.
     """
-    (tmp_path / "frames").mkdir()
-    for number in range(10):
-        Image.fromarray(np.roll(frame, number)).save(tmp_path / "frames" / f"{number}.png")
+    make_frames(tmp_path / "frames", frame)
     seeds = 4 if benchmark.enabled else 1
     options = RunOptions(
         methods=("median",),
@@ -63,6 +68,36 @@ def run_costs(benchmark: BenchmarkFixture, options: RunOptions, out: Path, *, ro
     benchmark.extra_info.update(costs.summary())
     assert costs.cells == plan.size
     return costs
+
+
+@pytest.mark.benchmark(group="the same cells in two harnesses")
+@pytest.mark.parametrize("harness", ["denoisebench", "benchopt"])
+@pytest.mark.parametrize("seeds", [1, 9])
+def test_against_benchopt(
+    benchmark: BenchmarkFixture, frame: np.ndarray, tmp_path: Path, harness: str, seeds: int
+) -> None:
+    """Whole commands that noise, filter and score 30 or 270 frames; benchopt does it in process.
+
+    The difference of the two, divided by 240, is the time of a cell.
+    """
+    pytest.importorskip("benchopt", reason="benchopt is not installed; it brings much along")
+    if not benchmark.enabled:
+        pytest.skip("measured with --benchmark-only")
+    make_frames(tmp_path / "frames", frame)
+    here = Path(sys.executable).parent
+    data = ["--dataset", f"folder:{tmp_path / 'frames'}", "--seeds", str(seeds), "--fresh"]
+    scored = ["--jobs", "1", "--timed-frames", "0", "--keep-images", "0"]
+    draws = ",".join(map(str, range(seeds)))
+    peer = shutil.copytree(Path(__file__).parent / "benchopt_median", tmp_path / "peer")
+    once = ["--max-runs", "1", "--n-repetitions", "1", "--no-cache", "--no-plot", "--no-html"]
+    words = {
+        "denoisebench": [here / "bench", "run", "--methods", "median", *data, *scored],
+        "benchopt": [here / "benchopt", "run", peer, "--dataset", f"frames[seed=[{draws}]]", *once],
+    }
+    benchmark.pedantic(
+        lambda: subprocess.run(words[harness], cwd=tmp_path, check=True, capture_output=True),
+        rounds=3,
+    )
 
 
 @pytest.mark.benchmark(group="frames scored one by one and side by side")

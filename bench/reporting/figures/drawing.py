@@ -11,16 +11,18 @@ import re
 import warnings
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from denoisebench.plotting import load_matplotlib
 from denoisebench.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import Locator
 
 DARK, FAINT, BACK = "#1f2329", "#c9ced6", "#fdfdfc"
@@ -32,7 +34,7 @@ SERIES = ("#2f6fb5", "#b34a12", "#2e7a40", "#8a5ab5", "#8d620a", "#0c7680", "#c2
 _VARIABLES = {DARK: "--ink", FAINT: "--line", BACK: "--page"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES, 1)
 }
-WIDE, NARROW = 7.6, 5.4
+WIDE, NARROW = 7.6, 4.9
 """Widths of figures in inches, 72 units each. A narrow one can be read on a phone as it is."""
 
 _STYLE = {
@@ -69,6 +71,7 @@ class Plot:
         title: the heading.
         alt: the content in words, for readers who do not see it.
         svg: the file's content, in the colours of a light page.
+        narrow: the figure drawn anew for a narrow window; empty if the other fits there.
         remark: sentence on methods that it cannot show; may be empty.
     """
 
@@ -77,6 +80,7 @@ class Plot:
     title: str
     alt: str
     svg: str
+    narrow: str = ""
     remark: str = ""
 
     @property
@@ -85,28 +89,46 @@ class Plot:
         return self.kind if self.level is None else f"{self.kind}-{self.level + 1}"
 
 
-class Tips:
-    """Texts that parts of a figure show when the mouse points at them.
+class Parts:
+    """Parts of a figure, as a script finds them: groups with ``data-`` attributes.
 
     Attributes:
-        texts: the texts by the part's id in the SVG.
+        marks: attributes and text of each part, by its id in the SVG.
+        has_rows: True if the figure has a row for each method, which close up if some are hidden.
     """
 
     def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
+        self.marks: dict[str, tuple[dict[str, str], str]] = {}
+        self.has_rows = False
 
-    def add(self, artist: Any, text: str) -> None:
-        """Add a text to a part, an artist of matplotlib."""
-        name = f"tip{len(self.texts)}"
+    def add(self, artist: Artist, text: str = "", **data: str | int) -> None:
+        """Mark a part.
+
+        Args:
+            artist: the part.
+            text: what the part shows when the mouse points at it.
+            data: its attributes: ``method`` and ``device`` of what it shows, its ``row``, its
+                ``role`` in the figure.
+        """
+        name = f"part{len(self.marks)}"
         artist.set_gid(name)
-        self.texts[name] = one_line(text)
+        self.marks[name] = (
+            {key: one_line(str(value)) for key, value in data.items()},
+            one_line(text),
+        )
+
+    def opened(self, name: str) -> str:
+        """Return the tag that opens a part, with its text."""
+        data, text = self.marks[name]
+        attributes = "".join(f' data-{key}="{escape(value)}"' for key, value in data.items())
+        return f"<g{attributes}>" + (f"<title>{escape(text)}</title>" if text else "")
 
 
-def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str) -> str:
+def svg(draw: Callable[[Axes, Parts], None], size: tuple[float, float], name: str) -> str:
     """Draw a figure, and return it as SVG.
 
     Args:
-        draw: function that draws on the axes and adds the tips.
+        draw: function that draws on the axes and marks the parts.
         size: width and height in inches.
         name: the figure's name, unique in a report.
     """
@@ -114,7 +136,7 @@ def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str
     import matplotlib
     from matplotlib.figure import Figure
 
-    tips = Tips()
+    parts = Parts()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):  # type: ignore[arg-type]
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_visible(False)
@@ -123,8 +145,12 @@ def svg(draw: Callable[[Axes, Tips], None], size: tuple[float, float], name: str
         with warnings.catch_warnings():
             # Text stays text: the reader's fonts draw it, not the one that measures it here.
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
-            draw(axes, tips)
-            return _cleaned(_saved(figure), tips, name)
+            draw(axes, parts)
+            content = _cleaned(_saved(figure), parts, name)
+    if not parts.has_rows:
+        return content
+    pitch = abs(axes.transData.transform((0, 1))[1] - axes.transData.transform((0, 0))[1])
+    return content.replace("<svg ", f'<svg data-pitch="{pitch:.2f}" ', 1)
 
 
 def _saved(figure: Figure) -> str:
@@ -135,13 +161,12 @@ def _saved(figure: Figure) -> str:
     return file.getvalue()
 
 
-def _cleaned(svg: str, tips: Tips, name: str) -> str:
-    """Remove parts that no reader needs, add the tips, and draw an opaque background."""
+def _cleaned(svg: str, parts: Parts, name: str) -> str:
+    """Remove what no reader needs, mark the parts, and draw an opaque background."""
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<!DOCTYPE.*?>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", svg)
     svg = re.sub(r' (?:d|x|y)="[^"]*"', _rounded, svg)
-    for tip, text in tips.texts.items():
-        svg = svg.replace(f'<g id="{tip}">', f"<g><title>{escape(text)}</title>", 1)
+    svg = re.sub(r'<g id="(part\d+)">', lambda found: parts.opened(found[1]), svg)
     used = set(re.findall(r"#([\w.-]+)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)
     svg = re.sub(r"\n\s*", "\n", _scoped(svg, name))
@@ -181,16 +206,33 @@ def inline(svg: str, scope: str) -> str:
     return re.sub("|".join(_VARIABLES), lambda found: f"var({_VARIABLES[found[0]]})", svg)
 
 
-def draw_legend(axes: Axes, looks: dict[str, tuple[str, str]]) -> None:
+def draw_legend(axes: Axes, looks: dict[str, tuple[str, str]], columns: int) -> None:
     """Draw a legend above the figure.
 
     Args:
         axes: the axes of the figure.
         looks: colour and marker by their meaning.
+        columns: the most entries in a line.
     """
-    for words, (color, marker) in looks.items():
-        axes.plot([], [], marker, color=color, label=words)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(looks), columnspacing=1.4)
+    from matplotlib.lines import Line2D
+
+    keys = [
+        Line2D([], [], color=color, marker=marker, linestyle="", label=words)
+        for words, (color, marker) in looks.items()
+    ]
+    axes.figure.legend(
+        handles=keys, loc="outside upper left", ncols=columns, columnspacing=1.2, handletextpad=0.2
+    )
+
+
+def draw_leader(axes: Axes, corners: Sequence[tuple[float, float]], color: str) -> Line2D:
+    """Draw a thin line from a point to its name, in points of type, and return it."""
+    from matplotlib.lines import Line2D
+
+    line = Line2D(*zip(*corners, strict=True), color=color, lw=0.7, transform=None)
+    line.set(clip_on=False, in_layout=False, zorder=2)
+    axes.add_artist(line)
+    return line
 
 
 def log_scale(axes: Axes) -> None:

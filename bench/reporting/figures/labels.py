@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from denoisebench.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+
     from denoisebench.reporting.summary import CostSummary, RowSummary, Summary
 
 Spot = tuple[float, float]
@@ -21,40 +24,52 @@ Spot = tuple[float, float]
 Box = tuple[float, float, float, float]
 """Box in points of type: x0, y0, x1, y1."""
 
-NAME_SIZE = 9
+NAME_SIZE = 10
 """Size of names in points of type."""
 NEAR = 9.0
 """Distance of a name from its point, in points of type; a name further away needs a line."""
 
 _DISTANCES = (NEAR, 17.0, 27.0, 39.0, 53.0, 69.0)
 _DIRECTIONS = tuple(math.tau * turn for turn in (0, 0.5, 0.25, 0.75, *(i / 16 for i in range(16))))
-_LONGEST_TITLE = 42  # letters
+LONGEST = 42
+"""Letters of a title."""
+SHORTEST = 24
+"""Letters of a title that has little room."""
 _FOLD = 26  # letters in a line
 _MARK = 6.0  # half the side of a point's own square
 _SWEEPS = 3  # rounds in which every name is placed again
 
 
-def short_titles(summary: Summary) -> dict[str, str]:
+def short_titles(summary: Summary, letters: int = LONGEST) -> dict[str, str]:
     """Return the methods' titles, of long ones both ends: methods often differ in the last words.
 
-    Returns:
-        Titles by method, at most 43 letters each.
+    Args:
+        summary: the run.
+        letters: the most letters of a title; one that is cut has an ellipsis more.
     """
     found = {method: one_line(title) for method, title in summary.titles.items()}
-    half = _LONGEST_TITLE // 2
+    half = letters // 2
     return {
-        method: title if len(title) <= _LONGEST_TITLE else f"{title[:half]}…{title[-half:]}"
+        method: title if len(title) <= letters else f"{title[:half]}…{title[-half:]}"
         for method, title in found.items()
     }
 
 
-def row_names(summary: Summary, rows: Sequence[RowSummary | CostSummary]) -> list[str]:
+def row_names(
+    summary: Summary, rows: Sequence[RowSummary | CostSummary], letters: int = LONGEST
+) -> list[str]:
     """Name rows by the methods' titles, with the device if there are several."""
-    shown = short_titles(summary)
+    shown = short_titles(summary, letters)
     several = len({row.device for row in rows}) > 1
     return [
         shown[row.method] + (f" ({DEVICE_NAMES[row.device]})" if several else "") for row in rows
     ]
+
+
+def texts_of(axes: Axes, names: Sequence[str], va: str) -> list[Text]:
+    """Return texts to measure and to place; the layout of the figure ignores them."""
+    look: dict[str, Any] = {"fontsize": NAME_SIZE, "va": va, "in_layout": False}
+    return [axes.text(0, 0, name, transform=None, **look) for name in names]
 
 
 def folded(name: str) -> str:

@@ -14,8 +14,8 @@ from denoisebench.reporting.figures.drawing import (
     FAINT,
     NARROW,
     SERIES,
+    Parts,
     Plot,
-    Tips,
     draw_legend,
     log_scale,
     svg,
@@ -23,7 +23,7 @@ from denoisebench.reporting.figures.drawing import (
 from denoisebench.reporting.formatting import interval, three_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
@@ -55,28 +55,19 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
     values = [row.finite_psnr_by_frame for row in rows]
     many = any(len(scores) > _MOST_DOTS for scores in values)
 
-    def draw(axes: Axes, tips: Tips) -> None:
-        thin: dict[str, Any] = {"color": DARK, "linewidth": 0.8}
-        drawn = axes.boxplot(
-            [list(scores.values()) for scores in values],
-            positions=range(len(values)),
-            orientation="horizontal",
-            widths=0.55,
-            showfliers=many,
-            flierprops={"marker": "o", "ms": 3, "mfc": SERIES[0], "mec": "none"},
-            boxprops=thin,
-            whiskerprops=thin,
-            capprops=thin,
-            medianprops={"color": DARK, "linewidth": 2},
-        )
-        for dots in drawn["fliers"]:
-            _thin_out(dots)
+    def draw(axes: Axes, parts: Parts) -> None:
+        for artists in _boxes(axes, values, many):
+            for number, artist in enumerate(artists):
+                place = number * len(rows) // len(artists)  # a box has two whiskers
+                parts.add(artist, method=rows[place].method, row=place)
         for place, scores in enumerate([] if many else values):
             for i, (frame, psnr) in enumerate(scores.items()):
                 y = place + 0.2 * math.sin(2.4 * i)
                 [dot] = axes.plot(psnr, y, "o", ms=3.6, color=SERIES[0], mew=0, clip_on=False)
-                tips.add(dot, f"{frame}: {psnr:.2f} dB")
-        _rows(axes, names, f"PSNR of single frames, dB ({label})")
+                text = f"{frame}: {psnr:.2f} dB"
+                parts.add(dot, text, method=rows[place].method, row=place)
+        _rows(axes, parts, names, [{"method": row.method} for row in rows])
+        axes.set_xlabel(f"PSNR of single frames, dB ({label})")
 
     return Plot(
         "frames",
@@ -93,6 +84,34 @@ def frames(run: Summary, number: int, rows: list[RowSummary]) -> Plot:
     )
 
 
+def _boxes(
+    axes: Axes, values: Sequence[dict[str, float]], many: bool
+) -> Iterator[Sequence[Line2D]]:
+    """Draw a box for each row; yield their parts, kind by kind, each in the order of the rows.
+
+    Args:
+        axes: the axes.
+        values: the scores of each row, by frame.
+        many: True to draw the frames that are far out.
+    """
+    thin: dict[str, Any] = {"color": DARK, "linewidth": 0.8}
+    drawn = axes.boxplot(
+        [list(scores.values()) for scores in values],
+        positions=range(len(values)),
+        orientation="horizontal",
+        widths=0.55,
+        showfliers=many,
+        flierprops={"marker": "o", "ms": 3, "mfc": SERIES[0], "mec": "none"},
+        boxprops=thin,
+        whiskerprops=thin,
+        capprops=thin,
+        medianprops={"color": DARK, "linewidth": 2},
+    )
+    for dots in drawn["fliers"]:
+        _thin_out(dots)
+    yield from drawn.values()
+
+
 def _thin_out(dots: Line2D) -> None:
     """Keep the lowest and the highest of very many dots."""
     xs, ys = (np.asarray(values) for values in dots.get_data())
@@ -107,15 +126,28 @@ def _three_of(values: list[float]) -> str:
     return f"{min(values):.2f}, {median(values):.2f}, {max(values):.2f}"
 
 
-def _rows(axes: Axes, names: Sequence[str], words: str) -> None:
-    """Set up axes with a row for each name, the first on top, and name the horizontal axis."""
+def _rows(axes: Axes, parts: Parts, names: Sequence[str], owners: Sequence[dict[str, str]]) -> None:
+    """Set up axes with a row for each name, the first on top below the horizontal axis.
+
+    Args:
+        axes: the axes.
+        parts: the figure's parts, to which the names are added.
+        names: the rows' names.
+        owners: method, and device if it matters, of each row.
+    """
     axes.set_yticks(
         range(len(names)), [labels.folded(name) for name in names], fontsize=labels.NAME_SIZE
     )
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(words)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.spines["top"].set_visible(True)
+    axes.spines["bottom"].set_visible(False)
+    parts.has_rows = True
+    for place, (text, owner) in enumerate(zip(axes.get_yticklabels(), owners, strict=True)):
+        parts.add(text, row=place, **owner)
 
 
 def _size(rows: Sequence[Any]) -> tuple[float, float]:
@@ -137,17 +169,19 @@ def forest(run: Summary, number: int, lines: list[Difference]) -> Plot:
     assert run.reference is not None
     reference = titles[run.reference]
 
-    def draw(axes: Axes, tips: Tips) -> None:
+    def draw(axes: Axes, parts: Parts) -> None:
         axes.axvline(0, color=DARK, lw=1)
         for place, (line, name) in enumerate(zip(lines, names, strict=True)):
             mean = line.mean or 0.0
             ends = [end for end in (line.low, line.high) if end is not None and math.isfinite(end)]
             color = SERIES[7] if line.is_tie else SERIES[int(mean < 0)]
             axes.plot(ends, [place] * len(ends), color=color, lw=2)
-            [dot] = axes.plot(mean, place, "s", ms=6, color=color)
-            tips.add(dot, f"{name}: {interval(line)}")
+            axes.plot(mean, place, "s", ms=6, color=color)
+            for mark in axes.get_lines()[-2:]:
+                parts.add(mark, f"{name}: {interval(line)}", method=line.method, row=place)
         axes.figure.suptitle(f"Against {reference}", fontsize=labels.NAME_SIZE)
-        _rows(axes, names, f"difference in PSNR, dB ({label}, 95 % intervals)")
+        _rows(axes, parts, names, [{"method": line.method} for line in lines])
+        axes.set_xlabel(f"difference in PSNR, dB ({label}, 95 % intervals)")
 
     return Plot(
         "forest",
@@ -168,14 +202,16 @@ def ranks(run: Summary, found: Ranks) -> Plot:
     number, reach = found.level, found.critical_difference / 2
     label = run.levels[number].label
 
-    def draw(axes: Axes, tips: Tips) -> None:
-        for place, (name, rank) in enumerate(zip(names, average.values(), strict=True)):
+    def draw(axes: Axes, parts: Parts) -> None:
+        for place, (name, (method, rank)) in enumerate(zip(names, average.items(), strict=True)):
             axes.plot([rank - reach, rank + reach], [place] * 2, color=SERIES[0], lw=2)
-            [dot] = axes.plot(rank, place, "s", ms=6, color=SERIES[0])
-            tips.add(dot, f"{name}: {rank:.2f}")
+            axes.plot(rank, place, "s", ms=6, color=SERIES[0])
+            for mark in axes.get_lines()[-2:]:
+                parts.add(mark, f"{name}: {rank:.2f}", method=method, row=place)
         count = len(names)
         axes.set_xticks(range(1, count + 1) if count < 10 else [1, *range(5, count + 1, 5)])
-        _rows(axes, names, f"average rank by PSNR ({label}); 1 is best")
+        _rows(axes, parts, names, [{"method": method} for method in average])
+        axes.set_xlabel(f"average rank by PSNR ({label}); 1 is best")
 
     return Plot(
         "ranks",
@@ -191,20 +227,25 @@ def ranks(run: Summary, found: Ranks) -> Plot:
 def times(run: Summary, rows: list[CostSummary]) -> Plot:
     """Draw each row's times: loading, first call, warm call and transfer, in ms."""
     names = labels.row_names(run, rows)
+    owners = [{"method": row.method, "device": row.device} for row in rows]
     measured = [_stages(row) for row in rows]
     stages = {s: look for s, look in _STAGES.items() if any(s in known for known in measured)}
 
-    def draw(axes: Axes, tips: Tips) -> None:
+    def draw(axes: Axes, parts: Parts) -> None:
         for place, (known, name) in enumerate(zip(measured, names, strict=True)):
             ends = [min(known.values()), max(known.values())]
-            axes.plot(ends, [place] * 2, color=FAINT, lw=2)
+            [line] = axes.plot(ends, [place] * 2, color=FAINT, lw=2)
+            parts.add(line, row=place, **owners[place])
             for stage, ms in known.items():
                 words, color, marker = _STAGES[stage]
                 [dot] = axes.plot(ms, place, marker, ms=6.5, color=color)
-                tips.add(dot, f"{name}, {words}: {three_digits(ms)} ms")
+                text = f"{name}, {words}: {three_digits(ms)} ms"
+                parts.add(dot, text, row=place, **owners[place])
         log_scale(axes)
-        _rows(axes, names, "ms (log scale)")
-        draw_legend(axes, {words: (color, marker) for words, color, marker in stages.values()})
+        _rows(axes, parts, names, owners)
+        axes.set_xlabel("ms (log scale)")
+        looks = {words: (color, marker) for words, color, marker in stages.values()}
+        draw_legend(axes, looks, len(looks))
 
     in_words = (
         ", ".join(f"{_STAGES[stage][0]} {three_digits(ms)} ms" for stage, ms in known.items())
