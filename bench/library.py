@@ -654,7 +654,7 @@ def advise(runs: Run | str | Path | Iterable[Run | str | Path]) -> AdvisedRuns:
         >>> import denoisebench as db
         >>> run = db.run("median,gaussian", "stills", 25, frames=2, out=folder, quiet=True)
         >>> print(db.advise(run).markdown().splitlines()[0][:39])
-        - **Best quality:** Gaussian (26.41 dB)
+        - **Best quality:** Gaussian (27.32 dB)
     """
     given = [runs] if isinstance(runs, Run | str | Path) else list(runs)
     if not given:

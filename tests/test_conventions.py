@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 from skimage.color import rgb2gray, rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -319,6 +320,15 @@ def test_real_noise_has_neither_draws_nor_noisy_frames_to_change(
     assert table.returncode == 0, table.stderr
     assert "noisy frame" not in table.stdout
     assert "border pixels" in table.stdout
+
+
+def test_frames_that_are_too_small_for_ssim_are_refused(ask: Bench, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    Image.fromarray(np.zeros((10, 40, 3), np.uint8)).save(tmp_path / "small" / "a.png")
+    words = ("--dataset", f"folder:{tmp_path / 'small'}", "--metric", "ssim")
+    refused = ask("conventions", "median", *words, *ONE)
+    assert refused.returncode == 2
+    assert "ssim is not defined for a.png: 10 × 40 pixels" in refused.stderr
 
 
 def test_a_print_keeps_its_digits() -> None:

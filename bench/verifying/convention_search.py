@@ -17,6 +17,7 @@ import numpy as np
 from denoisebench import protocol, statistics
 from denoisebench.errors import UsageError
 from denoisebench.machine import memory
+from denoisebench.metrics.psnr_ssim import SSIM_WINDOW
 from denoisebench.photos.engine import Engine, EngineOptions
 from denoisebench.running.evaluation import FrameReader, evaluate
 from denoisebench.running.plan import RunOptions, make_plan
@@ -262,7 +263,7 @@ def find_conventions(options: SearchOptions, say: Callable[[str], None]) -> Conv
     wanted = list(conventions_within(axes, changes))
     say(f"Frames: {plan.dataset.title}, {counted(len(plan.frames), 'frame')}")
     figures = _measured(plan, options, wanted, say)
-    [row] = plan.rows[-1:]
+    [row] = plan.rows
     return ConventionSearch(
         options,
         row.method.title,
@@ -309,17 +310,32 @@ def _plan(options: SearchOptions) -> Plan:
         )
     )
     rows = [row for row in plan.rows if row.asked_by_name]
-    if len({row.method.spec for row in rows}) != 1 or "," in options.method.partition("[")[0]:
+    if len({row.method.spec for row in rows}) != 1:
         raise UsageError(f"{options.method}: name one method, with its parameters in brackets")
-    if rows[0].method.card.sees_clean:
+    chosen = replace(plan, rows=rows[-1:])
+    _check_plan(chosen, options)
+    return chosen
+
+
+def _check_plan(plan: Plan, options: SearchOptions) -> None:
+    """Check that the method and the frames give the figure that is asked for.
+
+    Raises:
+        UsageError: they do not.
+    """
+    card = plan.rows[0].method.card
+    if card.sees_clean:
         raise UsageError(f"{options.method} sees the clean frame; name a method that denoises")
-    if problem := rows[0].method.card.unavailable:
-        raise UsageError(f"{rows[0].method.card.name} cannot run here: {problem}")
+    if problem := card.unavailable:
+        raise UsageError(f"{card.name} cannot run here: {problem}")
     if not plan.metrics:
         raise UsageError(f"{plan.dataset.name} has no clean frames to score against")
     if len(plan.levels) > 1:
         raise UsageError("give the sigma of the printed figure with --sigma, on the 8-bit scale")
-    return replace(plan, rows=rows[-1:])
+    for frame in plan.frames:
+        height, width, _ = frame.shape
+        if options.metric == "ssim" and min(height, width) < SSIM_WINDOW:
+            raise UsageError(f"ssim is not defined for {frame.id}: {height} × {width} pixels")
 
 
 _Figures = dict[Convention, np.ndarray]
