@@ -596,7 +596,17 @@ class ReportOptions(TypedDict, total=False):
 
 
 def printed_tables(runs: Sequence[Run]) -> list[Table]:
-    """Return the tables that show runs: one of all, if they can stand in one, or one of each."""
+    """Return the tables that show runs: one of all, if they can stand in one, or one of each.
+
+    Args:
+        runs: the runs, at least one.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> len(printed_tables([run]))
+        1
+    """
     joint = joint_if_possible([run.results for run in runs])
     return [run.table1 for run in runs] if joint is None else [joint]
 
@@ -607,7 +617,24 @@ def report_tables(
     out: Path | None,
     options: ReportOptions,
 ) -> list[Table]:
-    """Write reports of runs, as `report`, and return the tables to print."""
+    """Write reports of runs, as `report`, and return the tables to print.
+
+    Args:
+        runs: the runs or their folders.
+        formats: formats of `REPORT_FORMATS`.
+        out: folder for the reports; None for that of the one run.
+        options: what else to show, and how.
+
+    Raises:
+        UsageError: a folder holds no run, or an option names nothing in the runs.
+
+    Examples:
+        >>> import denoisebench as db
+        >>> run = db.run("median", "stills", 25, frames=1, out=folder, quiet=True)
+        >>> [table] = report_tables([run], "md", None, {"rows": "median"})
+        >>> table.caption
+        'PSNR in dB on stills.'
+    """
     if not runs:
         raise UsageError("report: give at least one run")
     if out is None and len(runs) > 1:
@@ -764,10 +791,15 @@ def _run(run: Run | str | Path) -> Run:
 
 
 def _named(runs: Iterable[Run]) -> dict[str, Run]:
-    """Return the runs by their folders' names, with numbers where folders share a name."""
+    """Return the runs by their folders' names, with numbers where folders share a name.
+
+    The digest is left out that a folder's name has where it is that of a folder of images.
+    """
     named: dict[str, Run] = {}
     for run in runs:
-        plain = name = run.folder.resolve().name
+        folder, data = run.folder.resolve().name, run.results.manifest.dataset.name
+        digest = f"-{data.rpartition('-')[2]}"
+        plain = name = folder if folder == data else folder.removesuffix(digest) or folder
         number = 1
         while name in named:
             number += 1

@@ -153,7 +153,7 @@ def test_the_latex_table_has_as_many_cells_in_every_row(written: Path) -> None:
     table = (written / "table1.tex").read_text(encoding="utf-8")
     body = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    [figures] = re.findall(r"\\begin{tabular}{p{[^}]+}(r+)}", table)
+    figures = re.findall(r"S\[table-format=[0-9.+-]+\]", table)
     assert len(rows) == 7
     for row in rows:
         assert len(re.findall(r"(?<!\\)&", row)) == len(figures)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from denoisebench.cli import shared
-from denoisebench.cli.types import COLUMNS, METHODS, METRICS, format_list
+from denoisebench.cli.types import COLUMN_LIST, METHODS, METRICS, format_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -51,7 +51,7 @@ def _formats() -> Collection[str]:
 )
 @click.option(
     "--columns",
-    type=COLUMNS,
+    type=COLUMN_LIST,
     default=(),
     help="Columns of one table of all runs: data sets, sigmas, metrics, time and memory.  "
     "[default: PSNR of all data sets and sigmas]",

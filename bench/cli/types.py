@@ -140,6 +140,6 @@ def format_list(formats: Callable[[], Collection[str]]) -> CommaList:
 SIGMA_LIST = CommaList("sigma,…", _at_commas, _sigma)
 METHODS = CommaList("method,…", _split_names, str)
 DATASETS = CommaList("set,…", _split_datasets, str)
-COLUMNS = CommaList("column,…", _at_commas, str)
+COLUMN_LIST = CommaList("column,…", _at_commas, str)
 METRICS = CommaList("metric,…", _split_names, str)
 THREAD_COUNT = click.IntRange(1, 1024)

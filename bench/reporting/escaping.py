@@ -1,4 +1,4 @@
-"""Escaping of names and remarks from plugins for Markdown."""
+"""Escaping of names and remarks from plugins for Markdown, and for comments in it and in HTML."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ def escape_remark(text: str) -> str:
     """
     parts = re.split(r"(`[^`]*`)", one_line(text))
     return "".join(part if part.startswith("`") else _escape_line(part) for part in parts)
+
+
+def escape_comment(text: str) -> str:
+    """Escape text for a comment of Markdown or HTML, which it cannot end.
+
+    Examples:
+        >>> escape_comment("bench run --> here")
+        'bench run --&gt; here'
+    """
+    return one_line(text).replace(">", "&gt;")

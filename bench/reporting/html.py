@@ -17,6 +17,7 @@ from denoisebench.reporting import formatting
 from denoisebench.reporting.advice import advise_on
 from denoisebench.reporting.advice_text import claims
 from denoisebench.reporting.contents import SECTIONS
+from denoisebench.reporting.escaping import escape_comment
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.footnotes import parts
 from denoisebench.reporting.summary import costs
@@ -84,6 +85,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "code": _code,
+        "comment": lambda text: Markup(escape_comment(text)),
         "grouped": _grouped_columns,
         "counted": counted,
     }

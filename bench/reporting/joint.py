@@ -128,7 +128,8 @@ class _Chosen:
 
     def __init__(self, runs: Sequence[Results], words: Iterable[str]) -> None:
         self._labels = dict(zip(_labels(runs), runs, strict=True))
-        metrics = [m.name for results in runs for m in results.metrics if not m.unavailable]
+        scored = [m.name for results in runs for m in results.metrics if not m.unavailable]
+        metrics = list(dict.fromkeys(scored))
         sigmas = {level.sigma for results in runs for level in results.levels}
         self._sets: list[str] = []
         self._sigmas: list[float] = []
@@ -146,7 +147,7 @@ class _Chosen:
                 self._sets += [label for label in sets if label not in self._sets]
             else:
                 known = [*self._labels, *(f"{s:g}" for s in sorted(filter(None, sigmas)))]
-                known += [*dict.fromkeys(metrics), *_COSTS]
+                known += [*metrics, *_COSTS]
                 raise UsageError(f"--columns: {unknown('column', word, known)}")
         self._sets = self._sets or [*self._labels]
         if not self._metrics and not self._costs and metrics:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from denoisebench.reporting.contents import SECTIONS
-from denoisebench.reporting.escaping import escape_markdown, escape_remark
+from denoisebench.reporting.escaping import escape_comment, escape_markdown, escape_remark
 from denoisebench.reporting.formatting import NONE, interval, percent, pvalue
-from denoisebench.text import one_line
 
 if TYPE_CHECKING:
     from denoisebench.reporting.contents import Contents
@@ -45,7 +44,7 @@ def render(table: Table) -> str:
     remarks = [escape_remark(remark) for remark in shown]
     parts = [escape_remark(table.caption), grid, "  \n".join(notes), "  \n".join(remarks)]
     if table.caption:
-        origin = "\n".join(one_line(line).replace(">", "&gt;") for line in table.origin)
+        origin = "\n".join(map(escape_comment, table.origin))
         parts.append(f"<!--\n{origin}\n-->")
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -82,8 +82,9 @@ def draw_table(table: Table, *, wide: bool = False) -> None:
     if table.caption:
         console.print(Text(one_line(table.caption)))
     _draw(console, first, shown, *_by_weight(table.columns), wide)
-    for number, note in enumerate(table.footnotes, 1):
-        console.print(Text(f"{_mark(number)} {one_line(note)}"))
+    notes = [f"{_mark(number)} {one_line(note)}" for number, note in enumerate(table.footnotes, 1)]
+    for note in ["", *notes, ""] if notes else [""]:
+        console.print(Text(note))
     for remark in (*table.legend, *(table.origin if wide else ())):
         console.print(Text(one_line(remark), style="dim"))
 
