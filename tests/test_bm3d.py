@@ -23,6 +23,7 @@ from denoisebench.denoisers.classic.grids import block_grid, search_offsets
 from denoisebench.denoisers.classic.matching import match_blocks
 from denoisebench.denoisers.classic.variances import haar_variances
 from denoisebench.protocol.noise import Correlated
+from denoisebench.protocol.pixels import quantise
 
 SIGMA = 25 / 255
 RNG = np.random.default_rng(0)
@@ -219,7 +220,7 @@ def test_nan_stays_near_its_place() -> None:
 def test_known_correlation_helps_much(channels: int) -> None:
     clean = photograph(64, 72, channels)
     noisy = np.empty_like(clean)
-    Correlated().add(clean, SIGMA, np.random.default_rng(2), noisy)
+    Correlated().add(quantise(clean), SIGMA, np.random.default_rng(2), noisy)
     kernel = gaussian_kernel(1.0)
     known, white = bm3d(noisy, SIGMA, kernel=kernel), bm3d(noisy, SIGMA)
     assert rms(known, clean) < 0.8 * rms(white, clean)

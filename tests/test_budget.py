@@ -87,7 +87,7 @@ def test_a_run_ends_when_its_time_is_spent_and_the_same_command_goes_on(
     words += ("--timed-frames", "1")
     first = bench(*words, "--budget", "8s")
     assert first.returncode == 0, first.stderr
-    [left] = re.findall(r"The budget is spent, and (\d+) cells are left", first.stderr)
+    [left] = re.findall(r"The budget is spent, with (\d+) cells? left", first.stderr)
     state = json.loads((tmp_path / "out" / "manifest.json").read_text())["state"]
     assert state == "interrupted"
     then = bench(*words)

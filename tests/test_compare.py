@@ -636,7 +636,7 @@ def test_a_run_that_was_interrupted_is_not_passed(
     for words in ((stored, part), (part, stored)):
         refused = bench("compare", *words)
         assert refused.returncode == 2
-        assert "3 of 6 cells are measured; to go on: bench run" in refused.stderr
+        assert "3 of 6 cells measured; to go on: bench run" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import made_up
 import numpy as np
+import pandas as pd
 import pytest
 
 from denoisebench import library, statistics
@@ -304,7 +305,8 @@ def test_without_pyarrow_there_is_no_parquet_nor_one_of_an_earlier_run(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "frames.parquet").write_bytes(b"old")
     run = load_run(made_up.make_run(tmp_path / "run"))
-    write_reports({"run": (tmp_path, run)}, tmp_path, ["csv"])
+    with pd.option_context("mode.string_storage", "python"):  # as pandas has it without pyarrow
+        write_reports({"run": (tmp_path, run)}, tmp_path, ["csv"])
     assert not (tmp_path / "frames.parquet").exists()
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from denoisebench import metrics, protocol
 from denoisebench.columns import TABLE1_COLUMNS
+from denoisebench.store.results import load_run
 from denoisebench.store.sqlite import Store
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def test_the_score_of_a_cell_can_be_computed_by_hand(
 ) -> None:
     bench("run", "--dataset", f"folder:{photos}", "--methods", "noisy", "--sigma", "25")
     [folder] = (tmp_path / "results").iterdir()
-    row = cells(folder).iloc[1]
+    row, dataset = cells(folder).iloc[1], load_run(folder).manifest.dataset.name
     clean = np.asarray(Image.open(photos / row.frame))
-    noisy = protocol.add_noise(clean, 25.0, dataset=folder.name, frame=row.frame, seed=0)
+    noisy = protocol.add_noise(clean, 25.0, dataset=dataset, frame=row.frame, seed=0)
     scored = protocol.quantise(noisy)
     assert row.psnr == pytest.approx(metrics.psnr(clean, scored), rel=1e-5)
     assert row.ssim == pytest.approx(metrics.ssim(clean, scored), rel=1e-5)

@@ -60,8 +60,8 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
             folder.write_manifest("interrupted" if costs.left else "complete", costs.summary())
             if costs.left:
                 say(
-                    f"The budget is spent; left are {counted(costs.left, 'cell')}, which the same "
-                    "command measures"
+                    f"The budget is spent, with {counted(costs.left, 'cell')} left: the same command "
+                    "goes on"
                 )
         except KeyboardInterrupt:
             folder.write_manifest("interrupted")
