@@ -59,10 +59,8 @@ def execute(plan: Plan, path: Path, progress: Progress, say: Callable[[str], Non
             costs = carry_out(plan, folder, progress)
             folder.write_manifest("interrupted" if costs.left else "complete", costs.summary())
             if costs.left:
-                say(
-                    f"The budget is spent, with {counted(costs.left, 'cell')} left: the same command "
-                    "goes on"
-                )
+                left = counted(costs.left, "cell")
+                say(f"The budget is spent, with {left} left: the same command goes on")
         except KeyboardInterrupt:
             folder.write_manifest("interrupted")
             raise RunInterrupted(path, plan.options.command) from None
