@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 
 pytest.importorskip("distributed")
 
+
+@pytest.fixture(autouse=True)
+def own_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep Dask's workers from the locks of others, which a process that was stopped may hold."""
+    monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", str(tmp_path / "dask"))
+
+
 PLUGIN = Path(__file__).parent / "plugins" / "clustered.py"
 CELL = ["method", "frame", "sigma", "seed"]
 

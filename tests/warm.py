@@ -75,6 +75,7 @@ class WarmCommand:
             if not self._connection.poll(timeout):
                 os.kill(pid, signal.SIGKILL)
                 self._connection.recv()
+                print(*(path.read_text() for path in outputs), sep="\n")
                 raise TimeoutExpired(words, timeout)
             return CompletedProcess(
                 words, self._connection.recv(), *(path.read_text() for path in outputs)
