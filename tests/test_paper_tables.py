@@ -92,10 +92,7 @@ def test_columns_choose_sets_sigmas_metrics_and_costs_in_their_order() -> None:
         return grid(joint_table(TWO, PaperOptions(columns)))[0][1:]
 
     assert heads("25", "land", "sea") == ["land σ25", "sea σ25"]
-    assert heads("LA*", "ssim") == ["land", "land"] or heads("LA*", "ssim") == [
-        "SSIM σ15",
-        "SSIM σ25",
-    ]
+    assert heads("LA*", "ssim") == ["SSIM σ15", "SSIM σ25"]
     assert heads("ssim", "psnr", "15") == [
         *("sea SSIM σ15", "sea PSNR σ15", "land SSIM σ15", "land PSNR σ15"),
     ]
@@ -239,13 +236,16 @@ def test_the_published_run_makes_a_paper_table_and_can_leave_out_the_papers_figu
     ask: Bench, tmp_path: Path
 ) -> None:
     baseline = ROOT / "results" / "baseline"
+    chosen = PaperOptions(("25", "psnr"), ("bm3d*", "noisy"))
+    rows = grid(joint_table([db.load(baseline).results], chosen))
+    assert {cells[0].rstrip(" ¹²³") for cells in rows[1:]} == {
+        "BM3D",
+        "BM3D (native)",
+        "Noisy input",
+    }
+    assert [len(cells) for cells in rows] == [2] * 4
     words = ("report", baseline, "--format", "md", "--out", tmp_path)
-    table = ask(*words, "--columns", "25,psnr", "--rows", "bm3d*,noisy").stdout
-    assert [line.split(" |")[0] for line in table.splitlines()[4:8]] == [
-        *("| BM3D (FFmpeg)", "| BM3D", "| BM3D (native)", "| Noisy input"),
-    ] or "BM3D (native)" in table
     plain = ask(*words, "--metrics", "psnr", "--no-paper").stdout
     assert "paper" not in plain.splitlines()[0]
-    assert "paper" not in db.report(baseline, "md", out=tmp_path, paper=False).splitlines()[0]
     with pytest.raises(UsageError, match="report: unknown option 'colums'; did you mean columns"):
         db.report(baseline, "md", out=tmp_path, colums="15")  # type: ignore[call-arg]
