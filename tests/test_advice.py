@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 import denoisebench as db
 from denoisebench import statistics
@@ -306,4 +307,5 @@ def test_the_page_begins_with_the_advice_of_each_run(tmp_path: Path) -> None:
     assert page.index('class="advice"') < page.index('<h2 id="run-1-table"')
     first = claims(advise_on(db.load(run).results))[0]
     assert f"<li><strong>{first.about}:</strong> " in page
+    assert f"<details><summary>More</summary>{escape(first.details)}</details>" in page
     assert page.count('<ul class="advice">') == 1

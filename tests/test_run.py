@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,38 @@ def test_the_score_of_a_cell_can_be_computed_by_hand(
     scored = protocol.quantise(noisy)
     assert row.psnr == pytest.approx(metrics.psnr(clean, scored), rel=1e-5)
     assert row.ssim == pytest.approx(metrics.ssim(clean, scored), rel=1e-5)
+
+
+def test_the_digest_of_a_noisy_frame_is_of_what_the_method_got(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    """The estimate takes the frame's place in memory, so the digest must be taken before."""
+    words = ["--methods", "gaussian,noisy", "--sigma", "25", "--out", "out"]
+    assert bench("run", "--dataset", f"folder:{photos}", *words).returncode == 0
+    dataset = load_run(tmp_path / "out").manifest.dataset.name
+    for _, row in cells(tmp_path / "out").iterrows():
+        clean = np.asarray(Image.open(photos / row.frame))
+        noisy = protocol.add_noise(clean, 25.0, dataset=dataset, frame=row.frame, seed=0)
+        assert row.noisy_digest == sha256(noisy.tobytes()).hexdigest()[:16]
+
+
+def test_a_frame_that_no_method_denoised_is_still_shown(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    plugin = Path(__file__).parent / "plugins" / "faulty.py"
+    words = [
+        "--plugin",
+        plugin,
+        "--methods",
+        "faulty-raises",
+        "--sigma",
+        "25",
+        "--keep-images",
+        "1",
+    ]
+    assert bench("run", "--dataset", f"folder:{photos}", *words, "--out", "out").returncode == 3
+    kept = [path.name for path in (tmp_path / "out" / "pictures").iterdir()]
+    assert sorted("noisy" in name for name in kept) == [False, True]
 
 
 def test_grey_frames_work_like_colour_ones(bench: Bench, tmp_path: Path) -> None:
