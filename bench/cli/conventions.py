@@ -35,9 +35,7 @@ _EXIT_NONE_FITS = 1
     show_default=True,
     help="Metric of the figure.",
 )
-@click.option(
-    "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
-)
+@shared.some_frames
 @click.option(
     "--seeds",
     type=click.IntRange(1, MOST_SEEDS),
@@ -51,13 +49,7 @@ _EXIT_NONE_FITS = 1
     help="Largest number of changes from the protocol that are combined.  [default: 2 with "
     "--printed, else 1]",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Device; auto takes CUDA where the method and this machine have it.",
-)
+@shared.fastest_device
 @shared.timeout
 @shared.process_memory
 @shared.threads
@@ -91,6 +83,6 @@ def conventions_command(form: str, **choices: Any) -> None:
         except KeyboardInterrupt:
             shared.say("Interrupted; nothing was stored.")
             raise SystemExit(EXIT_INTERRUPTED) from None
-    click.echo(CONVENTION_FORMATS[form](search, search.options.command), nl=False)
+    click.echo(CONVENTION_FORMATS[form](search), nl=False)
     if search.printed is not None and not search.fitting:
         raise SystemExit(_EXIT_NONE_FITS)

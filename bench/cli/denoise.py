@@ -71,13 +71,7 @@ class _Sigma(FiniteRange):
     type=click.IntRange(1, 64),
     help="Number of files at a time.  [default: one for each core, at most 4]",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Device; auto takes CUDA where the method and this machine have it.",
-)
+@shared.fastest_device
 @click.option(
     "--timeout",
     type=FiniteRange(0, min_open=True),
@@ -85,7 +79,12 @@ class _Sigma(FiniteRange):
     show_default=True,
     help="Time limit in seconds for a megapixel, and for loading a method.",
 )
-@shared.process_memory
+@click.option(
+    "--memory-limit",
+    type=FiniteRange(0, min_open=True),
+    help="Memory limit of the methods' processes together in GB.  [default: 80 % of the free "
+    "memory]",
+)
 @shared.threads
 @shared.plugins
 @shared.weights

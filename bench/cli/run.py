@@ -115,9 +115,7 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     show_default=True,
     help="Number of noise draws for each frame.",
 )
-@click.option(
-    "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
-)
+@shared.some_frames
 @click.option(
     "--budget",
     type=DURATION,

@@ -30,6 +30,16 @@ timeout = click.option(
     show_default=True,
     help="Time limit in seconds for a cell, and for loading a method.",
 )
+some_frames = click.option(
+    "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
+)
+fastest_device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Device; auto takes CUDA where the method and this machine have it.",
+)
 process_memory = click.option(
     "--memory-limit",
     type=FiniteRange(0, min_open=True),

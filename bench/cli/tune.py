@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from denoisebench.cli import EXIT_INTERRUPTED
+from denoisebench.cli import EXIT_INTERRUPTED, shared
 from denoisebench.cli.types import SIGMA_LIST
 from denoisebench.errors import UsageError
 from denoisebench.text import command_line
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Standard deviations of the noise, on the 8-bit scale.",
 )
-@click.option(
-    "--frames", type=click.IntRange(1), help="Number of frames, evenly spread.  [default: all]"
-)
+@shared.some_frames
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),

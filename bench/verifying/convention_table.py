@@ -29,7 +29,7 @@ _DIGITS = {"psnr": 3, "ssim": 5}
 _UNITS = {"psnr": " dB", "ssim": ""}
 
 
-def conventions_markdown(search: ConventionSearch, command: str) -> str:
+def conventions_markdown(search: ConventionSearch) -> str:
     """Write the table, the verdict and the way it was measured.
 
     With a print, the rows are the protocol, and the conventions that fit, those with fewer changes
@@ -37,7 +37,6 @@ def conventions_markdown(search: ConventionSearch, command: str) -> str:
 
     Args:
         search: the figures.
-        command: the command that repeats the search.
     """
     rows = _shown(search)
     head = ["Convention", search.options.metric.upper(), "effect", "scatter"]
@@ -50,7 +49,7 @@ def conventions_markdown(search: ConventionSearch, command: str) -> str:
         disable_numparse=True,
         colalign=["left", *["right"] * (len(head) - 1)],
     )
-    notes = [verdict_on(search), *_notes(search), f"Command: `{command}`"]
+    notes = [verdict_on(search), *_notes(search), f"Command: `{search.options.command}`"]
     return "\n\n".join([grid, "  \n".join(map(escape_remark, filter(None, notes)))]) + "\n"
 
 
@@ -141,7 +140,7 @@ def _notes(search: ConventionSearch) -> list[str]:
     return [*notes, f"Protocol {PROTOCOL_VERSION}, digest `{digest()}`."]
 
 
-def _csv(search: ConventionSearch, command: str) -> str:
+def _csv(search: ConventionSearch) -> str:
     """Write all conventions as CSV, figures to six significant digits."""
     text = io.StringIO()
     rows = [score.record for score in search.scores]
@@ -161,7 +160,7 @@ def _as_text(value: Any) -> str:
     return as_cell(str(value))
 
 
-def _json(search: ConventionSearch, command: str) -> str:
+def _json(search: ConventionSearch) -> str:
     """Write all conventions as JSON."""
     scores = [score.record | {"choices": score.convention.changes} for score in search.scores]
     content = {
@@ -175,7 +174,7 @@ def _json(search: ConventionSearch, command: str) -> str:
         "draws": search.draws,
         "printed": None if search.printed is None else search.printed.text,
         "protocol": digest(),
-        "command": command,
+        "command": search.options.command,
         "verdict": verdict_on(search),
         "conventions": scores,
     }
@@ -183,4 +182,4 @@ def _json(search: ConventionSearch, command: str) -> str:
 
 
 CONVENTION_FORMATS = {"md": conventions_markdown, "csv": _csv, "json": _json}
-"""Writers of a search by format; each takes the search and the command that repeats it."""
+"""Writers of a search by format."""
