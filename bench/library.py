@@ -40,7 +40,7 @@ from denoisebench.store.tables import frames_table, table1
 from denoisebench.text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -308,6 +308,16 @@ def run(
     return done if several else done[0]
 
 
+def _check_known(function: str, options: Collection[str], known: Collection[str]) -> None:
+    """Check the names of a function's further options.
+
+    Raises:
+        UsageError: there is no such option.
+    """
+    if unknown_names := sorted(set(options) - set(known)):
+        raise UsageError(f"{function}: {unknown('option', unknown_names[0], known)}")
+
+
 def _nothing(line: str) -> None:
     """Tell nobody."""
 
@@ -328,9 +338,7 @@ def _options(
     Raises:
         UsageError: there is no such option.
     """
-    known = FurtherOptions.__annotations__
-    if unknown_names := sorted(further.keys() - known.keys()):
-        raise UsageError(f"run: {unknown('option', unknown_names[0], known)}")
+    _check_known("run", further, FurtherOptions.__annotations__)
     types = {option.name: option.type for option in fields(RunOptions)}
     kept: dict[str, Any] = {
         name: _FORMS[types[name]](value) if types[name] in _FORMS else value
@@ -420,9 +428,7 @@ def denoise(
     from denoisebench.photos.progress import SilentFiles, on_stderr
     from denoisebench.photos.session import DenoiseOptions, denoise_files
 
-    known = {option.name for option in fields(DenoiseOptions)}
-    if unknown_names := sorted(options.keys() - known):
-        raise UsageError(f"denoise: {unknown('option', unknown_names[0], known)}")
+    _check_known("denoise", options, [option.name for option in fields(DenoiseOptions)])
     chosen = DenoiseOptions(
         _paths(files), method, sigma, None if out is None else Path(out), overwrite
     )
@@ -561,9 +567,7 @@ def report(
         My table
     """
     runs = [run] if isinstance(run, Run | str | Path) else list(run)
-    known = ReportOptions.__annotations__
-    if unknown_names := sorted(options.keys() - known.keys()):
-        raise UsageError(f"report: {unknown('option', unknown_names[0], known)}")
+    _check_known("report", options, ReportOptions.__annotations__)
     tables = report_tables(runs, formats, None if out is None else Path(out), options)
     return "\n".join(map(render, tables)) if "md" in _names(formats) else ""
 
@@ -724,9 +728,7 @@ def conventions(
     """
     from denoisebench.verifying.convention_search import SearchOptions, find_conventions
 
-    known = {option.name for option in fields(SearchOptions)}
-    if unknown_names := sorted(options.keys() - known):
-        raise UsageError(f"conventions: {unknown('option', unknown_names[0], known)}")
+    _check_known("conventions", options, [option.name for option in fields(SearchOptions)])
     name = f"folder:{dataset}" if isinstance(dataset, Path) else dataset
     chosen = replace(SearchOptions(method, name, sigma, printed), **options)
     return find_conventions(chosen, lambda line: None if quiet else print(line, file=sys.stderr))

@@ -26,7 +26,9 @@ from denoisebench.text import command_line, plain
 from denoisebench.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+
+    from _typeshed import DataclassInstance
 
     from denoisebench.datasets import Dataset, Frame
     from denoisebench.protocol.observation import Observation
@@ -127,20 +129,8 @@ class RunOptions:
     @property
     def command(self) -> str:
         """The command that repeats the run, without ``--fresh`` and ``--force``."""
-        words = ["bench", "run"]
-        for option in fields(self):
-            value = getattr(self, option.name)
-            implied = value == option.default and option.name != "methods"
-            if implied or option.name in ("fresh", "force"):
-                continue
-            flag = _FLAGS.get(option.name, f"--{option.name.replace('_', '-')}")
-            if option.name in ("plugins", "torch", "checkpoints", "weights"):
-                words += [word for item in value for word in (flag, str(item))]
-            elif isinstance(value, tuple):
-                words += [flag, ",".join(map(_word, value))]
-            else:
-                words += [flag, _word(value)]
-        return command_line(words)
+        words = option_words(self, always=("methods",), never=("fresh", "force"))
+        return command_line(["bench", "run", *words])
 
 
 class FurtherOptions(TypedDict, total=False):
@@ -193,6 +183,36 @@ class FurtherOptions(TypedDict, total=False):
     keep_images: int
     fresh: bool
     machine: str | None
+
+
+def option_words(
+    options: DataclassInstance, *, always: Collection[str] = (), never: Collection[str] = ()
+) -> list[str]:
+    """Return the words of a command line that set options; usual values are left out.
+
+    Args:
+        options: the options, by the names of their flags.
+        always: names of options that are set though their values are the usual ones.
+        never: names of options that are not set.
+
+    Examples:
+        >>> option_words(RunOptions(sigmas=(25.0,)), never=("methods",))
+        ['--sigma', '25']
+    """
+    words = []
+    for option in fields(options):
+        value = getattr(options, option.name)
+        implied = value == option.default and option.name not in always
+        if implied or option.name in never:
+            continue
+        flag = _FLAGS.get(option.name, f"--{option.name.replace('_', '-')}")
+        if option.name in ("plugins", "torch", "checkpoints", "weights"):
+            words += [word for item in value for word in (flag, str(item))]
+        elif isinstance(value, tuple):
+            words += [flag, ",".join(map(_word, value))]
+        else:
+            words += [flag, _word(value)]
+    return words
 
 
 def _word(value: object) -> str:

@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections import defaultdict
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from denoisebench.machine import memory
 from denoisebench.metrics.psnr_ssim import SSIM_WINDOW
 from denoisebench.photos.engine import Engine, EngineOptions
 from denoisebench.running.evaluation import FrameReader, evaluate
-from denoisebench.running.plan import RunOptions, make_plan
+from denoisebench.running.plan import RunOptions, make_plan, option_words
 from denoisebench.text import command_line
 from denoisebench.verifying.conventions import AXES, Convention, axes_of, conventions_within
 from denoisebench.verifying.variants import AlteredNoise, VariantScores
@@ -97,15 +97,8 @@ class SearchOptions:
             >>> SearchOptions("dct", "standard:set12", 25.0, "29.10").command
             'bench conventions dct --dataset standard:set12 --sigma 25 --printed 29.10'
         """
-        words = ["bench", "conventions", self.method]
-        for option in fields(self)[1:]:
-            value = getattr(self, option.name)
-            if value == option.default:
-                continue
-            flag = {"plugins": "--plugin"}.get(option.name, f"--{option.name.replace('_', '-')}")
-            for item in value if isinstance(value, tuple) else (value,):
-                words += [flag, f"{item:.15g}" if isinstance(item, float) else str(item)]
-        return command_line(words)
+        words = option_words(self, never=("method",))
+        return command_line(["bench", "conventions", self.method, *words])
 
 
 class FurtherConventionOptions(TypedDict, total=False):
