@@ -23,7 +23,8 @@ from denoisebench.comparing.history_report import (
 )
 from denoisebench.errors import UsageError
 from denoisebench.reporting.formatting import NONE
-from denoisebench.text import as_cell, as_json, one_line
+from denoisebench.reporting.templates import template_environment
+from denoisebench.text import as_cell, as_json
 from denoisebench.words import counted
 
 if TYPE_CHECKING:
@@ -126,19 +127,11 @@ class HistorySite:
         return text.getvalue()
 
     def _page(self) -> str:
-        import jinja2
-
-        template = (resources.files("denoisebench.comparing") / "history.html").read_text("utf-8")
-        environment = jinja2.Environment(
-            autoescape=True,
-            finalize=lambda value: one_line(value) if type(value) is str else value,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
+        folder = resources.files("denoisebench.comparing")
+        environment = template_environment(lambda name: (folder / name).read_text("utf-8"))
         labels = [point.label for point in self.points]
         manifest = self.points[-1].results.manifest
-        return environment.from_string(template).render(
+        return environment.get_template("history.html").render(
             runs=[_about(point) for point in self.points],
             manifest=manifest,
             frames=counted(len(manifest.dataset.frames), "frame"),

@@ -21,6 +21,7 @@ from denoisebench.reporting.escaping import escape_comment
 from denoisebench.reporting.figures.drawing import inline
 from denoisebench.reporting.footnotes import parts
 from denoisebench.reporting.summary import costs
+from denoisebench.reporting.templates import template_environment
 from denoisebench.reporting.viewer import extremes, leaders, notable_frames, viewer
 from denoisebench.text import one_line
 from denoisebench.words import counted
@@ -72,17 +73,8 @@ def page(runs: Iterable[Contents]) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    """Return the environment of our templates: their filters, and escaping of all other text."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
-        autoescape=True,
-        finalize=lambda value: one_line(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    """Return the environment of our templates, with their filters."""
+    environment = template_environment(_asset)
     environment.filters |= {
         "code": _code,
         "comment": lambda text: Markup(escape_comment(text)),

@@ -207,10 +207,11 @@ def filled(blocks: Sequence[Block], order: Sequence[str] = ()) -> tuple[list[Lin
         order: the methods in their order; empty for the order by PSNR, see `_ordered`.
     """
     rows = {row.method: row for block in reversed(blocks) for row in block.results.rows}
+    table = pd.concat([block.table.assign(run=block.name) for block in blocks])
     noted: list[str] = []
     lines = []
     for method in order or _ordered(blocks):
-        notes = _notes(blocks, method)
+        notes = _notes(blocks, table, method)
         noted += [note for note in notes if note not in noted]
         lines.append(
             Line(
@@ -380,11 +381,16 @@ def _ordered(blocks: Sequence[Block]) -> list[str]:
     return sorted(dict.fromkeys(row.method for row in rows), key=rank)
 
 
-def _notes(blocks: Sequence[Block], method: str) -> list[str]:
-    """Return the footnotes of a method: those of its card, and its failures with their places."""
+def _notes(blocks: Sequence[Block], table: pd.DataFrame, method: str) -> list[str]:
+    """Return the footnotes of a method: those of its card, and its failures with their places.
+
+    Args:
+        blocks: the columns.
+        table: the lines of `table1` of all of them, each with the name of its run.
+        method: the method's spec.
+    """
     rows = [row for block in blocks for row in block.results.rows if row.method == method]
     notes = [note for row in rows for note in _card_notes(row)]
-    table = pd.concat([block.table.assign(run=block.name) for block in blocks])
     everywhere = table[table["method"] == method]
     noted = everywhere[everywhere["note"] != ""]
     for (status, note), same in noted.groupby(["status", "note"], sort=False):
