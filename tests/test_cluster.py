@@ -75,25 +75,28 @@ def wait_until(holds: Callable[[], object], seconds: float = 120) -> None:
 
 def workers_at_work(root: int) -> list[psutil.Process]:
     """Return the Dask workers below a process that have a run's process below them."""
+    below = {p.pid: p for p in psutil.Process(root).children(recursive=True)}
     found = []
-    for process in psutil.Process(root).children(recursive=True):
-        with suppress(psutil.Error):
+    for process in below.values():
+        with suppress(psutil.Error, KeyError):  # ended meanwhile
             if any("denoisebench.running.node" in word for word in process.cmdline()):
-                parent = process.parent()
-                found += [] if parent is None else [parent]
+                found.append(below[process.ppid()])
     return found
 
 
-def some_worker_at_work(root: int, chance: random.Random) -> psutil.Process:
-    """Wait for a Dask worker that has a run's process below it."""
-    found: list[psutil.Process] = []
+def strike(root: int, blow: Callable[[psutil.Process], None], chance: random.Random) -> int:
+    """Kill or stop one of the Dask workers at work as soon as there is one; return its number."""
+    struck: list[int] = []
 
-    def find() -> bool:
-        found.extend(workers_at_work(root))
-        return bool(found)
+    def hit() -> bool:
+        with suppress(IndexError, psutil.NoSuchProcess):  # none, or ended meanwhile
+            worker = chance.choice(workers_at_work(root))
+            blow(worker)
+            struck.append(worker.pid)
+        return bool(struck)
 
-    wait_until(find)
-    return chance.choice(found)
+    wait_until(hit)
+    return struck[0]
 
 
 def dask(*words: str) -> subprocess.Popen[bytes]:
@@ -182,7 +185,7 @@ def test_workers_killed_at_random_lose_and_double_nothing(photos: Path, tmp_path
     with started(tmp_path, *run) as process:
         for count in (1, 20, 40):
             wait_until(lambda least=count: count_cells(tmp_path / "out") >= least)
-            some_worker_at_work(process.pid, chance).kill()
+            strike(process.pid, psutil.Process.kill, chance)
         _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     check_whole(tmp_path / "out", 120)
@@ -244,12 +247,12 @@ def test_a_node_that_never_answers_costs_its_batch_alone(
 ) -> None:
     monkeypatch.setattr(clusters, "_SILENT_S", 6.0)
     monkeypatch.chdir(tmp_path)
-    stopped: list[psutil.Process] = []
+    stopped: list[int] = []
 
     def stop_one() -> None:
         wait_until(lambda: count_cells(tmp_path / "out") >= 2)
-        stopped.append(some_worker_at_work(dask_cluster.workers.pid, random.Random(0)))
-        stopped[0].suspend()
+        root = dask_cluster.workers.pid
+        stopped.append(strike(root, psutil.Process.suspend, random.Random(0)))
 
     thread = threading.Thread(target=stop_one)
     thread.start()
@@ -264,7 +267,7 @@ def test_a_node_that_never_answers_costs_its_batch_alone(
         quiet=True,
     )
     thread.join()
-    assert stopped[0].status() == psutil.STATUS_STOPPED
+    assert psutil.Process(stopped[0]).status() == psutil.STATUS_STOPPED
     assert not done.failures().size
     check_whole(tmp_path / "out", 45)
 

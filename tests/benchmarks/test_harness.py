@@ -124,6 +124,28 @@ def test_side_by_side(benchmark: BenchmarkFixture, tmp_path: Path, jobs: int) ->
     run_costs(benchmark, options, tmp_path / "out", rounds=2 if benchmark.enabled else 1)
 
 
+@pytest.mark.benchmark(group="cells of 100 ms on two processes and on a cluster of two")
+@pytest.mark.parametrize("place", [["--jobs", "2"], ["--scheduler", "local:2"]])
+def test_on_a_cluster(
+    benchmark: BenchmarkFixture, frame: np.ndarray, tmp_path: Path, place: list[str]
+) -> None:
+    """Whole commands over 600 cells that sleep; the cluster should take at most a ninth more."""
+    pytest.importorskip("distributed", reason="distributed is not installed (extra cluster)")
+    if not benchmark.enabled:
+        pytest.skip("measured with --benchmark-only")
+    make_frames(tmp_path / "frames", frame)
+    plugin = Path(__file__).parents[1] / "plugins" / "clustered.py"
+    words = [Path(sys.executable).with_name("bench"), "run", "--plugin", plugin, "--fresh"]
+    cells = ["--methods", "slow", "--dataset", f"folder:{tmp_path / 'frames'}", "--seeds", "20"]
+    scored = [*place, "--timed-frames", "0", "--keep-images", "0"]
+    benchmark.pedantic(
+        lambda: subprocess.run(
+            [*words, *cells, *scored], cwd=tmp_path, check=True, capture_output=True
+        ),
+        rounds=2,
+    )
+
+
 @pytest.mark.parametrize("words", [["--help"], ["list"]])
 def test_start_up(benchmark: BenchmarkFixture, words: list[str]) -> None:
     """A fresh process answers; the aim is half a second."""
