@@ -339,17 +339,12 @@ def _options(
         UsageError: there is no such option.
     """
     _check_known("run", further, FurtherOptions.__annotations__)
-    types = {option.name: option.type for option in fields(RunOptions)}
-    kept: dict[str, Any] = {
-        name: _FORMS[types[name]](value) if types[name] in _FORMS else value
-        for name, value in further.items()
-    }
     return RunOptions(
         methods=_names(methods),
         sigmas=None if sigma is None else _numbers(sigma),
         plugins=_paths(plugins),
         out=None if out is None else Path(out),
-        **kept,
+        **_formed(RunOptions, further),
     )
 
 
@@ -434,7 +429,8 @@ def denoise(
     )
     progress = SilentFiles() if quiet else on_stderr()
     try:
-        return denoise_files(replace(chosen, **options), progress, progress.say)
+        chosen = replace(chosen, **_formed(DenoiseOptions, options))
+        return denoise_files(chosen, progress, progress.say)
     finally:
         progress.end()
 
@@ -730,7 +726,7 @@ def conventions(
 
     _check_known("conventions", options, [option.name for option in fields(SearchOptions)])
     name = f"folder:{dataset}" if isinstance(dataset, Path) else dataset
-    chosen = replace(SearchOptions(method, name, sigma, printed), **options)
+    chosen = replace(SearchOptions(method, name, sigma, printed), **_formed(SearchOptions, options))
     return find_conventions(chosen, lambda line: None if quiet else print(line, file=sys.stderr))
 
 
@@ -832,4 +828,13 @@ _FORMS: dict[Any, Callable[[Any], Any]] = {
     "tuple[float, ...]": _numbers,
     "tuple[Path, ...]": _paths,
 }
-"""Readers of arguments by the type that `RunOptions` declares."""
+"""Readers of arguments by the type that a field of options declares."""
+
+
+def _formed(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as the fields of a class of options have them: of one name a tuple, say."""
+    types = {option.name: option.type for option in fields(kind)}
+    return {
+        name: _FORMS[types[name]](value) if types[name] in _FORMS else value
+        for name, value in given.items()
+    }

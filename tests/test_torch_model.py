@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import denoisebench as db
@@ -98,6 +100,35 @@ def test_a_network_of_the_users_runs_in_two_lines(bench: Bench, photos: Path, fo
     assert "6 measured before" in bench("run", *words).stderr
     table = pd.read_csv(folder / "out" / "table1.csv").set_index("method")
     assert table.psnr_mean["my_net"] > 10
+
+
+def test_photographs_are_denoised_by_a_network_of_the_users(
+    ask: Bench, photos: Path, folder: Path
+) -> None:
+    photo, own = photos / "photo0.png", ("--torch", f"{folder}/my_net.py:Told[conditioning=map]")
+    result = ask("denoise", photo, *own, "--sigma", "51", "--out", folder / "one")
+    assert result.returncode == 0, result.stderr
+    before, after = (
+        np.asarray(Image.open(at), float) for at in (photo, folder / "one" / photo.name)
+    )
+    assert np.abs(after - 0.8 * before).max() <= 1  # Told scales by 1 - sigma / 255
+    [done] = db.denoise(photo, sigma=51, torch=own[1], out=folder / "two", quiet=True)
+    assert done.method == "my_net"
+    assert done.target.read_bytes() == (folder / "one" / photo.name).read_bytes()
+    another = (*own, "--torch", f"{folder}/my_net.py:MyNet[name=other]")
+    refused = ask("denoise", photo, *another, "--out", folder / "three")
+    assert refused.returncode == 2
+    assert "name one by --method my_net|other" in refused.stderr
+
+
+def test_the_convention_of_a_network_of_the_users_is_found(
+    ask: Bench, photos: Path, folder: Path
+) -> None:
+    own = ("--torch", f"{folder}/my_net.py:Told[conditioning=map]")
+    data = ("--dataset", f"folder:{photos}", "--frames", "1", "--sigma", "25")
+    result = ask("conventions", "my_net", *own, *data)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[2].startswith("| protocol ")
 
 
 def test_a_network_joins_a_run_from_python(folder: Path, photos: Path) -> None:

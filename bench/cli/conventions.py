@@ -54,6 +54,8 @@ _EXIT_NONE_FITS = 1
 @shared.process_memory
 @shared.threads
 @shared.plugins
+@shared.torch
+@shared.checkpoints
 @shared.weights
 @click.option(
     "--format",

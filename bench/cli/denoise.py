@@ -87,6 +87,8 @@ class _Sigma(FiniteRange):
 )
 @shared.threads
 @shared.plugins
+@shared.torch
+@shared.checkpoints
 @shared.weights
 def denoise_command(preview: bool, **choices: Any) -> None:
     """Denoise photographs and films of yours, at full size and depth.

@@ -152,6 +152,12 @@ def _as_typed(option: click.Parameter, value: Any) -> str | list[str]:
     "than 6 that are scored side by side; none with --scheduler]",
 )
 @click.option(
+    "--throughput/--no-throughput",
+    default=None,
+    help="Time networks on batches of frames, too, and show the highest rate of megapixels a "
+    "second.  [default: on CUDA]",
+)
+@click.option(
     "--scheduler",
     metavar="CLUSTER",
     help="Cluster on which frames are scored: tcp://HOST:PORT of a Dask scheduler, local:N for N "

@@ -20,6 +20,11 @@ def available_memory() -> int:
     return free if left is None else max(0, min(free, left))
 
 
+def memory_for_methods() -> float:
+    """Return the bytes that methods may take where the user sets no limit: 80 % of what is free."""
+    return 0.8 * available_memory()
+
+
 class PeakMemory:
     """Context that measures a block's peak of resident memory above the level before it.
 

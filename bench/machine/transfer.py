@@ -103,7 +103,10 @@ class _HostDevice:
 
 
 class _TorchDevice:
-    """Device for torch tensors (1, C, H, W) on the CPU or on a CUDA device."""
+    """Device for torch tensors (1, C, H, W) on the CPU or on a CUDA device.
+
+    Frames travel to and from page-locked memory, which the device reads and writes by itself.
+    """
 
     def __init__(self, name: str) -> None:
         import torch
@@ -116,14 +119,19 @@ class _TorchDevice:
     def upload(self, frame: np.ndarray) -> tuple[Any, int | None]:
         # Always a copy: a grey frame has the same layout either way, and would be shared.
         batch = np.array(frame.transpose(2, 0, 1), order="C")[None]
-        return self._timed(lambda: self._torch.from_numpy(batch).to(self._device))
+        host = self._torch.from_numpy(batch)
+        host = host.pin_memory() if self._cuda else host
+        return self._timed(lambda: host.to(self._device, non_blocking=True))
 
     def plain(self, output: Any) -> Any:
         with self._torch._C.DisableTorchFunctionSubclass():
             return output.as_subclass(self._torch.Tensor)
 
     def download(self, output: Any) -> tuple[np.ndarray, int | None]:
-        host, elapsed = self._timed(lambda: output.detach().cpu())
+        host = output = output.detach()
+        if self._cuda:
+            host = self._torch.empty_like(output, device="cpu", pin_memory=True)
+        _, elapsed = self._timed(lambda: host is output or host.copy_(output, non_blocking=True))
         return np.ascontiguousarray(host[0].numpy().transpose(1, 2, 0)), elapsed
 
     def _timed(self, transfer: Callable[[], Any]) -> tuple[Any, int | None]:

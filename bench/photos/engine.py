@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Status
-from denoisebench.denoisers import registry
+from denoisebench.denoisers import registry, torch_model
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, memory
 from denoisebench.protocol.pixels import is_finite
@@ -135,7 +135,8 @@ class Engine:
             method.module,
             method.source,
             method.trained,
-            given=tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
+            torch_model.model_behind(method),
+            tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
         )
         seconds = options.timeout * max(1.0, size / _MEGAPIXEL)
         with TALKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypedDict
 from denoisebench.cells import LARGEST_SIGMA, Status
 from denoisebench.datasets.base import DataError
 from denoisebench.datasets.pixels import ImageError
-from denoisebench.denoisers import registry
+from denoisebench.denoisers import registry, torch_model
 from denoisebench.errors import UsageError
 from denoisebench.files import make_folder, replacing
 from denoisebench.machine import memory, threads
@@ -32,7 +32,7 @@ from denoisebench.text import plain
 from denoisebench.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -63,6 +63,9 @@ class DenoiseOptions:
         timeout: seconds that a method may take for a megapixel.
         memory_limit: gigabytes that the methods' processes may take; None for 80 % of what is free.
         plugins: Python files with further methods.
+        torch: networks of the user's, see `torch_model.read_model`; of a single one, ``auto`` takes
+            it.
+        checkpoints: files of these networks' weights, in the same order; empty for none.
         weights: files of weights, ``METHOD=FILE`` each.
     """
 
@@ -79,6 +82,8 @@ class DenoiseOptions:
     timeout: float = 600.0
     memory_limit: float | None = None
     plugins: tuple[Path, ...] = ()
+    torch: tuple[str, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
     weights: tuple[str, ...] = ()
 
 
@@ -92,8 +97,10 @@ class FurtherDenoiseOptions(TypedDict, total=False):
     threads: int | None
     timeout: float
     memory_limit: float | None
-    plugins: tuple[Path, ...]
-    weights: tuple[str, ...]
+    plugins: str | Path | Sequence[str | Path]
+    torch: str | Sequence[str]
+    checkpoints: str | Path | Sequence[str | Path]
+    weights: str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,8 @@ def denoise_files(
     _check(options)
     _load_methods(options)
     devices = devices_for(options.device)
-    method = None if options.method == "auto" else named_method(options.method, devices)
+    name = _asked_for(options)
+    method = None if name == "auto" else named_method(name, devices)
     choices = None if method else read_choices(options.run, options.budget, devices)
     items = _missing(items_of(options.inputs, options.out), options.overwrite, say)
     for folder in {item.target.parent for item in items}:
@@ -188,12 +196,27 @@ def _check(options: DenoiseOptions) -> None:
 
 
 def _load_methods(options: DenoiseOptions) -> None:
-    """Load plugins and weights of the user's; raise UsageError if one cannot be loaded."""
+    """Load plugins, networks and weights of the user's; raise UsageError if one cannot be."""
     registry.load_files(options.plugins, options.timeout)
     for path in options.plugins:
         if (broken := registry.broken_file(path)) is not None:
             raise UsageError(f"--plugin {plain(path.name)}: {broken.problem}")
+    torch_model.load_models(options.torch, options.checkpoints, options.timeout)
     registry.use_weights(options.weights)
+
+
+def _asked_for(options: DenoiseOptions) -> str:
+    """Return the method that is asked for; ``auto`` knows nothing of a user's network.
+
+    Raises:
+        UsageError: there are several networks, and none is named.
+    """
+    if options.method != "auto" or not options.torch:
+        return options.method
+    names = [torch_model.read_model(text).name for text in options.torch]
+    if len(names) > 1:
+        raise UsageError(f"--torch: several networks; name one by --method {'|'.join(names)}")
+    return names[0]
 
 
 def _missing(items: list[Item], overwrite: bool, say: Callable[[str], None]) -> list[Item]:
@@ -330,7 +353,7 @@ class _Work:
         if not hasattr(self._mine, "engine"):
             options = self._options
             cores = options.threads or threads.available_cores()
-            free = memory.available_memory() * 0.8
+            free = memory.memory_for_methods()
             limit = free if options.memory_limit is None else options.memory_limit * 1e9
             self._mine.engine = Engine(
                 EngineOptions(

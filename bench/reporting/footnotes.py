@@ -112,6 +112,8 @@ def _units(results: Results, figures: Collection[str]) -> list[str]:
             "The column `paper` is Table 1 of Gong, Liu & Lv 2020, which prints neither its sigma "
             "nor its frames: it is for orientation."
         )
+    if "mp_per_s" in figures:
+        sentences.append("MP/s: megapixels a second in batches of frames, of the fastest size.")
     if "psnr_gain" in figures:
         sentences.append("Gain is the mean PSNR less that of the noisy frames.")
     if len(results.contestants) > 1:

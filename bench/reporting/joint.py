@@ -78,7 +78,7 @@ def joint_table(runs: Sequence[Results], options: PaperOptions) -> Table:
         noted,
         _legend(blocks, is_sorted=not order, has_errors=options.standard_errors),
         [line for block in blocks for line in _origin(block)],
-        options.caption or chosen.caption,
+        options.caption.strip() or chosen.caption,
         options.label or "tab:denoisebench",
     )
 

@@ -91,6 +91,9 @@ class RowSummary:
     ms_per_frame: float | None
     ms_per_megapixel: float | None
     transfer_ms: float | None
+    mp_per_s: float | None
+    batch: float | None
+    j_per_mp: float | None
     cold_ms: float | None
     peak_memory_mb: float | None
     load_ms: float | None
@@ -170,6 +173,9 @@ class CostSummary:
     ms_per_frame: float | None
     ms_per_megapixel: float | None
     transfer_ms: float | None
+    mp_per_s: float | None
+    batch: float | None
+    j_per_mp: float | None
     cold_ms: float | None
     peak_memory_mb: float | None
 
@@ -358,6 +364,9 @@ _FIGURES = (
     "ms_per_frame",
     "ms_per_megapixel",
     "transfer_ms",
+    "mp_per_s",
+    "batch",
+    "j_per_mp",
     "cold_ms",
     "peak_memory_mb",
 )

@@ -299,13 +299,15 @@ def _columns(results: Results, table: pd.DataFrame, with_paper: bool) -> list[Co
 def cost_columns(results: Results) -> list[Column]:
     """Return the columns of times and memory by device."""
     return [
-        Column(DEVICE_NAMES[d], unit, figure, shown, "lower", device=d)
+        Column(DEVICE_NAMES[d], unit, figure, shown, direction, device=d)
         for d in results.devices
-        for unit, figure, shown in (
-            ("ms/frame", "ms_per_frame", three_digits),
-            ("ms/MP", "ms_per_megapixel", three_digits),
-            ("MB", "peak_memory_mb", megabytes),
+        for unit, figure, shown, direction in (
+            ("ms/frame", "ms_per_frame", three_digits, "lower"),
+            ("ms/MP", "ms_per_megapixel", three_digits, "lower"),
+            ("MP/s", "mp_per_s", three_digits, "higher"),
+            ("MB", "peak_memory_mb", megabytes, "lower"),
         )
+        if figure != "mp_per_s" or d in results.batched_devices
     ]
 
 

@@ -68,8 +68,8 @@ class Identities:
         for scene in scenes:
             whole = begun.copy()
             whole.update(scene)
-            quality = whole.hexdigest()[:16]
-            yield quality, sha256(f'["{quality}"{timing}'.encode()).hexdigest()[:16]
+            quality = whole.digest()[:8].hex()
+            yield quality, sha256(f'["{quality}"{timing}'.encode()).digest()[:8].hex()
 
     def of_method(self, method: Method) -> str:
         """Return the digest of a method's part of the quality key, 16 hex digits."""

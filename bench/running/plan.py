@@ -80,6 +80,8 @@ class RunOptions:
             where there are fewer than four. Times are always taken alone, afterwards.
         timed_frames: number of frames, spread evenly, on which methods are timed; None takes
             `DEFAULT_TIMED` of many frames that are scored side by side, else all; 0 times none.
+        throughput: True to time batches of frames of one size, too, by methods that take them; None
+            does so on CUDA alone.
         scheduler: cluster on which frames are scored, see `running.dask_link`; None scores them
             here.
         plugins: Python files with further methods.
@@ -115,6 +117,7 @@ class RunOptions:
     threads: int | None = None
     jobs: int | None = None
     timed_frames: int | None = None
+    throughput: bool | None = None
     scheduler: str | None = None
     plugins: tuple[Path, ...] = ()
     torch: tuple[str, ...] = ()
@@ -131,6 +134,10 @@ class RunOptions:
         """The command that repeats the run, without ``--fresh`` and ``--force``."""
         words = option_words(self, always=("methods",), never=("fresh", "force"))
         return command_line(["bench", "run", *words])
+
+    def times_batches(self, device: str) -> bool:
+        """Return True if batches of frames are timed on a device, too."""
+        return device == "cuda" if self.throughput is None else self.throughput
 
 
 class FurtherOptions(TypedDict, total=False):
@@ -151,6 +158,7 @@ class FurtherOptions(TypedDict, total=False):
         threads: for every library; None is the number of cores.
         jobs: processes that score side by side; None is one a physical core.
         timed_frames: number of frames on which methods are timed, each alone.
+        throughput: time batches of frames, too, where a method takes them; None does on CUDA.
         scheduler: cluster on which frames are scored, see docs/many-machines.md.
         torch: networks of yours, ``FILE.py:CLASS``, see docs/your-model.md.
         checkpoints: files of their weights, one for each.
@@ -175,6 +183,7 @@ class FurtherOptions(TypedDict, total=False):
     threads: int | None
     jobs: int | None
     timed_frames: int | None
+    throughput: bool | None
     scheduler: str | None
     torch: str | Sequence[str]
     checkpoints: str | Path | Sequence[str | Path]
@@ -210,6 +219,8 @@ def option_words(
             words += [word for item in value for word in (flag, str(item))]
         elif isinstance(value, tuple):
             words += [flag, ",".join(map(_word, value))]
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
         else:
             words += [flag, _word(value)]
     return words

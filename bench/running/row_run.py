@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from denoisebench import metrics, protocol
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry, torch_model
 from denoisebench.machine import memory
+from denoisebench.machine.throughput import BatchRules
 from denoisebench.protocol.pixels import is_finite
 from denoisebench.protocol.shift import estimate_shift
 from denoisebench.running.evaluation import NoEstimate, evaluate
@@ -43,6 +44,9 @@ estimate of a smooth or very noisy frame shows none."""
 
 _LEAST_MEMORY = 1e9
 """Bytes that a process may hold however many share the machine: a library takes some of them."""
+
+_LONGEST_BATCH_S = 2.0
+"""Longest call on a batch that is risked; there are some for each size of frames."""
 
 _LOSSES_IN_A_ROW = 2
 """A method that loses this many processes in a row is given up: each loss may take a timeout."""
@@ -276,6 +280,10 @@ class RowRun:
         if self._place is not None:
             return replace(scored, timing_key="")
         samples = reply.samples
+        if reply.throughput is not None:
+            assert self._session is not None
+            found = self._session.details.get("throughput", ())
+            self._session.details["throughput"] = (*found, asdict(reply.throughput))
         return replace(
             scored,
             call_ns=tuple(samples.call_ns),
@@ -325,7 +333,7 @@ class RowRun:
         options = self._plan.options
         limits = WorkerLimits(options.timeout, _memory_limit(options.memory_limit, self._shares))
         worker = Worker(
-            self._task(), limits, self._shared, lambda: self._bench.on_compiling(self._row)
+            self._task(limits), limits, self._shared, lambda: self._bench.on_compiling(self._row)
         )
         ready = worker.ready
         self._session = WorkerSession(method.spec, device, started)
@@ -335,7 +343,7 @@ class RowRun:
         self._shift_trials = 0
         return worker
 
-    def _task(self) -> Task:
+    def _task(self, limits: WorkerLimits) -> Task:
         """Describe the work of a worker."""
         options, method = self._plan.options, self._row.method
         place = "" if self._place is None else f"-{self._place}"
@@ -352,7 +360,13 @@ class RowRun:
             method.trained,
             torch_model.model_behind(method),
             tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
+            self._batch_rules(limits) if options.times_batches(self._row.device) else None,
         )
+
+    def _batch_rules(self, limits: WorkerLimits) -> BatchRules:
+        """Bound the batches that are timed, well within the limits of a cell."""
+        memory = math.inf if self._row.device == "cuda" else limits.memory / 2
+        return BatchRules(memory, min(_LONGEST_BATCH_S, limits.seconds / 20))
 
 
 def _memory_limit(gigabytes: float | None, shares: int) -> float:
@@ -364,7 +378,7 @@ def _memory_limit(gigabytes: float | None, shares: int) -> float:
     """
     if gigabytes is not None:
         return gigabytes * 1e9
-    return max(memory.available_memory() * 0.8 / shares, _LEAST_MEMORY)
+    return max(memory.memory_for_methods() / shares, _LEAST_MEMORY)
 
 
 def _digest(frame: np.ndarray) -> str:

@@ -27,7 +27,10 @@ from denoisebench import plugins
 from denoisebench.cells import Status
 from denoisebench.denoisers import registry, torch_model
 from denoisebench.denoisers.classic import COMPILING
+from denoisebench.denoisers.torch_denoiser import TorchDenoiser
 from denoisebench.machine import processes, threads
+from denoisebench.machine.energy import energy_counter
+from denoisebench.machine.throughput import Alone, find_throughput
 from denoisebench.machine.timing import Samples, measure, reference_times
 from denoisebench.machine.transfer import device_of, without_gradients
 from denoisebench.text import plain
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from denoisebench.denoisers.registry import Card, Denoiser
     from denoisebench.denoisers.torch_model import TorchModel
+    from denoisebench.machine.throughput import BatchRules, Throughput
     from denoisebench.machine.timing import TimingRules
 
 
@@ -58,6 +62,7 @@ class Task:
         weights: `registry.weights_digest`, likewise.
         model: the user's network around which the method is made; None for any other method.
         given: files of the user's for it, see `registry.use_weights`.
+        batches: bounds of the batches that are timed, too; None for none.
     """
 
     method: str
@@ -71,6 +76,7 @@ class Task:
     weights: str | None = None
     model: TorchModel | None = None
     given: tuple[str, ...] = ()
+    batches: BatchRules | None = None
 
 
 class SharedFrames:
@@ -160,6 +166,7 @@ class Reply:
         transfer_ns: time to move the frame to the device and the estimate back; empty on the CPU.
         peak_device_memory: bytes allocated on the device above the level before the call; None
             where it is not measured.
+        throughput: what the search for the best batch of such frames found; None without one.
         number: number of the request that it answers.
         pid: the process that answers.
         has_children: True if that process has child processes.
@@ -171,6 +178,7 @@ class Reply:
     samples: Samples | None = None
     transfer_ns: tuple[int, ...] = ()
     peak_device_memory: int | None = None
+    throughput: Throughput | None = None
     number: int = 0
     pid: int = 0
     has_children: bool = False
@@ -298,7 +306,9 @@ class _Session:
         self.denoiser = denoiser
         self.card = card
         self.rules = task.rules
+        self.batches = task.batches if isinstance(denoiser, TorchDenoiser) else None
         self.device = device_of(card, task.device)
+        self.on_cuda = task.device == "cuda"
         self.shapes: set[tuple[int, ...]] = set()
         self.pid = os.getpid()
 
@@ -342,6 +352,7 @@ class _Session:
                 warm_up=noisy.shape not in self.shapes,
             )
         busy_ns = perf_counter_ns() - start
+        is_new = noisy.shape not in self.shapes
         self.shapes.add(noisy.shape)
         peak = device.peak()
         if not np.array_equal(device.download(given)[0], noisy):
@@ -353,7 +364,26 @@ class _Session:
             return _refused(difference, busy_ns)
         estimate, download_ns = device.download(output)
         transfer = () if upload_ns is None else (upload_ns + (download_ns or 0),)
-        return Reply(Status.OK, "", busy_ns, samples, transfer, peak), estimate
+        reply = Reply(Status.OK, "", busy_ns, samples, transfer, peak)
+        return self._in_batches(reply, given, output, sigma) if is_new else reply, estimate
+
+    def _in_batches(self, reply: Reply, given: Any, output: Any, sigma: float) -> Reply:
+        """Add the throughput on frames of this shape to a reply, if it is asked for."""
+        samples, rules = reply.samples, self.rules
+        if self.batches is None or rules is None or samples is None:
+            return reply
+        start = perf_counter_ns()
+        alone = Alone(given, output, samples.call_ns, samples.peak_memory)
+        found = find_throughput(
+            lambda frames: self._call(frames, sigma, {}),
+            alone,
+            self.device.clock,
+            rules,
+            self.batches,
+            energy_counter() if self.on_cuda else None,
+        )
+        busy_ns = reply.busy_ns + perf_counter_ns() - start
+        return replace(reply, throughput=found, busy_ns=busy_ns)
 
 
 def _name(value: Any) -> str:

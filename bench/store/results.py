@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from denoisebench.cells import Cell, Level, Measurement
+    from denoisebench.machine.throughput import Throughput
     from denoisebench.store.manifest import MetricRecord, Row, RunManifest
 
 
@@ -41,6 +42,7 @@ class Results:
         shifts: shift of the estimates against the clean frame in pixels, down and right, by
             session, where it is known; see `protocol.shift`.
         remarks: remarks that methods made as they were loaded, by session.
+        throughputs: times on batches of frames, by session, an entry for each size of frames.
         common: ids of the frames over which means are taken, by noise level; None for all frames.
     """
 
@@ -49,6 +51,7 @@ class Results:
     reference_ns: dict[int, list[int]] = field(default_factory=dict)
     shifts: dict[int, tuple[float, float]] = field(default_factory=dict)
     remarks: dict[int, str] = field(default_factory=dict)
+    throughputs: dict[int, list[Throughput]] = field(default_factory=dict)
     common: Mapping[Level, Collection[str]] | None = None
 
     @property
@@ -221,6 +224,14 @@ class Results:
         known = [self.shifts[session] for session in set(sessions) if session in self.shifts]
         return max(known, key=lambda shift: math.hypot(*shift), default=None)
 
+    @cached_property
+    def batched_devices(self) -> frozenset[str]:
+        """The devices on which batches of frames were timed."""
+        measured = self.columns.numbers("session")
+        codes, devices = self.columns.codes("device")
+        found = codes[np.isin(measured, list(self.throughputs))]
+        return frozenset(devices[code] for code in np.unique(found).tolist())
+
     def remarked(self, sessions: Iterable[int]) -> list[str]:
         """List the remarks of some processes, each once."""
         known = [self.remarks[number] for number in sorted(set(sessions)) if number in self.remarks]
@@ -277,7 +288,12 @@ def load_run(folder: Path) -> Results:
         remarks = {session: plain(text) for session, text in store.method_remarks().items()}
         shifts = store.shifts()
         return Results(
-            shown_manifest(manifest), measurements, store.reference_ns(), shifts, remarks
+            shown_manifest(manifest),
+            measurements,
+            store.reference_ns(),
+            shifts,
+            remarks,
+            store.throughputs(),
         )
 
 

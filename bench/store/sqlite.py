@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from denoisebench.errors import UsageError
+from denoisebench.machine.throughput import Throughput
 from denoisebench.store import rows
 from denoisebench.store.measurements import Measurements, as_row
-from denoisebench.store.records import checked
+from denoisebench.store.records import build, checked
 from denoisebench.store.rows import DamagedStoreError
 
 if TYPE_CHECKING:
@@ -340,6 +341,11 @@ class Store:
         found = {s["id"]: s["details"].get("shift") for s in self.sessions()}
         return {session: (shift[0], shift[1]) for session, shift in found.items() if shift}
 
+    def throughputs(self) -> dict[int, list[Throughput]]:
+        """Return what is known of batches by session, an entry for each size of frames."""
+        found = {s["id"]: s["details"].get("throughput") or [] for s in self.sessions()}
+        return {s: [build(Throughput, one) for one in of] for s, of in found.items() if of}
+
     def method_remarks(self) -> dict[int, str]:
         """Return the remarks that methods made as they were loaded, by session."""
         found = {s["id"]: s["details"].get("remark") for s in self.sessions()}
@@ -445,4 +451,5 @@ def _details(text: str | None) -> dict[str, Any]:
     checked(tuple[int, ...] | None, details.get("reference_ns"), "reference_ns")
     checked(tuple[float, ...] | None, details.get("shift"), "shift")
     checked(str | None, details.get("remark"), "remark")
+    checked(tuple[Throughput, ...] | None, details.get("throughput"), "throughput")
     return details

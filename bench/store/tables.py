@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from denoisebench.cells import Level
+    from denoisebench.machine.throughput import Throughput
     from denoisebench.store.manifest import Row
     from denoisebench.store.measurements import Measurements, ScoreColumn
     from denoisebench.store.results import Results
@@ -415,17 +416,43 @@ def _process_figures(results: Results, row: Row, ok: np.ndarray) -> dict[str, fl
     peaks = peaks[~np.isnan(peaks)]
     cold = columns.numbers("cold_ns")[places]
     return {
+        **_batch_figures(_throughputs(results, places)),
         "cold_ms": _milliseconds(cold[~np.isnan(cold)].tolist()),
         "peak_memory_mb": peaks.max() / 1e6 if len(peaks) else None,
     }
 
 
+def _batch_figures(found: list[Throughput]) -> dict[str, float | None]:
+    """Return the figures of the middle one of some times on batches, the slowest of two."""
+    if not found:
+        return {}
+    middle = found[(len(found) - 1) // 2]
+    return {
+        "mp_per_s": middle.megapixels_per_second,
+        "batch": middle.batch,
+        "j_per_mp": middle.joules_per_megapixel,
+    }
+
+
+def _throughputs(results: Results, places: np.ndarray) -> list[Throughput]:
+    """Return the times on batches of a row's processes, the slowest first."""
+    found = [t for s in _sessions(results, places) for t in results.throughputs.get(s, ())]
+    return sorted(found, key=lambda one: one.megapixels_per_second)
+
+
+def _sessions(results: Results, places: np.ndarray) -> list[int]:
+    """Return the numbers of the processes that measured some cells."""
+    sessions = results.columns.numbers("session")[places]
+    found: list[int] = np.unique(sessions[~np.isnan(sessions)]).astype(int).tolist()
+    return found
+
+
 def _process_notes(results: Results, level: Level, ok: np.ndarray) -> list[str]:
     """Return notes on the processes that measured; some may be empty."""
-    sessions = results.columns.numbers("session")[ok]
-    known = np.unique(sessions[~np.isnan(sessions)]).astype(int).tolist()
+    known = _sessions(results, ok)
     notes = [_untimed_note(results, level, ok), _time_note(results, ok)]
-    return [*notes, _shift_note(results, known), *results.remarked(known)]
+    problems = dict.fromkeys(t.problem for t in _throughputs(results, ok))
+    return [*notes, *problems, _shift_note(results, known), *results.remarked(known)]
 
 
 def without_times(note: str) -> str:

@@ -70,6 +70,8 @@ class SearchOptions:
             free.
         threads: number of threads of every library; None takes the number of cores.
         plugins: Python files with further methods.
+        torch: networks of the user's, see `torch_model.read_model`; the method is one of them.
+        checkpoints: files of these networks' weights, in the same order; empty for none.
         weights: files of the user's, each ``METHOD=FILE``.
     """
 
@@ -87,6 +89,8 @@ class SearchOptions:
     memory_limit: float | None = None
     threads: int | None = None
     plugins: tuple[Path, ...] = ()
+    torch: tuple[str, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
     weights: tuple[str, ...] = ()
 
     @property
@@ -113,8 +117,10 @@ class FurtherConventionOptions(TypedDict, total=False):
     timeout: float
     memory_limit: float | None
     threads: int | None
-    plugins: tuple[Path, ...]
-    weights: tuple[str, ...]
+    plugins: str | Path | Sequence[str | Path]
+    torch: str | Sequence[str]
+    checkpoints: str | Path | Sequence[str | Path]
+    weights: str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -299,6 +305,8 @@ def _plan(options: SearchOptions) -> Plan:
             memory_limit=options.memory_limit,
             threads=options.threads,
             plugins=options.plugins,
+            torch=options.torch,
+            checkpoints=options.checkpoints,
             weights=options.weights,
         )
     )
@@ -389,7 +397,7 @@ def _engine_options(plan: Plan, folder: Path) -> EngineOptions:
         devices=(plan.rows[0].device,),
         threads=plan.threads,
         timeout=options.timeout,
-        memory=0.8 * memory.available_memory() if limit is None else limit * 1e9,
+        memory=memory.memory_for_methods() if limit is None else limit * 1e9,
         plugins=options.plugins,
         weights=options.weights,
         log=folder / "method.log",
