@@ -72,7 +72,7 @@ from denoisebench.denoisers.registry import register
 @dataclass(frozen=True)
 class Slow:
     def denoise(self, noisy, sigma):
-        time.sleep(0.25)
+        time.sleep(0.4)
         return noisy
 """
 
@@ -82,19 +82,19 @@ def test_a_run_ends_when_its_time_is_spent_and_the_same_command_goes_on(
     bench: Bench, photos: Path, tmp_path: Path, jobs: str
 ) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
-    words = ("run", "--dataset", f"folder:{photos}", "--sigma", "25", "--seeds", "20")
+    words = ("run", "--dataset", f"folder:{photos}", "--sigma", "25", "--seeds", "8")
     words += ("--methods", "slow", "--plugin", "slow.py", "--out", "out", "--jobs", jobs)
     words += ("--timed-frames", "1")
-    first = bench(*words, "--budget", "8s")
+    first = bench(*words, "--budget", "6s")
     assert first.returncode == 0, first.stderr
     [left] = re.findall(r"The budget is spent, with (\d+) cells? left", first.stderr)
     state = json.loads((tmp_path / "out" / "manifest.json").read_text())["state"]
     assert state == "interrupted"
     then = bench(*words)
     assert then.returncode == 0
-    known = 60 - int(left)
-    assert then.stderr.count(f"60 cells, {known} measured before") == (known > 0)
-    assert (pd.read_csv(tmp_path / "out" / "frames.csv").status == "ok").sum() == 60
+    known = 24 - int(left)
+    assert then.stderr.count(f"24 cells, {known} measured before") == (known > 0)
+    assert (pd.read_csv(tmp_path / "out" / "frames.csv").status == "ok").sum() == 24
 
 
 @pytest.mark.parametrize(

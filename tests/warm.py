@@ -1,35 +1,41 @@
 """The command ``bench`` in forks of a process that has imported it already.
 
-More than half of what a short command takes is imports. A fork has a process, a folder, variables
-and output of its own, and ends as a new process does; plugins and workers know no difference.
+More than half of what a short command takes is to import modules, and to take them down at its end.
+A fork has a process, a folder, variables and output of its own; plugins and workers know no
+difference.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _IMPORTED = (
-    *("PIL.Image", "cv2", "jinja2", "matplotlib.figure", "scipy.optimize", "scipy.stats"),
-    *("denoisebench.__main__", "denoisebench.cli.run", "denoisebench.library"),
-    "denoisebench.metrics.ssim_kernel",
+    *("PIL.Image", "cv2", "filelock", "jinja2", "matplotlib.figure", "multiprocessing.popen_fork"),
+    *("multiprocessing.popen_spawn_posix", "psutil", "scipy.optimize", "scipy.stats"),
+    *("denoisebench.__main__", "denoisebench.library", "denoisebench.metrics.ssim_kernel"),
 )
+_PACKAGES = ("denoisebench.cli", "denoisebench.denoisers", "denoisebench.metrics")
+"""Packages of which all modules are imported: commands and methods of ours."""
 
 
 def hurry() -> None:
@@ -86,7 +92,11 @@ def serve(connection: Connection[Any, Any]) -> None:
     """Fork for each request; return in the fork, which is to run the command."""
     for module in _IMPORTED:
         importlib.import_module(module)
-    from denoisebench import metrics
+    from denoisebench import metrics, plugins
+
+    for package in _PACKAGES:
+        plugins.import_modules(package)
+    Image.init()
 
     frame = np.zeros((metrics.SSIM_WINDOW, metrics.SSIM_WINDOW, 1), np.uint8)
     metrics.ssim(frame, frame)  # loads its compiled code
@@ -114,12 +124,27 @@ def serve(connection: Connection[Any, Any]) -> None:
         os.close(opened)
 
 
+def end(code: object) -> NoReturn:
+    """End a fork as an interpreter ends, but leave its modules to the system."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
 if __name__ == "__main__":
-    if sys.argv[1].isdigit():
+    is_fork = sys.argv[1].isdigit()
+    if is_fork:
         serve(Connection(int(sys.argv[1])))
     else:
         hurry()
     sys.argv[0] = "bench"
     from denoisebench.__main__ import start
 
-    start()
+    try:
+        start()
+    except SystemExit as asked:
+        if is_fork:
+            end(asked.code)
+        raise
