@@ -202,6 +202,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "threads = 1\n"
         "jobs = 2\n"
         "timed_frames = 1\n"
+        "throughput = false\n"
         'machine = "lab 3"\n'
         f'plugin = "{plugin}"\n'
         'force = "noisy"\n'
@@ -230,6 +231,7 @@ def test_a_toml_file_sets_any_option_and_the_command_line_wins(
         "threads": 1,
         "jobs": 2,
         "timed_frames": 1,
+        "throughput": False,
         "scheduler": None,
         "machine": "lab 3",
         "plugins": [str(plugin)],

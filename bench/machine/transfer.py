@@ -128,10 +128,10 @@ class _TorchDevice:
             return output.as_subclass(self._torch.Tensor)
 
     def download(self, output: Any) -> tuple[np.ndarray, int | None]:
-        host = output = output.detach()
+        host, elapsed = output.detach(), None
         if self._cuda:
-            host = self._torch.empty_like(output, device="cpu", pin_memory=True)
-        _, elapsed = self._timed(lambda: host is output or host.copy_(output, non_blocking=True))
+            locked = self._torch.empty_like(host, device="cpu", pin_memory=True)
+            host, elapsed = self._timed(lambda: locked.copy_(output.detach(), non_blocking=True))
         return np.ascontiguousarray(host[0].numpy().transpose(1, 2, 0)), elapsed
 
     def _timed(self, transfer: Callable[[], Any]) -> tuple[Any, int | None]:

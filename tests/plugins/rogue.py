@@ -39,16 +39,16 @@ def sleeper(seconds: str, **options: Any) -> None:
 
 @rogue("forks")
 def _forks(noisy: np.ndarray, mark: str) -> object:
-    if os.fork() == 0:
-        time.sleep(0.02)
+    if os.fork() != 0:
+        time.sleep(0.05)  # so that the copy answers first
     return noisy.copy()
 
 
 @rogue("fork-fails")
 def _fork_fails(noisy: np.ndarray, mark: str) -> object:
     if os.fork() == 0:
-        time.sleep(0.02)
         raise RuntimeError("in the copy")
+    time.sleep(0.05)  # so that the copy answers first
     return noisy.copy()
 
 
