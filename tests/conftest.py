@@ -62,6 +62,12 @@ def pytest_configure(config: pytest.Config) -> None:
         hurry()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Take a process more than cores, since some tests wait for others that they started."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that asks for a `flip` or `random_line` numbers: the seeds of its chances."""
     for name, option in {"flip": "--flips", "random_line": "--lines"}.items():
