@@ -107,6 +107,18 @@ def test_energy_is_counted_on_the_best_batch() -> None:
     assert found.joules_per_megapixel == pytest.approx(4.0 / (8 * 200 / 1e6))
 
 
+def test_energy_that_cannot_be_counted_costs_its_figure_alone() -> None:
+    def lost() -> int:
+        raise OSError("the driver is gone")
+
+    found = Device(room=8).search(counter=lost)
+    assert (found.batch, found.joules) == (8, None)
+    slow = Device(room=64)
+    found = slow.search(BatchRules(math.inf, seconds=0.01), counter=lambda: slow.used_mj)
+    assert found.joules is None
+    assert not slow.sizes  # a call longer than is risked is not repeated
+
+
 def test_the_counter_is_that_of_the_card_that_torch_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     def handle(uuid: str) -> str:
         assert uuid == "GPU-1-2"

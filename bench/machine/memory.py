@@ -20,9 +20,13 @@ def available_memory() -> int:
     return free if left is None else max(0, min(free, left))
 
 
-def memory_for_methods() -> float:
-    """Return the bytes that methods may take where the user sets no limit: 80 % of what is free."""
-    return 0.8 * available_memory()
+def memory_for_methods(gigabytes: float | None = None) -> float:
+    """Return the bytes that methods may take.
+
+    Args:
+        gigabytes: the user's limit; None takes 80 % of what is free.
+    """
+    return 0.8 * available_memory() if gigabytes is None else gigabytes * 1e9
 
 
 class PeakMemory:

@@ -128,14 +128,22 @@ def find_throughput(
         counter: the counter of the device's energy; None for none.
     """
     found = _fastest(denoise, alone, clock, timing, rules)
-    if counter is None:
+    if counter is None or median(found.ns) > rules.seconds * 1e9:
         return found
     batch = alone.frame.repeat(found.batch, 1, 1, 1)
+    try:
+        return replace(found, joules=_joules(lambda: denoise(batch), clock, counter))
+    except Exception:  # a method or a driver may raise anything; that costs this figure alone
+        return found
+
+
+def _joules(call: Callable[[], Any], clock: Clock, counter: EnergyCounter) -> float:
+    """Return the energy of a call that is repeated for a second."""
     spent_ns, calls, before = 0, 0, counter()
     while spent_ns < _METERED_S * 1e9:
-        _, ns, _ = clock.time(lambda: denoise(batch))
+        _, ns, _ = clock.time(call)
         spent_ns, calls = spent_ns + ns, calls + 1
-    return replace(found, joules=(counter() - before) / 1e3 / calls)
+    return (counter() - before) / 1e3 / calls
 
 
 def _fastest(
@@ -149,13 +157,13 @@ def _fastest(
     largest = rules.largest(alone.peak)
     found = Throughput(alone.frame.shape[2] * alone.frame.shape[3], 1, tuple(alone.ns))
     while 2 * found.batch <= largest and 2 * median(found.ns) <= rules.seconds * 1e9:
+        size = 2 * found.batch
         try:
-            larger = replace(found, batch=2 * found.batch)
-            larger = replace(larger, ns=_timed(denoise, alone, larger.batch, clock, timing))
+            larger = replace(found, batch=size, ns=_timed(denoise, alone, size, clock, timing))
         except Exception as error:  # a method may raise anything
             if _is_lack_of_memory(error):
                 break
-            reason = f"batches of {larger.batch} frames fail: {describe_error(error)}"
+            reason = f"batches of {size} frames fail: {describe_error(error)}"
             return replace(found, problem=reason)
         if larger.megapixels_per_second < _GAIN * found.megapixels_per_second:
             break

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from denoisebench.cells import Status
-from denoisebench.denoisers import registry, torch_model
 from denoisebench.errors import UsageError
 from denoisebench.machine import environment, memory
 from denoisebench.protocol.pixels import is_finite
@@ -125,18 +124,14 @@ class Engine:
 
     def _start(self, method: Method, size: int) -> Worker:
         options = self._options
-        task = Task(
-            method.spec,
+        task = Task.of(
+            method,
             next(device for device in options.devices if device in method.card.devices),
-            registry.files_behind(method, options.plugins),
-            options.threads,
-            None,  # nothing is timed
-            options.log,
-            method.module,
-            method.source,
-            method.trained,
-            torch_model.model_behind(method),
-            tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
+            options.plugins,
+            options.weights,
+            threads=options.threads,
+            rules=None,  # nothing is timed
+            log=options.log,
         )
         seconds = options.timeout * max(1.0, size / _MEGAPIXEL)
         with TALKING:

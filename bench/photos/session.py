@@ -353,8 +353,7 @@ class _Work:
         if not hasattr(self._mine, "engine"):
             options = self._options
             cores = options.threads or threads.available_cores()
-            free = memory.memory_for_methods()
-            limit = free if options.memory_limit is None else options.memory_limit * 1e9
+            limit = memory.memory_for_methods(options.memory_limit)
             self._mine.engine = Engine(
                 EngineOptions(
                     devices_for(options.device),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from denoisebench import metrics, protocol
 from denoisebench.cells import Status
-from denoisebench.denoisers import registry, torch_model
 from denoisebench.machine import memory
 from denoisebench.machine.throughput import BatchRules
 from denoisebench.protocol.pixels import is_finite
@@ -348,19 +347,15 @@ class RowRun:
         options, method = self._plan.options, self._row.method
         place = "" if self._place is None else f"-{self._place}"
         spec = re.sub(r"[^A-Za-z0-9.=_-]", "_", method.spec)[:150]
-        return Task(
-            method.spec,
+        return Task.of(
+            method,
             self._row.device,
-            registry.files_behind(method, options.plugins),
-            max(1, self._plan.threads // self._shares),
-            self._plan.rules if self._place is None else None,
-            (self._bench.logs / f"{spec}-{self._row.device}{place}.log").absolute(),
-            method.module,
-            method.source,
-            method.trained,
-            torch_model.model_behind(method),
-            tuple(w for w in options.weights if w.partition("=")[0] == method.card.name),
-            self._batch_rules(limits) if options.times_batches(self._row.device) else None,
+            options.plugins,
+            options.weights,
+            threads=max(1, self._plan.threads // self._shares),
+            rules=self._plan.rules if self._place is None else None,
+            log=(self._bench.logs / f"{spec}-{self._row.device}{place}.log").absolute(),
+            batches=self._batch_rules(limits) if options.times_batches(self._row.device) else None,
         )
 
     def _batch_rules(self, limits: WorkerLimits) -> BatchRules:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.heap import BufferWrapper
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -36,13 +36,24 @@ from denoisebench.machine.transfer import device_of, without_gradients
 from denoisebench.text import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
+    from typing import Required, Unpack
 
-    from denoisebench.denoisers.registry import Card, Denoiser
+    from denoisebench.denoisers.registry import Card, Denoiser, Method
     from denoisebench.denoisers.torch_model import TorchModel
     from denoisebench.machine.throughput import BatchRules, Throughput
     from denoisebench.machine.timing import TimingRules
+
+
+class _How(TypedDict, total=False):
+    """Attributes of `Task` that do not follow from the method."""
+
+    threads: Required[int]
+    rules: Required[TimingRules | None]
+    log: Required[Path]
+    batches: BatchRules | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,36 @@ class Task:
     model: TorchModel | None = None
     given: tuple[str, ...] = ()
     batches: BatchRules | None = None
+
+    @classmethod
+    def of(
+        cls,
+        method: Method,
+        device: str,
+        plugins: Sequence[Path],
+        weights: Iterable[str],
+        **how: Unpack[_How],
+    ) -> Task:
+        """Describe the work of a process for a method of the registry.
+
+        Args:
+            method: the method.
+            device: ``cpu`` or ``cuda``.
+            plugins: Python files of the user's, of which those behind the method are taken.
+            weights: files of the user's, each ``METHOD=FILE``, of which the method's are taken.
+            how: the other attributes.
+        """
+        return cls(
+            method=method.spec,
+            device=device,
+            plugins=registry.files_behind(method, plugins),
+            module=method.module,
+            source=method.source,
+            weights=method.trained,
+            model=torch_model.model_behind(method),
+            given=tuple(w for w in weights if w.partition("=")[0] == method.card.name),
+            **how,
+        )
 
 
 class SharedFrames:
@@ -339,6 +380,7 @@ class _Session:
         device = self.device
         given, upload_ns = device.upload(noisy)
         extra = {} if clean is None else {"clean": clean.copy()}
+        is_new = noisy.shape not in self.shapes
         device.reset_peak()
         start = perf_counter_ns()
         if self.rules is None:
@@ -349,10 +391,9 @@ class _Session:
                 device.clock,
                 self.rules,
                 cold=not self.shapes,
-                warm_up=noisy.shape not in self.shapes,
+                warm_up=is_new,
             )
         busy_ns = perf_counter_ns() - start
-        is_new = noisy.shape not in self.shapes
         self.shapes.add(noisy.shape)
         peak = device.peak()
         if not np.array_equal(device.download(given)[0], noisy):

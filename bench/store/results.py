@@ -287,13 +287,17 @@ def load_run(folder: Path) -> Results:
         measurements = store.measurements().shown()
         remarks = {session: plain(text) for session, text in store.method_remarks().items()}
         shifts = store.shifts()
+        throughputs = {
+            session: [replace(one, problem=plain(one.problem)) for one in found]
+            for session, found in store.throughputs().items()
+        }
         return Results(
             shown_manifest(manifest),
             measurements,
             store.reference_ns(),
             shifts,
             remarks,
-            store.throughputs(),
+            throughputs,
         )
 
 

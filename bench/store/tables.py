@@ -466,7 +466,7 @@ def without_times(note: str) -> str:
 
 
 _SCATTERED = "Times scatter: their interquartile range is above 10 % of the median"
-_ON_TIMES = (_SCATTERED, "timed on ", "not timed")
+_ON_TIMES = (_SCATTERED, "timed on ", "not timed", "batches of ")
 
 
 def _untimed_note(results: Results, level: Level, ok: np.ndarray) -> str:

@@ -392,12 +392,11 @@ def _in_words(chosen: tuple[str, str]) -> str:
 def _engine_options(plan: Plan, folder: Path) -> EngineOptions:
     """Return the limits of the method's process."""
     options = plan.options
-    limit = options.memory_limit
     return EngineOptions(
         devices=(plan.rows[0].device,),
         threads=plan.threads,
         timeout=options.timeout,
-        memory=memory.memory_for_methods() if limit is None else limit * 1e9,
+        memory=memory.memory_for_methods(options.memory_limit),
         plugins=options.plugins,
         weights=options.weights,
         log=folder / "method.log",
