@@ -46,8 +46,9 @@ def load_study(name: str, *, reduced: bool) -> list[Training]:
 
     Args:
         name: a shipped study's name, or the path of a TOML file.
-        reduced: make the changes of the study's table ``cpu`` as well. Those to an adversary are
-            left out where a recipe has none, and so are those that an entry makes itself.
+        reduced: make the changes of the study's table ``cpu`` as well, and those of the entry's.
+            Those to an adversary are left out where a recipe has none, and so are those that an
+            entry makes itself.
 
     Raises:
         UsageError: the study cannot be used; the message says why.
@@ -61,11 +62,13 @@ def load_study(name: str, *, reduced: bool) -> list[Training]:
     fewer = content.get("cpu", {}) if reduced else {}
     try:
         trainings = [t for part in content.get("from", []) for t in _chosen(part, reduced)]
-        trainings += [t for entry in content.get("training", []) for t in _trainings(entry, fewer)]
+        for entry in content.get("training", []):
+            own = entry.get("cpu", {}) if reduced else {}
+            trainings += _trainings(entry, fewer | own)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"study {name}: each [[training]] needs name, question, recipe and, unless the recipe "
-            "has a range, sigmas, and may have a table set; each [[from]] needs study and "
+            "has a range, sigmas, and may have tables set and cpu; each [[from]] needs study and "
             f"trainings ({type(error).__name__}: {error})"
         ) from error
     except RecursionError as error:
