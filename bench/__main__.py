@@ -38,7 +38,9 @@ def _run() -> int:
 
     from denoisebench import cli
     from denoisebench.errors import UsageError
+    from denoisebench.machine.signals import repeat_lost_interrupts
 
+    repeat_lost_interrupts()
     try:
         if signal.getsignal(signal.SIGINT) is _leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)

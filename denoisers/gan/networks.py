@@ -37,8 +37,15 @@ Norm = Literal["none", "batch"]
 
 
 def build_generator(spec: GeneratorSpec) -> nn.Module:
-    """The generator that a recipe describes, with random weights."""
-    return generator_from(asdict(spec))
+    """The generator that a recipe describes, with random weights.
+
+    A plain stack of convolutions begins with a last layer of 0: what DnCNN subtracts from the image
+    is nothing then, not a pattern ten times as strong as the noise.
+    """
+    network = generator_from(asdict(spec))
+    if isinstance(network, DnCNN | FFDNet):
+        nn.init.zeros_(network.model[-1].weight)
+    return network
 
 
 def generator_from(options: dict[str, Any]) -> nn.Module:

@@ -20,7 +20,8 @@ def conv_stack(
     """Make the stack of 3×3 convolutions with ReLU that DnCNN and FFDNet consist of.
 
     The first layer is Conv-ReLU, the last a bare Conv, those between Conv-ReLU or Conv-BN-ReLU
-    (Zhang et al. 2017, Sec. III-A). Kernels are initialised after He et al. 2015, biases by 0.
+    (Zhang et al. 2017, Sec. III-A). Kernels begin orthogonal (Saxe et al. 2014) with the gain of
+    ReLU, biases at 0.
 
     Args:
         inputs: channels of the input.
@@ -44,7 +45,7 @@ def conv_stack(
 
 def _conv(inputs: int, outputs: int) -> nn.Module:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.orthogonal_(conv.weight, nn.init.calculate_gain("relu"))
     nn.init.zeros_(conv.bias)
     return conv
 
