@@ -174,6 +174,11 @@ def test_docstrings_tell_the_number_of_parameters(network: type[nn.Module], coun
     assert f"{count:,}" in " ".join(str(network.__doc__).split())
 
 
+def test_dncnn_begins_with_the_noisy_image() -> None:
+    noisy = torch.rand(1, 3, 16, 16)
+    assert torch.equal(build_generator(recipe.load("dncnn").generator)(noisy, SIGMA), noisy)
+
+
 @pytest.mark.parametrize("name", recipe.names())
 def test_every_shipped_recipe_builds(name: str) -> None:
     loaded = recipe.load(name)

@@ -47,6 +47,7 @@ question = "no adversary"
 recipe = "adversarial-cnn"
 sigmas = [25]
 set = { "losses.adversarial" = 0.0, "adversary" = "", "data.patch" = 24 }
+cpu = { "schedule.iterations" = 3 }
 """
 
 
@@ -73,6 +74,7 @@ def test_a_study_is_reduced_where_a_recipe_has_what_is_reduced(listed: Path) -> 
     alone = recipe.load(third.recipe, third.changes)
     assert alone.adversary is None
     assert alone.data.patch == 24  # its own change stands
+    assert alone.schedule.iterations == 3  # and its own reduction
     whole = load_study(str(listed), reduced=False)
     assert recipe.load(whole[0].recipe, whole[0].changes) == recipe.load("adversarial-cnn")
 

@@ -199,6 +199,35 @@ def test_a_compiled_network_serves_frames_of_many_shapes(monkeypatch: pytest.Mon
     assert counter.frame_count == 12
 
 
+class Replayed(nn.Module):
+    """Network that always writes to the same place, as a replayed CUDA graph does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = torch.empty(0)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.place.resize_(image.shape).copy_(image)
+        return self.place
+
+
+def test_estimates_of_a_compiled_network_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda net, **_: net)
+    noisy = frame(width=12)
+    for kept in (kind(network=lambda _: Replayed())(compiled=True, self_ensemble=s) for s in (0, 1)):
+        estimates = [kept.denoise(noisy * factor, math.nan) for factor in (1.0, 0.5)]
+        torch.testing.assert_close(estimates, [noisy, noisy * 0.5])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here")
+@pytest.mark.parametrize("self_ensemble", [False, True])
+def test_graphs_give_what_the_network_gives(self_ensemble: bool) -> None:
+    frames = [frame(width=width).cuda() for width in (20, 24)] * 4
+    eager, graph = (Conv(compiled=c, self_ensemble=self_ensemble) for c in (False, True))
+    estimates = [graph.denoise(noisy, math.nan) for noisy in frames]
+    torch.testing.assert_close(estimates, [eager.denoise(noisy, math.nan) for noisy in frames])
+
+
 def test_the_network_is_chosen_for_each_frame() -> None:
     class Constants(TorchDenoiser):
         channels = None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _OURS = "wgan-gp-unet-best"
 _PAPER_GAP = PAPER_PSNR["wgan-gp-unet"] - PAPER_PSNR["dcgan"]
 _BASE = "paper-25"  # the other ablations differ from this one by one thing each
+_WITHOUT_ADVERSARY = "adversarial-0-25"
 
 _BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
@@ -153,6 +154,35 @@ def _ablations(evidence: Evidence) -> str:
     return _markdown(rows, ["change", "PSNR (dB)", "saturation (ΔC*)", "against `paper` (dB)"])
 
 
+def _equals(evidence: Evidence) -> str:
+    """List all trainings at the effort of the ablations, on the val frames at sigma 25."""
+    base = evidence.ablations[_BASE]
+    known = {name: evidence.ablations[name] for name in (_BASE, _WITHOUT_ADVERSARY)}
+    equal = {
+        name: card
+        for name, card in (known | evidence.cards).items()
+        if _effort(card) == _effort(base) and "25" in card["val_psnr"]
+    }
+    rows = [
+        [f"`{name}`", _adversary(card), f"{card['parameters']:,}", *_scores(card)]
+        for name, card in sorted(equal.items(), key=lambda item: -item[1]["val_psnr"]["25"])
+    ]
+    headers = ["training", "adversary", "parameters", "PSNR (dB)", "saturation (ΔC*)"]
+    return _markdown(rows, headers)
+
+
+def _effort(card: dict[str, Any]) -> tuple[Any, ...]:
+    """Tell how much a training has seen of what: data, crops a step, pixels a crop, steps."""
+    crops = card["recipe"]["data"]
+    return card["data"]["digest"], crops["batch"], crops["patch"], card["iterations"]
+
+
+def _adversary(card: dict[str, Any]) -> str:
+    """Name a training's adversary; one without a share of the loss is none."""
+    recipe = card["recipe"]
+    return recipe["adversary"]["loss"] if recipe["losses"]["adversarial"] else "–"
+
+
 def _saturation(evidence: Evidence) -> str:
     """List the colour saturation error of every method on the test frames."""
     methods = evidence.rows.dropna(subset=["saturation_mean"])["method"].unique()
@@ -171,6 +201,7 @@ _BLOCKS: dict[str, Callable[[Evidence], str]] = {
     "findings": findings,
     "trainings": _trainings,
     "ablations": _ablations,
+    "equals": _equals,
     "saturation": _saturation,
 }
 
