@@ -1,4 +1,4 @@
-"""FFDNet, trained at the data and budget of the GAN rows."""
+"""FFDNet, trained at the data and budget of the GAN rows from a CPU."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _FILE = WEIGHTS / "ffdnet-documentary.safetensors"
     array="torch",
     requires=("torch", "safetensors"),
     weights=(_FILE,),
-    trained_by="bench study missing",
-    note="Trained by us at the GAN rows' data and budget.",
+    note="Trained on documentary's train frames, cut down to a CPU: 2,000 iterations at half "
+    "the width.",
 )
 @dataclass(frozen=True)
 class FfdNetDocumentary(TrainedGenerator):

@@ -1,4 +1,4 @@
-"""A small NAFNet, trained at the data and budget of the GAN rows."""
+"""A small NAFNet, trained at the data and budget of the GAN rows from a CPU."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FILES = weights_by_sigma("nafnet-documentary", 15, 25, 50)
     requires=("torch", "safetensors"),
     weights=tuple(FILES.values()),
     sigmas=tuple(FILES),
-    trained_by="bench study missing",
-    note="Trained by us at the GAN rows' data and budget.",
+    note="Trained on documentary's train frames, cut down to a CPU: 2,000 iterations at half "
+    "the width.",
 )
 @dataclass(frozen=True)
 class NafNetDocumentary(SpecialisedGenerator):

@@ -87,7 +87,6 @@ class Card:
         sees_clean: True for a control that also gets the clean frame, as ``clean=``.
         note: a remark that readers of its results need.
         weights: the files of its trained weights.
-        trained_by: the command that trains its weights, of a method that is shipped without.
         code: further files of code that it runs, beside its own module.
         published: its name among the public weights (`nets.public_weights`), which are used where
             they are on disk; empty if it has none there.
@@ -122,7 +121,6 @@ class Card:
     sees_clean: bool = False
     note: str = ""
     weights: tuple[Path, ...] = ()
-    trained_by: str = ""
     code: tuple[Path, ...] = ()
     published: str = ""
     verified: bool = True
@@ -138,8 +136,6 @@ class Card:
         if self.problem is not None:
             return self.problem
         if lost := [file.name for file in self.weights if not file.is_file()]:
-            if self.trained_by:
-                return f"its weights are not trained yet: `{self.trained_by}` trains them"
             return f"its weights are missing: {', '.join(lost)}"
         if self.published and (problem := public_weights.without_weights(self.published)):
             return problem
@@ -311,7 +307,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "name": ("letters, digits, '-', '_', '.' and '+'", lambda v: bool(_NAME.fullmatch(v))),
     **dict.fromkeys(("title", "family"), ("a text", lambda v: isinstance(v, str) and v != "")),
     **dict.fromkeys(
-        ("reference", "licence", "colour", "note", "omitted", "trained_by", "published"),
+        ("reference", "licence", "colour", "note", "omitted", "published"),
         ("a text", lambda v: isinstance(v, str)),
     ),
     **dict.fromkeys(

@@ -26,14 +26,7 @@ from denoisebench.training.data import TrainingData, split
 if TYPE_CHECKING:
     from pathlib import Path
 
-WEIGHTS = sorted(
-    {
-        file
-        for card in registry.cards().values()
-        for file in card.weights
-        if file.is_file() or not card.trained_by
-    }
-)
+WEIGHTS = sorted({file for card in registry.cards().values() for file in card.weights})
 SIGMAS = ["15", "25", "50"]
 
 
@@ -226,5 +219,3 @@ def test_a_compiled_network_gives_the_same(tmp_path: Path) -> None:
 def test_missing_weights_make_a_method_unavailable(tmp_path: Path) -> None:
     card = registry.Card("x", "X", "learned", weights=(tmp_path / "gone.safetensors",))
     assert card.unavailable == "its weights are missing: gone.safetensors"
-    card = replace(card, trained_by="bench study mine")
-    assert card.unavailable == "its weights are not trained yet: `bench study mine` trains them"

@@ -214,7 +214,9 @@ class Replayed(nn.Module):
 def test_estimates_of_a_compiled_network_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda net, **_: net)
     noisy = frame(width=12)
-    for kept in (kind(network=lambda _: Replayed())(compiled=True, self_ensemble=s) for s in (0, 1)):
+    for kept in (
+        kind(network=lambda _: Replayed())(compiled=True, self_ensemble=s) for s in (0, 1)
+    ):
         estimates = [kept.denoise(noisy * factor, math.nan) for factor in (1.0, 0.5)]
         torch.testing.assert_close(estimates, [noisy, noisy * 0.5])
 
