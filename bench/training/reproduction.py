@@ -155,26 +155,31 @@ def _ablations(evidence: Evidence) -> str:
 
 
 def _equals(evidence: Evidence) -> str:
-    """List all trainings at the effort of the ablations, on the val frames at sigma 25."""
+    """List all trainings cut down as the ablations are, on the val frames at sigma 25."""
     base = evidence.ablations[_BASE]
     known = {name: evidence.ablations[name] for name in (_BASE, _WITHOUT_ADVERSARY)}
     equal = {
         name: card
         for name, card in (known | evidence.cards).items()
-        if _effort(card) == _effort(base) and "25" in card["val_psnr"]
+        if _crops(card) == _crops(base) and "25" in card["val_psnr"]
     }
     rows = [
-        [f"`{name}`", _adversary(card), f"{card['parameters']:,}", *_scores(card)]
+        [f"`{name}`", _adversary(card), *_effort(card), *_scores(card)]
         for name, card in sorted(equal.items(), key=lambda item: -item[1]["val_psnr"]["25"])
     ]
-    headers = ["training", "adversary", "parameters", "PSNR (dB)", "saturation (ΔC*)"]
-    return _markdown(rows, headers)
+    effort = ["parameters", "iterations", "minutes"]
+    return _markdown(rows, ["training", "adversary", *effort, "PSNR (dB)", "saturation (ΔC*)"])
 
 
-def _effort(card: dict[str, Any]) -> tuple[Any, ...]:
-    """Tell how much a training has seen of what: data, crops a step, pixels a crop, steps."""
+def _crops(card: dict[str, Any]) -> tuple[Any, ...]:
+    """Tell what a training step sees: of which data, how many crops of which side."""
     crops = card["recipe"]["data"]
-    return card["data"]["digest"], crops["batch"], crops["patch"], card["iterations"]
+    return card["data"]["digest"], crops["batch"], crops["patch"]
+
+
+def _effort(card: dict[str, Any]) -> list[str]:
+    """Write the parameters, iterations and minutes of a training."""
+    return [f"{card['parameters']:,}", str(card["iterations"]), f"{card['seconds'] / 60:.0f}"]
 
 
 def _adversary(card: dict[str, Any]) -> str:
