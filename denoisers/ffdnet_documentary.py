@@ -20,7 +20,7 @@ _FILE = WEIGHTS / "ffdnet-documentary.safetensors"
     array="torch",
     requires=("torch", "safetensors"),
     weights=(_FILE,),
-    note="Trained on documentary's train frames, cut down to a CPU: 2,000 iterations at half "
+    note="Trained on documentary's train frames, cut down to a CPU: 6,000 iterations at half "
     "the width.",
 )
 @dataclass(frozen=True)

@@ -74,3 +74,19 @@ def test_other_systems_have_no_groups(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(containers, "_MEMBERSHIP", tmp_path / "none" / "either")
     assert containers.core_limit() is None
     assert containers.memory_left() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("AMD EPYC", "AMD EPYC (family 25, model 1)"),
+        ("AMD Ryzen 7 5800X", "AMD Ryzen 7 5800X"),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, name: str, shown: str
+) -> None:
+    one = f"processor\t: 0\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: {name}\n\n"
+    monkeypatch.setattr(environment.sys, "platform", "linux")
+    monkeypatch.setattr(environment.Path, "read_text", lambda *_: one + one.replace(": 1", ": 2"))
+    assert environment.cpu_name.__wrapped__() == shown

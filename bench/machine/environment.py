@@ -139,15 +139,26 @@ def cuda_description() -> dict[str, str]:
 
 @cache
 def cpu_name() -> str:
-    """Return the processor's model, as the operating system names it."""
+    """Return the processor's model, as the operating system names it.
+
+    Clouds give processors of several generations one name without a number, such as ``AMD EPYC``;
+    its family and model tell those apart.
+    """
     if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+        known = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
+        if name := known.get("model name"):
+            return name if any(map(str.isdigit, name)) else _numbered(name, known)
     if sys.platform == "darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return platform.processor() or platform.machine()
+
+
+def _numbered(name: str, known: dict[str, str]) -> str:
+    """Add family and model to a processor's name, as far as /proc/cpuinfo has them."""
+    numbers = [f"{key.split()[-1]} {known[key]}" for key in ("cpu family", "model") if key in known]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def machine_id(name: str | None = None) -> str:
